@@ -1,0 +1,78 @@
+/* The one seam between motorcade and the file system.
+ *
+ * Everything durable goes through an mc_fs: the real one (mc_fs_posix) or its fault-injecting twin
+ * (mc_fs_fault_open), which can refuse, shorten or tear any call and simulate a power cut in which
+ * only synced bytes survive. Paths are terminated strings relative to the process or absolute.
+ * Threads: an mc_fs is immutable and shared; an mc_file belongs to one writer, any number of preads. */
+#ifndef MC_BASE_FILE_H
+#define MC_BASE_FILE_H
+
+#include "base/slice.h"
+
+typedef struct mc_fs mc_fs;
+typedef struct mc_file mc_file;
+
+enum {
+  MC_FILE_READ = 1,
+  MC_FILE_WRITE = 2,
+  MC_FILE_CREATE = 4,    /* create when missing */
+  MC_FILE_EXCLUSIVE = 8, /* fail with MC_ERR_EXISTS when present */
+  MC_FILE_TRUNCATE = 16
+};
+
+typedef struct mc_iov {
+  const void *data;
+  size_t len;
+} mc_iov;
+
+const mc_fs *mc_fs_posix(void);
+
+mc_err mc_file_open(const mc_fs *fs, const char *path, int flags, mc_file **out, mc_why *why);
+/* Closes and nulls; NULL content is fine. Does not sync. */
+void mc_file_close(mc_file **file);
+/* Reads up to len bytes; *got < len only at the end of the file. */
+mc_err mc_file_pread(mc_file *file, void *out, size_t len, uint64_t offset, size_t *got, mc_why *why);
+/* Writes all bytes or fails; a failed write may have left a prefix. */
+mc_err mc_file_pwrite(mc_file *file, const void *data, size_t len, uint64_t offset, mc_why *why);
+mc_err mc_file_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why);
+/* Data and the size needed to read it are on the device when this returns MC_OK (fdatasync). */
+mc_err mc_file_sync(mc_file *file, mc_why *why);
+/* Allocates and zero-fills [0, size), so that later writes inside it allocate nothing. */
+mc_err mc_file_preallocate(mc_file *file, uint64_t size, mc_why *why);
+mc_err mc_file_truncate(mc_file *file, uint64_t size, mc_why *why);
+mc_err mc_file_size(mc_file *file, uint64_t *out, mc_why *why);
+/* Advisory exclusive lock for the life of the file; MC_ERR_CONFLICT when another process has it. */
+mc_err mc_file_lock(mc_file *file, mc_why *why);
+
+mc_err mc_fs_rename(const mc_fs *fs, const char *from, const char *to, mc_why *why); /* atomic */
+mc_err mc_fs_unlink(const mc_fs *fs, const char *path, mc_why *why);
+mc_err mc_fs_mkdirs(const mc_fs *fs, const char *path, mc_why *why); /* parents too; mode 0700 */
+mc_err mc_fs_sync_dir(const mc_fs *fs, const char *path, mc_why *why);
+/* Calls visit for each name (without . and ..), in byte order. visit returns an error to stop. */
+mc_err mc_fs_list(const mc_fs *fs, const char *path, mc_err (*visit)(void *ctx, const char *name), void *ctx, mc_why *why);
+mc_err mc_fs_free_bytes(const mc_fs *fs, const char *path, uint64_t *out, mc_why *why);
+
+/* Whole-file conveniences built on the above. */
+mc_err mc_fs_read(const mc_fs *fs, const char *path, size_t limit, mc_buf *out, mc_why *why);
+/* Writes path + ".tmp", syncs, renames over path, syncs the directory: all or nothing. mode e.g. 0600. */
+mc_err mc_fs_replace(const mc_fs *fs, const char *path, mc_slice content, unsigned mode, mc_why *why);
+
+/* ---- the fault-injecting twin (tests) ---- */
+typedef enum mc_fault_kind {
+  MC_FAULT_NONE,
+  MC_FAULT_EIO,        /* the call fails with an I/O error */
+  MC_FAULT_ENOSPC,     /* the call fails with a full disk */
+  MC_FAULT_SHORT,      /* half of a write lands, then the call fails */
+  MC_FAULT_POWER_CUT   /* from this call on everything fails; see mc_fs_fault_recover */
+} mc_fault_kind;
+
+/* A twin over a real directory. The k-th file-system call from now on (1 = the next) suffers kind. */
+mc_err mc_fs_fault_open(mc_fs **out, mc_why *why);
+void mc_fs_fault_arm(mc_fs *fs, uint64_t call, mc_fault_kind kind);
+uint64_t mc_fs_fault_calls(const mc_fs *fs); /* calls seen so far: walk every failure point 1..N */
+/* After a power cut: reverts all files to what was synced, plus a random (seeded) subset and a torn
+ * prefix of unsynced writes; unsynced renames and creations may vanish. Then works normally again. */
+mc_err mc_fs_fault_recover(mc_fs *fs, uint64_t seed, mc_why *why);
+void mc_fs_fault_close(mc_fs **fs);
+
+#endif

@@ -1,0 +1,134 @@
+/* FleetWise messages (contract fleetwise, section 5): reading and writing, both directions.
+ *
+ * Readers take memory from the caller's arena (big repeated fields) and borrow strings from the input;
+ * decoders accept any field order and skip unknown tags. Writers emit fields in tag order, which equals
+ * the contract's test vectors (15.1). Numbers of enums are the wire's. Tags >= 1000 are motorcade's
+ * extensions (skipped by AWS's agent); their table is in this module's README. */
+#ifndef MC_FORMAT_FLEETWISE_H
+#define MC_FORMAT_FLEETWISE_H
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+/* Checkin (up) */
+typedef struct mc_fw_checkin {
+  const mc_slice *sync_id;
+  uint32_t sync_id_count;
+  uint64_t time_ms;
+  mc_slice agent;        /* ext 1000: "motorcade-edge/<version>"; empty for AWS's agent */
+  uint64_t capabilities; /* ext 1001: bit 0 multiplexing, bit 1 id masks */
+  const mc_slice *error; /* ext 1002 rep: "<sync id>: text" why a document was refused */
+  uint32_t error_count;
+} mc_fw_checkin;
+enum { MC_FW_CAN_MULTIPLEX = 1, MC_FW_CAN_ID_MASK = 2 };
+
+/* DecoderManifest (down) */
+typedef struct mc_fw_mux { /* ext, tag 1001 of CANSignal, repeated: all switches must match */
+  uint32_t start_bit, length;
+  bool big_endian;
+  const uint32_t *range; /* pairs low, high, inclusive */
+  uint32_t range_count;  /* pairs */
+} mc_fw_mux;
+typedef struct mc_fw_can_signal {
+  uint32_t signal_id;
+  mc_slice interface_id;
+  uint32_t message_id; /* bit 31 set for 29-bit ids when written by us; both accepted */
+  bool big_endian, is_signed;
+  uint32_t start_bit; /* LSB */
+  double offset, factor;
+  uint32_t length;
+  uint32_t type;       /* primitive type */
+  uint32_t value_type; /* 0 integer, 1 IEEE 754 */
+  uint32_t id_mask;    /* ext 1000: 0 = exact; otherwise frame matches when (id & mask) == (message_id & mask) */
+  const mc_fw_mux *mux;
+  uint32_t mux_count;
+} mc_fw_can_signal;
+typedef struct mc_fw_custom_signal { uint32_t signal_id; mc_slice interface_id, decoding_id; uint32_t type; } mc_fw_custom_signal;
+typedef struct mc_fw_manifest {
+  mc_slice sync_id;
+  const mc_fw_can_signal *can;
+  uint32_t can_count;
+  const mc_fw_custom_signal *custom;
+  uint32_t custom_count;
+} mc_fw_manifest;
+
+/* ConditionNode: a tree; kinds by field tag */
+typedef enum mc_fw_node_kind { MC_FW_NODE_NONE = 0, MC_FW_NODE_OPERATOR = 1, MC_FW_NODE_FUNCTION = 2, MC_FW_NODE_DOUBLE = 3, MC_FW_NODE_SIGNAL = 4, MC_FW_NODE_BOOL = 5, MC_FW_NODE_PATH = 6, MC_FW_NODE_STRING = 7 } mc_fw_node_kind;
+typedef enum mc_fw_function { MC_FW_FN_WINDOW = 1, MC_FW_FN_CUSTOM = 3, MC_FW_FN_IS_NULL = 4 } mc_fw_function;
+typedef struct mc_fw_node {
+  mc_fw_node_kind kind;
+  uint32_t op;
+  struct mc_fw_node *left, *right; /* IS_NULL uses left */
+  mc_fw_function function;
+  uint32_t window;
+  uint32_t signal_id;
+  double number;
+  bool boolean;
+  mc_slice text; /* string value or custom function name */
+  struct mc_fw_node **param;
+  uint32_t param_count;
+} mc_fw_node;
+
+/* CollectionSchemes (down) */
+typedef struct mc_fw_signal_info {
+  uint32_t signal_id, sample_buffer_size, minimum_sample_period_ms, fixed_window_period_ms;
+  bool condition_only;
+  uint32_t data_partition_id;
+} mc_fw_signal_info;
+typedef struct mc_fw_scheme {
+  mc_slice campaign_sync_id, manifest_sync_id;
+  uint64_t start_ms, expiry_ms;
+  bool condition_based;
+  uint32_t period_ms;           /* time based */
+  uint32_t minimum_interval_ms; /* condition based */
+  uint32_t language_version;
+  mc_fw_node *condition;
+  uint32_t trigger_mode; /* 0 always, 1 rising edge */
+  uint32_t after_duration_ms;
+  bool include_dtcs, persist, compress;
+  uint32_t priority;
+  mc_slice campaign_arn;
+  const mc_fw_signal_info *signal;
+  uint32_t signal_count;
+} mc_fw_scheme;
+typedef struct mc_fw_schemes { const mc_fw_scheme *scheme; uint32_t scheme_count; uint64_t time_ms; } mc_fw_schemes;
+
+/* VehicleData (up) */
+typedef struct mc_fw_sample {
+  int64_t relative_ms;
+  uint32_t signal_id;
+  bool is_string;
+  double number;
+  mc_slice text;
+  bool has_micros;    /* ext 1000 s64: microseconds relative to the event time, exact; our agent sends it */
+  int64_t relative_us;
+} mc_fw_sample;
+typedef struct mc_fw_vehicle_data {
+  mc_slice campaign_sync_id, manifest_sync_id;
+  uint32_t event_id;
+  uint64_t event_time_ms;
+  const mc_fw_sample *sample;
+  uint32_t sample_count;
+  const mc_slice *dtc;
+  uint32_t dtc_count;
+  int64_t dtc_relative_ms;
+} mc_fw_vehicle_data;
+
+/* Readers. Errors say message, field and byte. Limits: nesting 64, arena limit of the caller. */
+mc_err mc_fw_read_checkin(mc_slice in, mc_arena *arena, mc_fw_checkin *out, mc_why *why);
+mc_err mc_fw_read_manifest(mc_slice in, mc_arena *arena, mc_fw_manifest *out, mc_why *why);
+mc_err mc_fw_read_schemes(mc_slice in, mc_arena *arena, mc_fw_schemes *out, mc_why *why);
+/* Counts first, then fills one array: linear, two passes, no reallocation. */
+mc_err mc_fw_read_vehicle_data(mc_slice in, mc_arena *arena, mc_fw_vehicle_data *out, mc_why *why);
+
+mc_err mc_fw_write_checkin(mc_buf *out, const mc_fw_checkin *m);
+mc_err mc_fw_write_manifest(mc_buf *out, const mc_fw_manifest *m);
+mc_err mc_fw_write_schemes(mc_buf *out, const mc_fw_schemes *m);
+mc_err mc_fw_write_vehicle_data(mc_buf *out, const mc_fw_vehicle_data *m);
+
+/* Snappy raw block (not framed). */
+mc_err mc_snappy_compress(mc_slice in, mc_buf *out);
+/* Refuses a stated length beyond limit before it allocates. */
+mc_err mc_snappy_expand(mc_slice in, size_t limit, mc_buf *out);
+
+#endif
