@@ -1,0 +1,124 @@
+/* journal: the one place where a message becomes durable.
+ *
+ * A segmented, checksummed, preallocated append-only log. Many writers (one a gateway loop) stage
+ * records in memory; one committer thread gathers what all writers staged, writes it as one group with
+ * one sync (group commit), and tells each writer's loop which of its records are on disk. Offsets are byte
+ * positions in one endless virtual file; a segment file is named by its first offset. 16 logical partitions
+ * (hash of the thing name, else the client id) are carried by every record and kept in order; readers may
+ * filter by partition and stream. Consumers have names and durable offsets. Formats: README, byte tables.
+ *
+ * Threads: mc_journal_* any thread unless said; an mc_journal_writer and an mc_journal_reader belong to
+ * one thread each. */
+#ifndef MC_JOURNAL_H
+#define MC_JOURNAL_H
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/loop.h"
+#include "base/slice.h"
+
+enum { MC_JOURNAL_PARTITIONS = 16 };
+
+typedef enum mc_stream {
+  MC_STREAM_MESSAGE = 1,   /* MQTT publish on an ordinary topic */
+  MC_STREAM_TELEMETRY = 2, /* publish on <prefix>vehicles/<thing>/signals (VehicleData) */
+  MC_STREAM_CHECKIN = 3,   /* publish on <prefix>vehicles/<thing>/checkins */
+  MC_STREAM_SESSION = 4,   /* gateway: session created, subscribed, acknowledged up to, ended */
+  MC_STREAM_REGISTRY = 5,  /* registry and catalog changes, ids handed out */
+  MC_STREAM_AUDIT = 6,     /* who did what through the API */
+  MC_STREAM_COMMAND = 7    /* messages from the platform to vehicles */
+} mc_stream;
+
+enum { MC_RECORD_RETAIN = 1, MC_RECORD_QOS1 = 2, MC_RECORD_QOS2 = 4, MC_RECORD_ENCIPHERED = 8, MC_RECORD_V5 = 16 /* publisher spoke MQTT 5 */ };
+
+typedef struct mc_record {
+  uint64_t offset;      /* filled when reading or once committed */
+  uint8_t version;      /* of the record format; writers leave 0 */
+  mc_stream stream;
+  uint8_t partition;
+  uint8_t flags;
+  uint32_t tenant;
+  uint32_t key_id;      /* erasure key of the subject; 0 = not enciphered */
+  uint32_t principal;   /* dense id of the publishing thing or service; 0 = the platform */
+  int64_t time_us;      /* arrival, UTC */
+  mc_slice topic;       /* or the kind of a registry/session record; <= 65,535 bytes */
+  mc_slice props;       /* MQTT 5 properties to pass on, raw; <= 65,535 bytes */
+  mc_slice payload;
+} mc_record;
+
+uint8_t mc_journal_partition_of(mc_slice thing_or_client);
+
+typedef struct mc_journal mc_journal;
+typedef struct mc_journal_writer mc_journal_writer;
+typedef struct mc_journal_reader mc_journal_reader;
+
+typedef struct mc_journal_config {
+  const mc_fs *fs;
+  const char *dir;           /* created when missing, locked */
+  uint64_t segment_bytes;    /* 0: 64 MiB */
+  uint32_t group_bytes;      /* commit at once when this much is staged; 0: 256 KiB */
+  uint32_t group_wait_us;    /* else after this long; 0: 1000 */
+  uint64_t retain_bytes;     /* oldest whole segments beyond this go, if every consumer has passed them; 0: keep */
+  uint32_t max_staged_bytes; /* per writer; append fails with MC_ERR_FULL beyond it; 0: 16 MiB */
+} mc_journal_config;
+
+/* Opens, locks and recovers: finds the last valid group, cuts the torn tail. MC_ERR_CONFLICT when another process has it. */
+mc_err mc_journal_open(const mc_journal_config *config, mc_journal **out, mc_why *why);
+/* Commits what is staged, stops the committer, closes. */
+void mc_journal_close(mc_journal **journal);
+
+/* A committed piece of one writer's stream: whole records, in the order appended. Reference-counted, so that other
+ * loops may deliver from it without copying. */
+typedef struct mc_commit {
+  mc_journal_writer *writer;
+  uint64_t first_ticket; /* ticket of the first record */
+  uint32_t count;        /* records */
+  mc_err err;            /* MC_OK: all on disk. Otherwise none of them is: refuse them (disk full, I/O error) */
+  uint64_t first_offset; /* journal offset of the first record; meaningless on error */
+  mc_slice bytes;        /* the records, encoded: walk with mc_commit_next */
+} mc_commit;
+bool mc_commit_next(const mc_commit *c, size_t *at, mc_record *out); /* *at starts at 0; record borrows from the commit */
+void mc_commit_retain(const mc_commit *c); /* any thread */
+void mc_commit_release(const mc_commit *c); /* any thread; the last one frees the bytes */
+
+/* on_commit runs on `loop`, in ticket order, once per group that held records of this writer. The callee owns one reference. */
+mc_err mc_journal_writer_create(mc_journal *journal, mc_loop *loop, void (*on_commit)(void *ctx, const mc_commit *c), void *ctx, mc_journal_writer **out);
+void mc_journal_writer_destroy(mc_journal_writer **writer); /* after its staged records were committed */
+/* Stages a record: one copy, no system call in the common case. *ticket counts this writer's records from 1.
+ * MC_ERR_FULL: the disk is behind (back-pressure), nothing staged. MC_ERR_TOO_LARGE beyond 16 MiB a record. */
+mc_err mc_journal_append(mc_journal_writer *writer, const mc_record *record, uint64_t *ticket);
+/* For threads without a loop: stages, waits until it is on disk, returns its offset. Any thread. */
+mc_err mc_journal_append_sync(mc_journal *journal, const mc_record *record, uint64_t *offset, mc_why *why);
+
+uint64_t mc_journal_first_offset(const mc_journal *journal); /* oldest kept */
+uint64_t mc_journal_end_offset(const mc_journal *journal);   /* everything below is durable */
+/* Blocks until end > offset or timeout; MC_ERR_TIMEOUT. For reader threads. */
+mc_err mc_journal_wait(mc_journal *journal, uint64_t offset, int timeout_ms);
+
+/* Reads committed records from `offset` (any group or record boundary that was handed out) on. */
+typedef struct mc_journal_filter { uint32_t streams; /* bit per mc_stream; 0 all */ uint32_t partitions; /* bit each; 0 all */ } mc_journal_filter;
+mc_err mc_journal_reader_create(mc_journal *journal, uint64_t offset, mc_journal_filter filter, mc_journal_reader **out, mc_why *why);
+void mc_journal_reader_destroy(mc_journal_reader **reader);
+/* Next record; it borrows until the next call. MC_ERR_END: caught up for now (see mc_journal_wait). */
+mc_err mc_journal_reader_next(mc_journal_reader *reader, mc_record *out, mc_why *why);
+uint64_t mc_journal_reader_offset(const mc_journal_reader *reader); /* where the next record begins */
+/* One record by its exact offset; copies into out_bytes. For offline queues. */
+mc_err mc_journal_read_at(mc_journal *journal, uint64_t offset, mc_buf *bytes, mc_record *out, mc_why *why);
+
+/* Durable offsets of named consumers ([a-z0-9-], <= 63). Unknown names read as 0 / not found. */
+mc_err mc_journal_consumer_commit(mc_journal *journal, const char *name, uint64_t offset, mc_why *why);
+mc_err mc_journal_consumer_offset(mc_journal *journal, const char *name, uint64_t *offset);
+mc_err mc_journal_consumer_remove(mc_journal *journal, const char *name, mc_why *why);
+
+/* Offline tools: work on a directory, no lock taken, safe beside a live process. */
+typedef struct mc_journal_report {
+  uint64_t first_offset, end_offset, segments, groups, records, bytes;
+  uint64_t records_by_stream[16];
+  uint64_t damaged_at; /* first offset that fails, or UINT64_MAX */
+  bool torn_tail;      /* ends inside a group: normal after a crash, cut at next open */
+} mc_journal_report;
+mc_err mc_journal_verify(const mc_fs *fs, const char *dir, mc_journal_report *out, mc_why *why);
+/* Opens for reading only (tail, stats). Follows a live writer. */
+mc_err mc_journal_open_reader(const mc_fs *fs, const char *dir, uint64_t offset, mc_journal_filter filter, mc_journal_reader **out, mc_why *why);
+
+#endif
