@@ -1,0 +1,51 @@
+/* access: who may do what. Principals, roles, permissions, policies over topics, password and token secrets.
+ *
+ * Pure decisions; storage lives above. Deny by default: what is not named is refused. All functions are
+ * thread-safe (no state) unless said. */
+#ifndef MC_ACCESS_H
+#define MC_ACCESS_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+/* ---- people and API tokens ---- */
+typedef enum mc_access_role { MC_ROLE_VIEWER = 1, MC_ROLE_OPERATOR = 2, MC_ROLE_ADMIN = 3 } mc_access_role;
+const char *mc_access_role_name(mc_access_role role);                    /* "viewer", "operator", "admin" */
+mc_err mc_access_role_parse(mc_slice text, mc_access_role *out, mc_why *why);
+
+/* Permissions are strings "<resource>:<verb>" (vehicle:read, campaign:write, ...), described once in a table here. */
+bool mc_access_role_allows(mc_access_role role, mc_slice permission);
+size_t mc_access_permission_count(void);
+const char *mc_access_permission_name(size_t index);
+
+typedef struct mc_principal {
+  uint32_t tenant;
+  enum { MC_PRINCIPAL_NONE, MC_PRINCIPAL_USER, MC_PRINCIPAL_TOKEN, MC_PRINCIPAL_THING, MC_PRINCIPAL_SERVICE, MC_PRINCIPAL_DEV /* --insecure-dev */ } kind;
+  uint32_t id;           /* dense id in its table */
+  mc_access_role role;   /* people and tokens */
+  char name[128];        /* thing name, user name, token name */
+} mc_principal;
+
+/* scrypt (N 16384, r 8, p 1), 16-byte salt; text form "scrypt$16384$8$1$<salt b64>$<hash b64>". */
+mc_err mc_access_password_hash(mc_slice password, char out[160], mc_why *why); /* >= 10 characters, else MC_ERR_INVALID with the rule */
+bool mc_access_password_check(mc_slice password, mc_slice stored); /* constant time */
+/* Random secrets: prefix + 43 characters base64url (256 bit), e.g. "mct_..." for API tokens, "mcs_" sessions, "mcl_" sign-in links. */
+mc_err mc_access_secret_create(const char *prefix, char out[64]);
+void mc_access_secret_digest(mc_slice secret, uint8_t out[32]); /* SHA-256: what is stored */
+
+/* ---- topics: what a connected principal may publish, subscribe, receive ---- */
+typedef enum mc_action { MC_ACTION_CONNECT, MC_ACTION_PUBLISH, MC_ACTION_SUBSCRIBE, MC_ACTION_RECEIVE } mc_action;
+/* Built-in vehicle policy: certificate -> thing -> own topics only ($aws/iotfleetwise/vehicles/<thing>/#, cms/fleetwise/vehicles/<thing>/#,
+ * $aws/things/<thing>/#, $aws/commands/things/<thing>/#, cms/commands/things/<thing>/#, vehicles/<thing>/#, dt/<thing>/#, cmd/<thing>/#, and subscribe to
+ * $aws/events/job/+/cancellation_in_progress); the table is in access/README.md. Subscribing needs the filter to be contained in an allowed pattern. */
+typedef struct mc_policy mc_policy; /* compiled, immutable, reference-counted */
+const mc_policy *mc_policy_vehicle(void);
+const mc_policy *mc_policy_all(void); /* --insecure-dev and the platform itself; never $aws/… of others as a device */
+/* Service principals: JSON {"publish":["a/#"],"subscribe":["b/+/c"]}; `${thing}` stands for the principal's name (a name holding + # * ? or $ never matches). */
+mc_err mc_policy_parse(mc_slice json, mc_policy **out, mc_why *why);
+void mc_policy_retain(const mc_policy *p);
+void mc_policy_release(const mc_policy *p);
+/* resource: client id, topic, or filter. */
+bool mc_policy_allows(const mc_policy *p, const mc_principal *who, mc_action action, mc_slice resource);
+
+#endif

@@ -1,0 +1,96 @@
+/* registry: who exists - tenants, users, API tokens, things (devices), vehicles, fittings, groups, certificates.
+ *
+ * Kept in db and mirrored in memory for the door's look-ups (certificate fingerprint -> thing), which take a read
+ * lock and never touch the disk. Writes are on disk when the call returns. A vehicle is not a device: a thing is
+ * fitted to a vehicle for a span of time. Dense ids never come back. Any thread. */
+#ifndef MC_REGISTRY_H
+#define MC_REGISTRY_H
+
+#include "access/access.h"
+#include "base/arena.h"
+#include "db/db.h"
+#include "journal/journal.h"
+#include "net/net.h"
+
+typedef struct mc_registry mc_registry;
+enum { MC_TENANT_DEFAULT = 1 };
+
+typedef struct mc_registry_config {
+  mc_db *db;
+  mc_journal *journal;  /* changes are journaled on MC_STREAM_REGISTRY; NULL in tests */
+  mc_slice ca_cert_pem, ca_key_pem; /* our own CA: issues device certificates */
+} mc_registry_config;
+mc_err mc_registry_open(const mc_registry_config *config, mc_registry **out, mc_why *why); /* migrates its tables */
+void mc_registry_close(mc_registry **registry);
+
+/* ---- things and vehicles ---- */
+typedef struct mc_thing { uint32_t id, tenant; char name[129]; uint32_t vehicle; /* fitted now, 0 none */ bool is_service; int64_t created_us; } mc_thing;
+typedef struct mc_vehicle {
+  uint32_t id, tenant;
+  char name[129];   /* [A-Za-z0-9_:-]{1,128} */
+  char vin[18];     /* may be empty; 17 characters, no I O Q */
+  char make[64], model[64], kind[24]; /* kind: car, truck, bus, van, ... */
+  char manifest[128]; /* name of its decoder manifest, may be empty */
+  int year;
+  int64_t created_us;
+} mc_vehicle;
+/* Creates vehicle + thing of the same name + fitting from now. *vehicle gets the ids. MC_ERR_EXISTS names the clash. */
+mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *why);
+mc_err mc_registry_vehicle_update(mc_registry *r, const mc_vehicle *vehicle, mc_why *why); /* vin, make, model, kind, year, manifest */
+mc_err mc_registry_vehicle_get(mc_registry *r, uint32_t tenant, uint32_t id, mc_vehicle *out);
+mc_err mc_registry_vehicle_find(mc_registry *r, uint32_t tenant, mc_slice name, mc_vehicle *out);
+/* Ordered by name; after: name to go on from (cursor), filter: substring of name/VIN/make/model or empty. *out in arena. */
+mc_err mc_registry_vehicle_list(mc_registry *r, uint32_t tenant, mc_slice after, mc_slice filter, size_t limit, mc_arena *arena, mc_vehicle **out, size_t *count, mc_why *why);
+uint32_t mc_registry_vehicle_count(mc_registry *r, uint32_t tenant);
+mc_err mc_registry_thing_find(mc_registry *r, uint32_t tenant, mc_slice name, mc_thing *out);
+/* The vehicle that a thing was fitted to at a time; 0 when none. From memory. */
+uint32_t mc_registry_vehicle_of_thing(mc_registry *r, uint32_t tenant, uint32_t thing, int64_t at_us);
+mc_err mc_registry_refit(mc_registry *r, uint32_t tenant, uint32_t thing, uint32_t vehicle, mc_why *why); /* ends the old fitting, begins a new one now */
+/* A non-vehicle client (back end) with a policy document. */
+mc_err mc_registry_service_create(mc_registry *r, uint32_t tenant, mc_slice name, mc_slice policy_json, uint32_t *thing, mc_why *why);
+
+/* ---- certificates ---- */
+typedef enum mc_cert_state { MC_CERT_ACTIVE, MC_CERT_INACTIVE, MC_CERT_REVOKED } mc_cert_state;
+typedef struct mc_certificate { uint8_t fingerprint[MC_FINGERPRINT]; uint32_t tenant, thing; mc_cert_state state; int64_t not_after_us, created_us; char thing_name[129]; } mc_certificate;
+/* Issues with our CA. */
+mc_err mc_registry_certificate_issue(mc_registry *r, uint32_t tenant, mc_slice thing, int days, mc_buf *cert_pem, mc_buf *key_pem, mc_why *why);
+mc_err mc_registry_certificate_register(mc_registry *r, uint32_t tenant, mc_slice thing, mc_slice cert_pem, mc_why *why); /* one that exists already */
+mc_err mc_registry_certificate_set_state(mc_registry *r, uint32_t tenant, const uint8_t fingerprint[MC_FINGERPRINT], mc_cert_state state, mc_why *why);
+mc_err mc_registry_certificate_list(mc_registry *r, uint32_t tenant, mc_slice thing, mc_arena *arena, mc_certificate **out, size_t *count, mc_why *why);
+/* Called (under no lock) after a certificate stopped being ACTIVE or a thing was disabled: the gateway ends its live sessions. */
+void mc_registry_on_revoked(mc_registry *r, void (*fn)(void *ctx, uint32_t tenant, uint32_t thing, const uint8_t fingerprint[MC_FINGERPRINT]), void *ctx);
+/* The door: reads the certificate's state now, from memory. MC_OK fills who and policy (retained). Otherwise why says what the device's owner must do:
+ * unknown certificate, revoked, inactive, chain not verified, expired. */
+mc_err mc_registry_authenticate(mc_registry *r, const mc_peer *peer, mc_principal *who, const mc_policy **policy, mc_why *why);
+mc_slice mc_registry_ca_pem(const mc_registry *r);
+
+/* ---- people ---- */
+typedef struct mc_user { uint32_t id, tenant; char name[65]; mc_access_role role; bool disabled; int64_t created_us, last_sign_in_us; } mc_user;
+mc_err mc_registry_user_create(mc_registry *r, uint32_t tenant, mc_slice name, mc_slice password, mc_access_role role, mc_user *out, mc_why *why);
+mc_err mc_registry_user_update(mc_registry *r, const mc_user *user, mc_slice new_password /* empty: unchanged */, mc_why *why);
+mc_err mc_registry_user_list(mc_registry *r, uint32_t tenant, mc_arena *arena, mc_user **out, size_t *count, mc_why *why);
+/* Same answer and same time for unknown name and wrong password; slows down after failures per name and address (MC_ERR_FULL with the wait). */
+mc_err mc_registry_sign_in(mc_registry *r, uint32_t tenant, mc_slice name, mc_slice password, mc_slice address, mc_principal *who, mc_why *why);
+/* One-time sign-in link secrets (15 minutes, once). */
+mc_err mc_registry_link_create(mc_registry *r, uint32_t tenant, uint32_t user, char out[64], mc_why *why);
+mc_err mc_registry_link_redeem(mc_registry *r, mc_slice secret, mc_principal *who, mc_why *why);
+/* Browser sessions: 12 h idle, 7 days in all. csrf is a second secret that mutating requests must carry. */
+mc_err mc_registry_session_create(mc_registry *r, const mc_principal *who, char secret[64], char csrf[64], mc_why *why);
+mc_err mc_registry_session_check(mc_registry *r, mc_slice secret, mc_principal *who, char csrf[64]);
+mc_err mc_registry_session_end(mc_registry *r, mc_slice secret);
+typedef struct mc_token { uint32_t id, tenant; char name[65]; mc_access_role role; int64_t created_us, expires_us, last_used_us; } mc_token;
+mc_err mc_registry_token_create(mc_registry *r, uint32_t tenant, mc_slice name, mc_access_role role, int64_t expires_us /* 0 never */, char secret[64], mc_token *out, mc_why *why);
+mc_err mc_registry_token_check(mc_registry *r, mc_slice secret, mc_principal *who);
+mc_err mc_registry_token_list(mc_registry *r, uint32_t tenant, mc_arena *arena, mc_token **out, size_t *count, mc_why *why);
+mc_err mc_registry_token_revoke(mc_registry *r, uint32_t tenant, uint32_t id, mc_why *why);
+
+/* ---- dense ids of the vocabulary ---- */
+/* The id of a signal name (created when missing) and of an encoding (type, factor, offset). */
+mc_err mc_registry_signal_id(mc_registry *r, uint32_t tenant, mc_slice fqn, uint32_t *out, mc_why *why);
+mc_err mc_registry_signal_lookup(mc_registry *r, uint32_t tenant, mc_slice fqn, uint32_t *out); /* MC_ERR_NOT_FOUND */
+/* FQN of an id; empty when unknown. The bytes live as long as the registry. */
+mc_slice mc_registry_signal_fqn(mc_registry *r, uint32_t tenant, uint32_t signal);
+mc_err mc_registry_encoding_id(mc_registry *r, int type, double factor, double offset, uint32_t *out, mc_why *why);
+mc_err mc_registry_encoding_get(mc_registry *r, uint32_t encoding, int *type, double *factor, double *offset);
+
+#endif
