@@ -1,0 +1,117 @@
+/* campaign: what vehicles are asked to send - signal catalogs, vehicle models, decoder manifests, campaigns - and the reader that turns
+ * what they sent into blocks of samples.
+ *
+ * Resources live in db (JSON documents plus compiled protobufs); a change compiles the documents of the vehicles it touches, which are pushed
+ * at once and confirmed at check-in (contract fleetwise 4). The wire's signal ids are the tenant's dense signal ids. Sync id = name + "-" + 16
+ * hex digits of the content's SHA-256. Threads: control calls any thread (one mutex); mc_campaign_record on the reader thread. */
+#ifndef MC_CAMPAIGN_H
+#define MC_CAMPAIGN_H
+
+#include "base/arena.h"
+#include "db/db.h"
+#include "journal/journal.h"
+#include "registry/registry.h"
+#include "signal/signal.h"
+
+typedef struct mc_campaigns mc_campaigns;
+typedef struct mc_campaigns_config {
+  mc_db *db;
+  mc_registry *registry;
+  /* sends a document to a vehicle; wired to the gateway */
+  mc_err (*publish)(void *ctx, uint32_t tenant, mc_slice topic, mc_slice payload, mc_why *why);
+  void *publish_ctx;
+  const mc_block_sink *sink; /* twin, store, live view, in this order */
+  size_t sink_count;
+} mc_campaigns_config;
+mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, mc_why *why); /* migrates its tables, compiles */
+void mc_campaigns_close(mc_campaigns **c);
+
+/* Topics that carry what this module reads: "<prefix>vehicles/<name>/checkins|signals" for the prefixes $aws/iotfleetwise/ and cms/fleetwise/. The
+ * gateway journals them under their own streams. MC_STREAM_MESSAGE when it is neither. *vehicle_name borrows. */
+mc_stream mc_campaign_stream_of_topic(mc_slice topic, mc_slice *vehicle_name);
+
+/* One journal record (TELEMETRY or CHECKIN). Decodes, merges, drops repeats (event key + payload hash), hands blocks to the sinks. A record that
+ * cannot be decoded is counted, kept in the journal, and never stops the reader; a sink's error does. Reader thread only. */
+mc_err mc_campaign_record(mc_campaigns *c, const mc_record *record, uint64_t next_offset, mc_why *why);
+/* Repeat detection survives restarts: state up to an offset is saved with it. */
+mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why);
+/* Where this module's own state wants the reader to begin (0 at first). */
+uint64_t mc_campaign_offset(const mc_campaigns *c);
+typedef struct mc_campaign_stats { uint64_t messages, samples, repeats, undecodable, unknown_signals, quarantined, checkins, documents_sent, events; } mc_campaign_stats;
+void mc_campaign_stats_get(mc_campaigns *c, mc_campaign_stats *out);
+
+/* ---- one command: catalog, model and manifest from a DBC ---- */
+typedef struct mc_dbc_import {
+  uint32_t tenant;
+  mc_slice name;          /* of the model and manifest, [A-Za-z0-9_:-]{1,100} */
+  mc_slice dbc_text;
+  const char *dbc_name;   /* for messages */
+  mc_slice interface_id;  /* "can0"; several imports under one name give several interfaces */
+  mc_slice map_json;      /* {"Vehicle.Speed":"EEC1.Speed", ...}; unmapped signals get "Vehicle.<Message>.<Signal>". May be empty */
+  const uint32_t *observed_id; /* ids seen on the bus (bit 31 = extended), for agents that need exact ones; may be NULL */
+  size_t observed_count;
+} mc_dbc_import;
+typedef struct mc_dbc_import_report { uint32_t signals, messages, multiplexed, ieee, warnings; char manifest_sync_id[160]; char first_warnings[1024]; } mc_dbc_import_report;
+mc_err mc_campaign_import_dbc(mc_campaigns *c, const mc_dbc_import *import, mc_dbc_import_report *report, mc_why *why);
+/* Catalog nodes from a VSS tree (adds and updates; never removes what manifests use). */
+mc_err mc_campaign_import_catalog(mc_campaigns *c, uint32_t tenant, const mc_catalog *catalog, uint32_t *added, uint32_t *updated, mc_why *why);
+
+typedef struct mc_signal_info {
+  uint32_t id;
+  mc_slice fqn, unit, description, type; /* type: "DOUBLE"… as mc_type_name */
+  double min, max;
+  bool has_min, has_max;
+  uint32_t value_count; /* value table: names of numbers */
+  int64_t *value_number;
+  mc_slice *value_name;
+} mc_signal_info;
+/* Ordered by FQN; after: FQN cursor; filter: substring. */
+mc_err mc_campaign_signals(mc_campaigns *c, uint32_t tenant, mc_slice after, mc_slice filter, size_t limit, mc_arena *arena, mc_signal_info **out, size_t *count, mc_why *why);
+mc_err mc_campaign_signal(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_arena *arena, mc_signal_info *out);
+typedef struct mc_manifest_info { mc_slice name, sync_id; uint32_t signals, vehicles; int64_t created_us; } mc_manifest_info;
+mc_err mc_campaign_manifests(mc_campaigns *c, uint32_t tenant, mc_arena *arena, mc_manifest_info **out, size_t *count, mc_why *why);
+/* Signal ids of a manifest, ordered. */
+mc_err mc_campaign_manifest_signals(mc_campaigns *c, uint32_t tenant, mc_slice manifest, mc_arena *arena, uint32_t **out, size_t *count, mc_why *why);
+
+/* ---- campaigns ---- */
+typedef enum mc_campaign_status { MC_CAMPAIGN_DRAFT, MC_CAMPAIGN_RUNNING, MC_CAMPAIGN_SUSPENDED, MC_CAMPAIGN_ENDED } mc_campaign_status;
+typedef struct mc_campaign_signal { mc_slice fqn; uint32_t max_samples /* 0: 1,000 */, min_period_ms; } mc_campaign_signal;
+typedef struct mc_campaign {
+  uint32_t id, tenant;
+  mc_slice name, description;
+  mc_campaign_status status;
+  mc_slice target_kind;    /* "all", "manifest", "vehicle" */
+  mc_slice target;         /* manifest or vehicle name */
+  bool condition_based;
+  uint32_t period_ms;      /* time based, >= 10 */
+  mc_slice expression;     /* condition based */
+  uint32_t min_interval_ms;
+  bool rising_edge;
+  uint32_t after_ms;
+  bool compress, persist;
+  uint32_t priority;
+  int64_t start_us, expiry_us; /* 0 expiry: never */
+  mc_campaign_signal *signal;
+  uint32_t signal_count;
+  int64_t created_us, updated_us;
+  mc_slice sync_id; /* of the compiled scheme against the first manifest, for display */
+} mc_campaign;
+/* Validates (unknown signal: names it and the nearest one; expression errors: byte) and stores. Status of a new one: DRAFT unless start_now. */
+mc_err mc_campaign_create(mc_campaigns *c, mc_campaign *campaign, bool start_now, mc_arena *arena, mc_why *why);
+mc_err mc_campaign_update(mc_campaigns *c, const mc_campaign *campaign, mc_arena *arena, mc_why *why);
+mc_err mc_campaign_set_status(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_campaign_status status, mc_why *why);
+mc_err mc_campaign_delete(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_why *why);
+mc_err mc_campaign_get(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_arena *arena, mc_campaign *out);
+mc_err mc_campaign_list(mc_campaigns *c, uint32_t tenant, mc_arena *arena, mc_campaign **out, size_t *count, mc_why *why);
+/* Checks an expression without storing: the editor's live help. *depth and used signals on success. */
+mc_err mc_campaign_check_expression(mc_campaigns *c, uint32_t tenant, mc_slice text, uint32_t *depth, mc_arena *arena, mc_slice **fqns, size_t *count, mc_why *why);
+/* Per vehicle: pending (not confirmed yet), healthy (in its last check-in), refused (agent's text), none. */
+typedef struct mc_campaign_vehicle { uint32_t vehicle; mc_slice state, text; int64_t changed_us; } mc_campaign_vehicle;
+mc_err mc_campaign_vehicles(mc_campaigns *c, uint32_t tenant, uint32_t id, size_t limit, mc_arena *arena, mc_campaign_vehicle **out, size_t *count, mc_why *why);
+/* A vehicle's manifest or fleet membership changed: recompile and push. */
+void mc_campaign_vehicle_changed(mc_campaigns *c, uint32_t tenant, uint32_t vehicle);
+/* FleetWise events seen of a vehicle, newest first. */
+typedef struct mc_event_info { uint32_t campaign; uint32_t event_id; int64_t time_us, arrival_us; uint64_t first_offset; uint32_t messages, samples; } mc_event_info;
+mc_err mc_campaign_events(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, size_t limit, mc_arena *arena, mc_event_info **out, size_t *count, mc_why *why);
+
+#endif

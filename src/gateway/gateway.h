@@ -1,0 +1,75 @@
+/* gateway: where vehicles come in - MQTT 3.1.1 and 5 admission, sessions, subscriptions, delivery.
+ *
+ * One mc_loop a core; a client is pinned to the loop that accepted it; each loop has its own subscription tree, session table slice
+ * and journal writer. A QoS 1 publish is answered only after its journal group is on disk; delivery to subscribers happens
+ * from the committed group, on every loop that has matching subscriptions, without copying the payload. Sessions, subscriptions
+ * and retained messages are journaled (MC_STREAM_SESSION, MC_STREAM_MESSAGE with MC_RECORD_RETAIN) and rebuilt from the last checkpoint
+ * plus the journal; the queue of an absent session is a list of journal offsets. Design and lock order: README. */
+#ifndef MC_GATEWAY_H
+#define MC_GATEWAY_H
+
+#include "access/access.h"
+#include "base/arena.h"
+#include "journal/journal.h"
+#include "net/net.h"
+#include "registry/registry.h"
+
+typedef struct mc_gateway mc_gateway;
+
+typedef struct mc_gateway_limits { /* profile "standard" (DESIGN 8); 0 takes the default */
+  uint32_t max_packet;         /* 1 MiB */
+  uint32_t max_subscriptions;  /* 1,000 a session */
+  uint16_t max_inflight;       /* 1,024 each way (Receive Maximum) */
+  uint32_t max_session_expiry_s; /* 30 days */
+  uint32_t max_queued;         /* offline messages a session; 100,000 */
+  uint16_t topic_alias_max;    /* 16 */
+  uint32_t connect_timeout_ms; /* CONNECT must arrive; 10,000 */
+} mc_gateway_limits;
+
+typedef struct mc_gateway_config {
+  mc_journal *journal;
+  mc_registry *registry;
+  mc_loop *const *loop; /* running on threads of the caller */
+  size_t loop_count;
+  const mc_fs *fs;
+  const char *dir;      /* checkpoint of sessions and retained messages */
+  mc_gateway_limits limits;
+} mc_gateway_config;
+mc_err mc_gateway_create(const mc_gateway_config *config, mc_gateway **out, mc_why *why); /* rebuilds sessions; before loops run */
+/* Listeners: mtls_port (8883, certificate required) and dev_port (plain, loopback only, everything allowed: --insecure-dev). 0 = none.
+ * The shared ALPN port belongs to app, which asks mc_gateway_handler for MQTT connections. */
+mc_err mc_gateway_listen(mc_gateway *g, const char *host, uint16_t mtls_port, mc_tls *tls, uint16_t dev_port, mc_why *why);
+uint16_t mc_gateway_port(const mc_gateway *g, bool dev);
+/* For connections that a listener with ALPN accepted on loop i; the listener's ctx must be mc_gateway_loop_ctx(g, i). */
+const mc_conn_handler *mc_gateway_handler(void);
+void *mc_gateway_loop_ctx(mc_gateway *g, size_t loop_index);
+/* Publishes go on being accepted until this; sends DISCONNECT 0x8B, commits, writes the checkpoint. Loops still run. */
+void mc_gateway_stop(mc_gateway *g);
+void mc_gateway_destroy(mc_gateway **g);
+
+/* The platform's own messages to vehicles. Any thread. Journaled (MC_STREAM_COMMAND) when qos 1; delivered like any other. */
+mc_err mc_gateway_publish(mc_gateway *g, uint32_t tenant, mc_slice topic, mc_slice payload, uint8_t qos, bool retain, mc_why *why);
+/* Ends live sessions of a thing (revoked, renamed, removed). Any thread. */
+void mc_gateway_kick(mc_gateway *g, uint32_t tenant, uint32_t thing, uint8_t reason_code, const char *text);
+
+/* ---- what people see ---- any thread */
+typedef struct mc_client_info {
+  char client_id[129], thing[129], address[56];
+  uint32_t tenant, thing_id;
+  bool connected, clean;
+  uint8_t version;
+  uint16_t keep_alive_s;
+  uint32_t subscriptions, queued, inflight;
+  uint64_t received, delivered, refused;
+  int64_t connected_us, disconnected_us, last_packet_us;
+  char last_error[160]; /* in words, e.g. "refused: certificate 4f2a… is revoked; issue a new one" */
+} mc_client_info;
+mc_err mc_gateway_clients(mc_gateway *g, uint32_t tenant, mc_slice after_client_id, size_t limit, mc_arena *arena, mc_client_info **out, size_t *count, mc_why *why);
+bool mc_gateway_client_of_thing(mc_gateway *g, uint32_t tenant, uint32_t thing, mc_client_info *out);
+typedef struct mc_gateway_stats { uint64_t connections, sessions, subscriptions, retained, received, delivered, acknowledged, refused, bytes_in, bytes_out; } mc_gateway_stats;
+void mc_gateway_stats_get(mc_gateway *g, mc_gateway_stats *out);
+/* The last N connects, disconnects and refusals of all clients, newest first. */
+typedef struct mc_connection_event { int64_t time_us; uint32_t tenant; char client_id[129], address[56]; bool connected; uint8_t code; char text[160]; } mc_connection_event;
+size_t mc_gateway_events(mc_gateway *g, uint32_t tenant, mc_connection_event *out, size_t cap);
+
+#endif
