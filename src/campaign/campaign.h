@@ -75,7 +75,7 @@ mc_err mc_campaign_manifest_signals(mc_campaigns *c, uint32_t tenant, mc_slice m
 
 /* ---- campaigns ---- */
 typedef enum mc_campaign_status { MC_CAMPAIGN_DRAFT, MC_CAMPAIGN_RUNNING, MC_CAMPAIGN_SUSPENDED, MC_CAMPAIGN_ENDED } mc_campaign_status;
-typedef struct mc_campaign_signal { mc_slice fqn; uint32_t max_samples /* 0: 1,000 */, min_period_ms; } mc_campaign_signal;
+typedef struct mc_campaign_collect { mc_slice fqn; uint32_t max_samples /* 0: 1,000 */, min_period_ms; } mc_campaign_collect;
 typedef struct mc_campaign {
   uint32_t id, tenant;
   mc_slice name, description;
@@ -91,7 +91,7 @@ typedef struct mc_campaign {
   bool compress, persist;
   uint32_t priority;
   int64_t start_us, expiry_us; /* 0 expiry: never */
-  mc_campaign_signal *signal;
+  mc_campaign_collect *signal;
   uint32_t signal_count;
   int64_t created_us, updated_us;
   mc_slice sync_id; /* of the compiled scheme against the first manifest, for display */
