@@ -1,0 +1,45 @@
+/* api: HTTP operations, live stream and the portal's files - everything people and their programs reach.
+ *
+ * Operations are described once in operations.json; tools/generate_api.py makes the dispatch table, the OpenAPI text, the
+ * portal's types and the list for the authorisation test from it. The router denies by default: what is not described does not exist,
+ * and what is described names the permission it needs. Requests arrive on loops; handlers run on a small pool of worker threads. */
+#ifndef MC_API_H
+#define MC_API_H
+
+#include "access/access.h"
+#include "campaign/campaign.h"
+#include "gateway/gateway.h"
+#include "geo/geo.h"
+#include "journal/journal.h"
+#include "net/net.h"
+#include "registry/registry.h"
+#include "store/store.h"
+#include "twin/twin.h"
+
+typedef struct mc_api mc_api;
+typedef struct mc_api_config {
+  mc_registry *registry;
+  mc_twin *twin;
+  mc_store *store;
+  mc_campaigns *campaigns;
+  mc_gateway *gateway;
+  mc_journal *journal; /* audit records */
+  mc_db *db;           /* idempotency keys */
+  mc_map *map;         /* may be NULL: map operations answer 404 with the reason */
+  const char *portal_dir; /* built portal; NULL or missing: a page that says how to build it */
+  const char *version;
+  size_t workers;      /* 0: 2 */
+  bool metrics_open;   /* /metrics without sign-in for loopback peers */
+  /* extra health parts and the decoder's lag, from app */
+  void *ctx;
+  int64_t (*decoder_lag_ms)(void *ctx);
+} mc_api_config;
+mc_err mc_api_create(const mc_api_config *config, mc_api **out, mc_why *why);
+/* For listeners: handler mc_http_server_handler(), ctx = mc_api_http(api). */
+mc_http_server *mc_api_http(mc_api *api);
+/* Live ticks run on this loop (one of the server's). */
+mc_err mc_api_start_live(mc_api *api, mc_loop *loop, mc_why *why);
+void mc_api_stop(mc_api *api); /* answers what is under way, closes live streams */
+void mc_api_destroy(mc_api **api);
+
+#endif
