@@ -23,6 +23,8 @@ mc_err mc_db_migrate(mc_db *db, const mc_migration *list, size_t count, mc_why *
 mc_err mc_db_begin(mc_db *db, bool write, mc_why *why);
 /* Commits when ok, else rolls back. After a commit the change is on disk. */
 mc_err mc_db_end(mc_db *db, bool ok, mc_why *why);
+/* True when this thread is between begin(write) and the end that commits. */
+bool mc_db_in_transaction(mc_db *db);
 
 /* Prepared statements are cached by text; release gives it back. Take one only between begin and end. */
 mc_err mc_db_prepare(mc_db *db, const char *sql, mc_stmt **out, mc_why *why);
