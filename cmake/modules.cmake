@@ -3,6 +3,7 @@
 add_library(mc_llhttp STATIC ${LLHTTP_DIR}/llhttp.c ${LLHTTP_DIR}/api.c ${LLHTTP_DIR}/http.c)
 target_include_directories(mc_llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE})
 target_compile_options(mc_llhttp PRIVATE -w)
+target_compile_definitions(mc_llhttp PUBLIC LLHTTP_STRICT_MODE=1) # no bare LF, no obs-fold: request smuggling
 
 set(MC_MODULES "")
 function(mc_module name)

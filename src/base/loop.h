@@ -51,6 +51,12 @@ void mc_loop_post(mc_loop *loop, mc_post *post); /* any thread, never fails, FIF
 /* Monotonic time read once per turn. */
 int64_t mc_loop_now_us(const mc_loop *loop);
 /* Called at the end of every turn, before the loop waits: the place to flush what the turn gathered. */
-void mc_loop_on_turn_end(mc_loop *loop, void (*fn)(void *ctx), void *ctx);
+void mc_loop_on_turn_end(mc_loop *loop, void (*fn)(void *ctx), void *ctx); /* any number of them, in order */
+void mc_loop_off_turn_end(mc_loop *loop, void (*fn)(void *ctx), void *ctx); /* fine when not there */
+
+/* What a higher floor keeps per loop (net: the shared read buffer and the list of connections to flush). key is any static address;
+ * destroy (may be NULL) runs in mc_loop_destroy. One value a key; NULL when there is none. */
+mc_err mc_loop_attach(mc_loop *loop, const void *key, void *value, void (*destroy)(void *value));
+void *mc_loop_attached(const mc_loop *loop, const void *key);
 
 #endif
