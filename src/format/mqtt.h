@@ -14,6 +14,9 @@ typedef enum mc_mqtt_type {
   MC_MQTT_SUBSCRIBE, MC_MQTT_SUBACK, MC_MQTT_UNSUBSCRIBE, MC_MQTT_UNSUBACK, MC_MQTT_PINGREQ, MC_MQTT_PINGRESP,
   MC_MQTT_DISCONNECT, MC_MQTT_AUTH
 } mc_mqtt_type;
+/* False for what only a server sends (CONNACK, SUBACK, UNSUBACK, PINGRESP) and for the reserved type 0: a server
+ * that gets one answers 0x82 before it looks any further. */
+bool mc_mqtt_type_from_client(mc_mqtt_type type);
 
 /* Reason codes (MQTT 5.0, 2.4) used by name in the house. */
 enum {
@@ -66,6 +69,7 @@ typedef struct mc_mqtt_connect {
   mc_mqtt_props will_props;
   mc_slice will_topic, will_payload, username, password;
 } mc_mqtt_connect;
+/* code is a v5 reason code in both versions: return codes 1..5 of 3.1.1 read as 0x84, 0x85, 0x88, 0x86, 0x87. */
 typedef struct mc_mqtt_connack { bool session_present; uint8_t code; mc_mqtt_props props; } mc_mqtt_connack;
 typedef struct mc_mqtt_publish {
   bool dup, retain;
@@ -100,7 +104,8 @@ typedef struct mc_mqtt_packet {
 mc_err mc_mqtt_peek(mc_slice in, size_t max_packet, size_t *size);
 /* Parses one whole packet (in.len == size). version: that of the connection (ignored for CONNECT). *reason gets the reason code that fits
  * (0x81 malformed, 0x82 protocol error, 0x84 version, 0x85 client id, ...); why says byte and rule. A refused CONNECT still fills
- * out->connect.version when it could be read. Enforces all of 1.5, 2.x and the per-packet MUSTs that need no session state. */
+ * out->connect.version when it could be read (else 0: not MQTT, close without an answer). MC_ERR_MALFORMED comes with 0x81,
+ * MC_ERR_UNSUPPORTED with 0x84, MC_ERR_INVALID with the rest; reason and why may be NULL. Enforces all of 1.5, 2.x and the per-packet MUSTs that need no session state. */
 mc_err mc_mqtt_parse(mc_slice in, uint8_t version, mc_mqtt_packet *out, uint8_t *reason, mc_why *why);
 
 /* Topic rules (4.7): names have no wildcards and no NUL; filters have them in legal places. */
@@ -116,7 +121,7 @@ mc_err mc_mqtt_write_connect(mc_buf *out, const mc_mqtt_connect *c); /* props an
 mc_err mc_mqtt_write_connack(mc_buf *out, uint8_t version, bool session_present, uint8_t code, mc_slice props);
 /* dup, retain, qos, packet_id, topic, payload used; props as given. */
 mc_err mc_mqtt_write_publish(mc_buf *out, uint8_t version, const mc_mqtt_publish *p, mc_slice props);
-/* Bytes that mc_mqtt_write_publish would write. */
+/* Bytes that mc_mqtt_write_publish would write. (The writer does not look into the topic: it was valid when it came in.) */
 size_t mc_mqtt_publish_size(uint8_t version, const mc_mqtt_publish *p, mc_slice props);
 mc_err mc_mqtt_write_ack(mc_buf *out, mc_mqtt_type type, uint8_t version, uint16_t packet_id, uint8_t code, mc_slice props);
 mc_err mc_mqtt_write_subscribe(mc_buf *out, uint8_t version, uint16_t packet_id, const mc_mqtt_filter *filter, size_t count, mc_slice props);
