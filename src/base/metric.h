@@ -16,7 +16,8 @@ typedef struct mc_metric mc_metric;
 mc_metric *mc_metric_get(mc_metric_kind kind, const char *name, const char *help, const char *labels);
 void mc_metric_add(mc_metric *m, uint64_t n);
 void mc_metric_set(mc_metric *m, int64_t value);
-void mc_metric_observe_us(mc_metric *m, int64_t micros); /* histogram; log-spaced buckets 10 us .. 60 s */
+/* Histogram; log-spaced buckets 10 us .. 60 s. Exported in seconds when the name ends in _seconds, else in us. */
+void mc_metric_observe_us(mc_metric *m, int64_t micros);
 int64_t mc_metric_value(const mc_metric *m);             /* counter or gauge; histogram: count */
 int64_t mc_metric_quantile_us(const mc_metric *m, double q);
 mc_err mc_metric_export(mc_buf *out); /* Prometheus text exposition 0.0.4 */
