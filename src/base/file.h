@@ -69,6 +69,9 @@ typedef enum mc_fault_kind {
 /* A twin over a real directory. The k-th file-system call from now on (1 = the next) suffers kind. */
 mc_err mc_fs_fault_open(mc_fs **out, mc_why *why);
 void mc_fs_fault_arm(mc_fs *fs, uint64_t call, mc_fault_kind kind);
+/* From now on every call that writes, creates, renames, removes or syncs suffers kind (EIO, ENOSPC or SHORT), until
+ * MC_FAULT_NONE: a disk that is full for a while. */
+void mc_fs_fault_hold(mc_fs *fs, mc_fault_kind kind);
 uint64_t mc_fs_fault_calls(const mc_fs *fs); /* calls seen so far: walk every failure point 1..N */
 /* After a power cut: reverts all files to what was synced, plus a random (seeded) subset and a torn
  * prefix of unsynced writes; unsynced renames and creations may vanish. Then works normally again. */

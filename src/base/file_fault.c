@@ -1,0 +1,710 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file_seam.h"
+#include "base/vec.h"
+
+/* The twin does every call on the real directory at once, and keeps beside it how to undo what no sync has
+ * made durable yet: per inode a list of changes with the bytes they replaced, per twin a list of changes to
+ * names. Files that lost their name wait under a hidden name until their folder was synced.
+ *
+ * A power cut makes every later call fail. Recovery undoes all changes of each inode back to the last sync,
+ * then does a seeded selection again: whole, torn at 512-byte sectors, or not at all; of the changes to
+ * names a seeded prefix stays. A sync that failed dooms what it should have written: a later successful sync
+ * does not make that durable, as on Linux, where the pages are marked clean. */
+
+enum { SECTOR = 512 };
+#define GRAVE ".mc-grave-"
+
+typedef enum change_state { UNSYNCED, DOOMED, DURABLE } change_state;
+
+typedef struct change {
+  bool truncate; /* else a write */
+  change_state state;
+  uint64_t offset, len; /* truncate: offset is the new size */
+  uint64_t old_size;
+  uint8_t *fresh;  /* owned; NULL means zeros */
+  uint8_t *before; /* owned; what stood in [offset, offset + before_len) */
+  uint64_t before_len;
+} change;
+
+typedef struct inode {
+  struct inode *next;
+  dev_t dev;
+  ino_t ino;
+  int fd; /* keeps the inode alive and its number unique */
+  unsigned opens;
+  MC_VEC(change) change;
+} inode;
+
+typedef struct name_change {
+  enum { NAME_CREATE, NAME_RENAME, NAME_UNLINK } kind;
+  char *path;  /* owned; rename: from */
+  char *to;    /* owned; rename only */
+  char *grave; /* owned; where the replaced or removed file waits, or NULL */
+} name_change;
+
+typedef struct fault_fs {
+  mc_fs base;
+  pthread_mutex_t lock;
+  uint64_t calls, fault_at, generation, graves;
+  mc_fault_kind kind, held;
+  bool dead;
+  inode *inodes;
+  MC_VEC(name_change) name;
+} fault_fs;
+
+typedef struct fault_file {
+  mc_file base;
+  fault_fs *fs;
+  inode *node;
+  uint64_t generation; /* of the power supply when it was opened */
+} fault_file;
+
+static const mc_fs_ops fault_ops;
+
+static fault_fs *twin(const mc_fs *fs)
+{
+  return (fault_fs *)(uintptr_t)fs; /* made by mc_fs_fault_open, never const there */
+}
+
+/* ---- what happens to a call ---- */
+
+static mc_err refuse(mc_fault_kind kind, const char *verb, const char *path, mc_why *why)
+{
+  errno = kind == MC_FAULT_ENOSPC ? ENOSPC : EIO;
+  return mc_err_errno(why, "%s %s (injected fault)", verb, path);
+}
+
+/* Counts the call and tells what it must suffer. Lock held. */
+static mc_fault_kind fate(fault_fs *fs, bool writes)
+{
+  fs->calls++;
+  if (fs->dead)
+    return MC_FAULT_EIO;
+  if (fs->fault_at && fs->calls == fs->fault_at) {
+    fs->fault_at = 0;
+    if (fs->kind == MC_FAULT_POWER_CUT)
+      fs->dead = true;
+    return fs->kind;
+  }
+  return writes ? fs->held : MC_FAULT_NONE;
+}
+
+/* For calls that change nothing, or whose change a power cut in the middle simply prevents. */
+static mc_err pass(fault_fs *fs, bool writes, const char *verb, const char *path, mc_why *why)
+{
+  pthread_mutex_lock(&fs->lock);
+  mc_fault_kind kind = fate(fs, writes);
+  pthread_mutex_unlock(&fs->lock);
+  return kind == MC_FAULT_NONE ? MC_OK : refuse(kind, verb, path, why);
+}
+
+static bool stale(const fault_file *f)
+{
+  return f->generation != f->fs->generation;
+}
+
+/* ---- inodes and their changes ---- */
+
+static inode *inode_of(fault_fs *fs, int fd)
+{
+  struct stat st;
+  if (fstat(fd, &st))
+    return NULL;
+  for (inode *n = fs->inodes; n; n = n->next)
+    if (n->dev == st.st_dev && n->ino == st.st_ino)
+      return n;
+  char self[64];
+  snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+  inode *n = calloc(1, sizeof *n);
+  if (!n)
+    return NULL;
+  n->fd = open(self, O_RDWR | O_CLOEXEC);
+  if (n->fd < 0) { /* a file we may only read has nothing to undo */
+    free(n);
+    return NULL;
+  }
+  n->dev = st.st_dev;
+  n->ino = st.st_ino;
+  n->next = fs->inodes;
+  fs->inodes = n;
+  return n;
+}
+
+static void change_free(change *c)
+{
+  free(c->fresh);
+  free(c->before);
+}
+
+static void forget_changes(inode *n)
+{
+  for (size_t i = 0; i < n->change.len; i++)
+    change_free(&n->change.at[i]);
+  mc_vec_clear(&n->change);
+}
+
+static bool read_back(int fd, uint8_t *out, uint64_t len, uint64_t offset)
+{
+  for (uint64_t got = 0; got < len;) {
+    ssize_t n = pread(fd, out + got, len - got, (off_t)(offset + got));
+    if (n <= 0)
+      return false;
+    got += (uint64_t)n;
+  }
+  return true;
+}
+
+static void inode_free(inode *n)
+{
+  forget_changes(n);
+  mc_vec_free(&n->change);
+  close(n->fd);
+  free(n);
+}
+
+/* Remembers what [offset, offset + len) held (truncate: what lies beyond offset). Takes over fresh. */
+static mc_err remember(inode *n, bool truncate, uint64_t offset, uint64_t len, uint8_t *fresh, mc_why *why)
+{
+  struct stat st;
+  change c = {.truncate = truncate, .offset = offset, .len = len, .fresh = fresh};
+  bool ok = n && fstat(n->fd, &st) == 0;
+  if (ok) {
+    c.old_size = (uint64_t)st.st_size;
+    uint64_t end = truncate || offset + len > c.old_size ? c.old_size : offset + len;
+    c.before_len = offset < end ? end - offset : 0;
+    c.before = c.before_len ? malloc(c.before_len) : NULL;
+    ok = (!c.before_len || (c.before && read_back(n->fd, c.before, c.before_len, offset))) && !mc_vec_push(&n->change, c);
+  }
+  if (ok)
+    return MC_OK;
+  change_free(&c);
+  return mc_err_set(why, MC_ERR_MEMORY, "fault twin: cannot remember a change");
+}
+
+static bool put_back(int fd, const uint8_t *data, uint64_t len, uint64_t offset)
+{
+  static const uint8_t zeros[65536];
+  while (len) {
+    size_t n = data ? (size_t)len : len < sizeof zeros ? (size_t)len : sizeof zeros;
+    ssize_t w = pwrite(fd, data ? data : zeros, n, (off_t)offset);
+    if (w <= 0)
+      return false;
+    if (data)
+      data += w;
+    offset += (uint64_t)w;
+    len -= (uint64_t)w;
+  }
+  return true;
+}
+
+static bool undo(inode *n, const change *c)
+{
+  return put_back(n->fd, c->before, c->before ? c->before_len : 0, c->offset) && ftruncate(n->fd, (off_t)c->old_size) == 0;
+}
+
+/* splitmix64: one seed, the same power cut every time */
+static uint64_t draw(uint64_t *seed)
+{
+  uint64_t z = *seed += 0x9E3779B97F4A7C15ULL;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+  return z ^ (z >> 31);
+}
+
+static bool redo_torn(inode *n, const change *c, uint64_t *seed)
+{
+  bool prefix = draw(seed) & 1;
+  uint64_t keep = draw(seed) % (c->len / SECTOR + 1);
+  uint64_t sector = 0;
+  for (uint64_t at = 0; at < c->len; sector++) {
+    uint64_t n_bytes = SECTOR - (c->offset + at) % SECTOR;
+    if (n_bytes > c->len - at)
+      n_bytes = c->len - at;
+    bool lands = prefix ? sector < keep : draw(seed) & 1;
+    if (lands && !put_back(n->fd, c->fresh ? c->fresh + at : NULL, n_bytes, c->offset + at))
+      return false;
+    at += n_bytes;
+  }
+  return true;
+}
+
+static bool redo(inode *n, const change *c, uint64_t *seed)
+{
+  uint64_t luck = draw(seed) % 3;
+  if (c->state == DURABLE)
+    luck = 1;
+  if (luck == 0)
+    return true;
+  if (c->truncate)
+    return ftruncate(n->fd, (off_t)c->offset) == 0;
+  return luck == 1 ? put_back(n->fd, c->fresh, c->len, c->offset) : redo_torn(n, c, seed);
+}
+
+static bool cut_inode(inode *n, uint64_t *seed)
+{
+  bool ok = true;
+  for (size_t i = n->change.len; i-- > 0;)
+    ok &= undo(n, &n->change.at[i]);
+  for (size_t i = 0; i < n->change.len; i++)
+    ok &= redo(n, &n->change.at[i], seed);
+  forget_changes(n);
+  return ok;
+}
+
+/* ---- names ---- */
+
+static void name_free(name_change *c)
+{
+  free(c->path);
+  free(c->to);
+  free(c->grave);
+}
+
+static size_t folder_len(const char *path)
+{
+  const char *slash = strrchr(path, '/');
+  return slash ? (size_t)(slash - path) : 0;
+}
+
+/* A hidden name beside path, or NULL. */
+static char *grave_for(fault_fs *fs, const char *path)
+{
+  size_t dir = folder_len(path);
+  size_t size = dir + 40;
+  char *grave = malloc(size);
+  if (grave)
+    snprintf(grave, size, "%.*s%s" GRAVE "%llu", (int)dir, path, dir ? "/" : "", (unsigned long long)++fs->graves);
+  return grave;
+}
+
+static bool in_folder(const char *path, const char *folder)
+{
+  size_t n = folder_len(path);
+  if (n == 0)
+    return !strcmp(folder, path[0] == '/' ? "/" : ".");
+  return strlen(folder) == n && !memcmp(path, folder, n);
+}
+
+/* Records a change to names; takes over grave. */
+static mc_err note_name(fault_fs *fs, int kind, const char *path, const char *to, char *grave, mc_why *why)
+{
+  name_change c = {.kind = kind, .path = strdup(path), .to = to ? strdup(to) : NULL, .grave = grave};
+  if (c.path && (c.to || !to) && !mc_vec_push(&fs->name, c))
+    return MC_OK;
+  name_free(&c);
+  return mc_err_set(why, MC_ERR_MEMORY, "fault twin: out of memory");
+}
+
+static bool undo_name(const name_change *c)
+{
+  bool ok = true;
+  if (c->kind == NAME_CREATE)
+    ok = unlink(c->path) == 0;
+  if (c->kind == NAME_RENAME)
+    ok = rename(c->to, c->path) == 0;
+  if (c->grave)
+    ok &= rename(c->grave, c->kind == NAME_RENAME ? c->to : c->path) == 0;
+  return ok;
+}
+
+static bool cut_names(fault_fs *fs, uint64_t *seed)
+{
+  bool ok = true;
+  size_t keep = fs->name.len ? draw(seed) % (fs->name.len + 1) : 0;
+  for (size_t i = fs->name.len; i-- > 0;) {
+    if (i >= keep)
+      ok &= undo_name(&fs->name.at[i]);
+    else if (fs->name.at[i].grave)
+      ok &= unlink(fs->name.at[i].grave) == 0;
+  }
+  for (size_t i = 0; i < fs->name.len; i++)
+    name_free(&fs->name.at[i]);
+  mc_vec_clear(&fs->name);
+  return ok;
+}
+
+/* ---- the calls ---- */
+
+static mc_err fault_open(const mc_fs *base, const char *path, int flags, unsigned mode, mc_file **out, mc_why *why)
+{
+  fault_fs *fs = twin(base);
+  pthread_mutex_lock(&fs->lock);
+  mc_file *real = NULL;
+  fault_file *f = calloc(1, sizeof *f);
+  bool existed = access(path, F_OK) == 0;
+  mc_fault_kind kind = fate(fs, (flags & MC_FILE_CREATE) && !existed);
+  mc_err err = !f ? mc_err_set(why, MC_ERR_MEMORY, "open %s: out of memory", path)
+               : kind ? refuse(kind, "open", path, why)
+                      : mc_fs_posix_ops.open(mc_fs_posix(), path, flags & ~MC_FILE_TRUNCATE, mode, &real, why);
+  if (!err && !existed)
+    err = note_name(fs, NAME_CREATE, path, NULL, NULL, why);
+  if (!err) {
+    *f = (fault_file){.base = {&fault_ops, real->fd, real->path}, .fs = fs, .generation = fs->generation};
+    f->node = flags & MC_FILE_WRITE ? inode_of(fs, real->fd) : NULL;
+    if (f->node)
+      f->node->opens++;
+    free(real);
+    real = NULL;
+    if ((flags & MC_FILE_TRUNCATE) && existed && !(err = remember(f->node, true, 0, 0, NULL, why)) && ftruncate(f->base.fd, 0))
+      err = mc_err_errno(why, "truncate %s", path);
+    *out = &f->base;
+  }
+  pthread_mutex_unlock(&fs->lock);
+  if (real)
+    mc_fs_posix_ops.close(real);
+  if (err && *out)
+    mc_file_close(out);
+  else if (err)
+    free(f);
+  return err;
+}
+
+static mc_err fault_pread(mc_file *file, void *out, size_t len, uint64_t offset, size_t *got, mc_why *why)
+{
+  fault_file *f = (fault_file *)file;
+  MC_TRY(pass(f->fs, false, "read", file->path, why));
+  if (stale(f))
+    return refuse(MC_FAULT_EIO, "read", file->path, why);
+  return mc_fs_posix_ops.pread(file, out, len, offset, got, why);
+}
+
+/* Lands the first `lands` bytes of fresh (owned). Lock held. */
+static mc_err land(fault_file *f, uint8_t *fresh, uint64_t lands, uint64_t offset, mc_why *why)
+{
+  if (!lands) {
+    free(fresh);
+    return MC_OK;
+  }
+  MC_TRY(remember(f->node, false, offset, lands, fresh, why));
+  if (!put_back(f->base.fd, fresh, lands, offset))
+    return mc_err_errno(why, "write %s", f->base.path);
+  return MC_OK;
+}
+
+static mc_err write_faulted(fault_file *f, uint8_t *fresh, uint64_t len, uint64_t offset, mc_why *why)
+{
+  mc_fault_kind kind = fate(f->fs, true);
+  if (stale(f))
+    kind = MC_FAULT_EIO;
+  if (kind == MC_FAULT_EIO || kind == MC_FAULT_ENOSPC) {
+    free(fresh);
+    return refuse(kind, "write", f->base.path, why);
+  }
+  MC_TRY(land(f, fresh, kind == MC_FAULT_SHORT ? len / 2 : len, offset, why));
+  return kind == MC_FAULT_NONE ? MC_OK : refuse(kind, "write", f->base.path, why);
+}
+
+static mc_err fault_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why)
+{
+  fault_file *f = (fault_file *)file;
+  size_t len = 0, at = 0;
+  for (size_t i = 0; i < count; i++)
+    len += iov[i].len;
+  uint8_t *fresh = malloc(len ? len : 1);
+  if (!fresh)
+    return mc_err_set(why, MC_ERR_MEMORY, "write %s: out of memory", file->path);
+  for (size_t i = 0; i < count; at += iov[i++].len)
+    if (iov[i].len)
+      memcpy(fresh + at, iov[i].data, iov[i].len);
+  pthread_mutex_lock(&f->fs->lock);
+  mc_err err = write_faulted(f, fresh, len, offset, why);
+  pthread_mutex_unlock(&f->fs->lock);
+  return err;
+}
+
+static mc_err fault_preallocate(mc_file *file, uint64_t size, mc_why *why)
+{
+  fault_file *f = (fault_file *)file;
+  pthread_mutex_lock(&f->fs->lock);
+  mc_err err = write_faulted(f, NULL, size, 0, why);
+  pthread_mutex_unlock(&f->fs->lock);
+  return err;
+}
+
+static void settle(inode *n, bool synced)
+{
+  bool doomed = false;
+  for (size_t i = 0; i < n->change.len; i++)
+    doomed |= n->change.at[i].state == DOOMED;
+  if (synced && !doomed) {
+    forget_changes(n);
+    return;
+  }
+  for (size_t i = 0; i < n->change.len; i++)
+    if (n->change.at[i].state == UNSYNCED)
+      n->change.at[i].state = synced ? DURABLE : DOOMED;
+}
+
+static mc_err fault_sync(mc_file *file, mc_why *why)
+{
+  fault_file *f = (fault_file *)file;
+  pthread_mutex_lock(&f->fs->lock);
+  mc_fault_kind kind = fate(f->fs, true);
+  if (stale(f))
+    kind = MC_FAULT_EIO;
+  else if (!f->fs->dead && f->node)
+    settle(f->node, kind == MC_FAULT_NONE);
+  pthread_mutex_unlock(&f->fs->lock);
+  return kind == MC_FAULT_NONE ? MC_OK : refuse(kind, "sync", file->path, why);
+}
+
+static mc_err fault_truncate(mc_file *file, uint64_t size, mc_why *why)
+{
+  fault_file *f = (fault_file *)file;
+  pthread_mutex_lock(&f->fs->lock);
+  mc_fault_kind kind = fate(f->fs, true);
+  if (stale(f))
+    kind = MC_FAULT_EIO;
+  mc_err err = MC_OK;
+  if (kind == MC_FAULT_NONE || kind == MC_FAULT_POWER_CUT) {
+    err = remember(f->node, true, size, 0, NULL, why);
+    if (!err)
+      err = mc_fs_posix_ops.truncate(file, size, why);
+  }
+  pthread_mutex_unlock(&f->fs->lock);
+  return kind == MC_FAULT_NONE ? err : refuse(kind, "truncate", file->path, why);
+}
+
+static mc_err fault_size(mc_file *file, uint64_t *out, mc_why *why)
+{
+  fault_file *f = (fault_file *)file;
+  MC_TRY(pass(f->fs, false, "size of", file->path, why));
+  return stale(f) ? refuse(MC_FAULT_EIO, "size of", file->path, why) : mc_fs_posix_ops.size(file, out, why);
+}
+
+static mc_err fault_lock(mc_file *file, mc_why *why)
+{
+  fault_file *f = (fault_file *)file;
+  MC_TRY(pass(f->fs, false, "lock", file->path, why));
+  return mc_fs_posix_ops.lock(file, why);
+}
+
+/* Moves an existing file at path out of sight; *grave stays NULL when there is none. */
+static mc_err bury(fault_fs *fs, const char *path, char **grave, mc_why *why)
+{
+  *grave = NULL;
+  if (access(path, F_OK))
+    return MC_OK;
+  *grave = grave_for(fs, path);
+  if (!*grave)
+    return mc_err_set(why, MC_ERR_MEMORY, "fault twin: out of memory");
+  if (rename(path, *grave) == 0)
+    return MC_OK;
+  mc_err err = mc_err_errno(why, "fault twin: set %s aside", path);
+  free(*grave);
+  *grave = NULL;
+  return err;
+}
+
+static mc_err rename_now(fault_fs *fs, const char *from, const char *to, mc_why *why)
+{
+  char *grave;
+  if (access(from, F_OK))
+    return mc_err_errno(why, "rename %s to %s", from, to);
+  MC_TRY(bury(fs, to, &grave, why));
+  if (rename(from, to)) {
+    mc_err err = mc_err_errno(why, "rename %s to %s", from, to);
+    if (grave)
+      rename(grave, to);
+    free(grave);
+    return err;
+  }
+  return note_name(fs, NAME_RENAME, from, to, grave, why);
+}
+
+static mc_err fault_rename(const mc_fs *base, const char *from, const char *to, mc_why *why)
+{
+  fault_fs *fs = twin(base);
+  pthread_mutex_lock(&fs->lock);
+  mc_fault_kind kind = fate(fs, true);
+  mc_err err = MC_OK;
+  if (kind == MC_FAULT_NONE || kind == MC_FAULT_POWER_CUT)
+    err = rename_now(fs, from, to, why);
+  pthread_mutex_unlock(&fs->lock);
+  return kind == MC_FAULT_NONE ? err : refuse(kind, "rename", from, why);
+}
+
+static mc_err fault_unlink(const mc_fs *base, const char *path, mc_why *why)
+{
+  fault_fs *fs = twin(base);
+  pthread_mutex_lock(&fs->lock);
+  mc_fault_kind kind = fate(fs, true);
+  mc_err err = MC_OK;
+  if (kind == MC_FAULT_NONE || kind == MC_FAULT_POWER_CUT) {
+    char *grave = NULL;
+    err = access(path, F_OK) ? mc_err_errno(why, "remove %s", path) : bury(fs, path, &grave, why);
+    if (!err)
+      err = note_name(fs, NAME_UNLINK, path, NULL, grave, why);
+  }
+  pthread_mutex_unlock(&fs->lock);
+  return kind == MC_FAULT_NONE ? err : refuse(kind, "remove", path, why);
+}
+
+static mc_err fault_mkdirs(const mc_fs *base, const char *path, mc_why *why)
+{
+  MC_TRY(pass(twin(base), true, "create folder", path, why));
+  return mc_fs_posix_ops.mkdirs(base, path, why); /* folders are taken as durable at once */
+}
+
+static mc_err fault_sync_dir(const mc_fs *base, const char *path, mc_why *why)
+{
+  fault_fs *fs = twin(base);
+  pthread_mutex_lock(&fs->lock);
+  mc_fault_kind kind = fate(fs, true);
+  size_t keep = 0;
+  for (size_t i = 0; i < fs->name.len; i++) {
+    name_change *c = &fs->name.at[i];
+    if (kind != MC_FAULT_NONE || !in_folder(c->to ? c->to : c->path, path)) {
+      fs->name.at[keep++] = *c;
+      continue;
+    }
+    if (c->grave)
+      unlink(c->grave);
+    name_free(c);
+  }
+  fs->name.len = keep;
+  pthread_mutex_unlock(&fs->lock);
+  return kind == MC_FAULT_NONE ? MC_OK : refuse(kind, "sync folder", path, why);
+}
+
+struct visible {
+  mc_err (*visit)(void *ctx, const char *name);
+  void *ctx;
+};
+
+static mc_err visit_visible(void *ctx, const char *name)
+{
+  struct visible *v = ctx;
+  return strncmp(name, GRAVE, sizeof GRAVE - 1) ? v->visit(v->ctx, name) : MC_OK;
+}
+
+static mc_err fault_list(const mc_fs *base, const char *path, mc_err (*visit)(void *ctx, const char *name), void *ctx, mc_why *why)
+{
+  MC_TRY(pass(twin(base), false, "list folder", path, why));
+  return mc_fs_posix_ops.list(base, path, visit_visible, &(struct visible){visit, ctx}, why);
+}
+
+static mc_err fault_free_bytes(const mc_fs *base, const char *path, uint64_t *out, mc_why *why)
+{
+  MC_TRY(pass(twin(base), false, "free space at", path, why));
+  return mc_fs_posix_ops.free_bytes(base, path, out, why);
+}
+
+static void fault_close(mc_file *file)
+{
+  fault_file *f = (fault_file *)file;
+  fault_fs *fs = f->fs;
+  pthread_mutex_lock(&fs->lock);
+  inode **at = &fs->inodes;
+  while (f->node && *at != f->node)
+    at = &(*at)->next;
+  if (f->node && --f->node->opens == 0 && !f->node->change.len) {
+    *at = f->node->next;
+    inode_free(f->node);
+  }
+  pthread_mutex_unlock(&fs->lock);
+  mc_fs_posix_ops.close(file); /* base is the first member: this frees the whole */
+}
+
+static const mc_fs_ops fault_ops = {
+    .open = fault_open,
+    .close = fault_close,
+    .pread = fault_pread,
+    .pwritev = fault_pwritev,
+    .sync = fault_sync,
+    .preallocate = fault_preallocate,
+    .truncate = fault_truncate,
+    .size = fault_size,
+    .lock = fault_lock,
+    .rename = fault_rename,
+    .unlink = fault_unlink,
+    .mkdirs = fault_mkdirs,
+    .sync_dir = fault_sync_dir,
+    .list = fault_list,
+    .free_bytes = fault_free_bytes,
+};
+
+/* ---- control ---- */
+
+mc_err mc_fs_fault_open(mc_fs **out, mc_why *why)
+{
+  *out = NULL;
+  fault_fs *fs = calloc(1, sizeof *fs);
+  if (!fs || pthread_mutex_init(&fs->lock, NULL)) {
+    free(fs);
+    return mc_err_set(why, MC_ERR_MEMORY, "fault twin: out of memory");
+  }
+  fs->base.ops = &fault_ops;
+  *out = &fs->base;
+  return MC_OK;
+}
+
+void mc_fs_fault_arm(mc_fs *base, uint64_t call, mc_fault_kind kind)
+{
+  fault_fs *fs = twin(base);
+  pthread_mutex_lock(&fs->lock);
+  fs->fault_at = call && kind != MC_FAULT_NONE ? fs->calls + call : 0;
+  fs->kind = kind;
+  pthread_mutex_unlock(&fs->lock);
+}
+
+void mc_fs_fault_hold(mc_fs *base, mc_fault_kind kind)
+{
+  fault_fs *fs = twin(base);
+  pthread_mutex_lock(&fs->lock);
+  fs->held = kind;
+  pthread_mutex_unlock(&fs->lock);
+}
+
+uint64_t mc_fs_fault_calls(const mc_fs *base)
+{
+  fault_fs *fs = twin(base);
+  pthread_mutex_lock(&fs->lock);
+  uint64_t calls = fs->calls;
+  pthread_mutex_unlock(&fs->lock);
+  return calls;
+}
+
+mc_err mc_fs_fault_recover(mc_fs *base, uint64_t seed, mc_why *why)
+{
+  fault_fs *fs = twin(base);
+  pthread_mutex_lock(&fs->lock);
+  bool ok = true;
+  for (inode *n = fs->inodes; n; n = n->next)
+    ok &= cut_inode(n, &seed);
+  ok &= cut_names(fs, &seed);
+  fs->dead = false;
+  fs->held = MC_FAULT_NONE;
+  fs->fault_at = 0;
+  fs->generation++; /* files open across the cut stay dead */
+  pthread_mutex_unlock(&fs->lock);
+  return ok ? MC_OK : mc_err_set(why, MC_ERR_IO, "fault twin: the real folder did not take the recovery");
+}
+
+void mc_fs_fault_close(mc_fs **base)
+{
+  if (!*base)
+    return;
+  fault_fs *fs = twin(*base);
+  while (fs->inodes) {
+    inode *n = fs->inodes;
+    fs->inodes = n->next;
+    inode_free(n);
+  }
+  for (size_t i = 0; i < fs->name.len; i++) {
+    if (fs->name.at[i].grave)
+      unlink(fs->name.at[i].grave);
+    name_free(&fs->name.at[i]);
+  }
+  mc_vec_free(&fs->name);
+  pthread_mutex_destroy(&fs->lock);
+  free(fs);
+  *base = NULL;
+}
