@@ -41,7 +41,8 @@ typedef enum mc_action { MC_ACTION_CONNECT, MC_ACTION_PUBLISH, MC_ACTION_SUBSCRI
 typedef struct mc_policy mc_policy; /* compiled, immutable, reference-counted */
 const mc_policy *mc_policy_vehicle(void);
 const mc_policy *mc_policy_all(void); /* --insecure-dev and the platform itself; never $aws/… of others as a device */
-/* Service principals: JSON {"publish":["a/#"],"subscribe":["b/+/c"]}; `${thing}` stands for the principal's name (a name holding + # * ? or $ never matches). */
+/* Service principals: JSON {"publish":["a/#"],"subscribe":["b/+/c"]}; `${thing}` stands for the principal's name (a name holding + # * ? $ or / never matches).
+ * Client ids: a vehicle's is its name; a service's is its name, "<name>/<anything>", or what an optional "connect" list of patterns names. */
 mc_err mc_policy_parse(mc_slice json, mc_policy **out, mc_why *why);
 void mc_policy_retain(const mc_policy *p);
 void mc_policy_release(const mc_policy *p);
