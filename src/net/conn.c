@@ -1,0 +1,793 @@
+#include "net/conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* Callbacks are only ever called from the loop (readiness, timers, end of turn), never from inside a function that the
+ * protocol above calls: so a handler may close or write anywhere without being re-entered. */
+
+enum {
+  FLUSH_ROUNDS = 16,           /* drained() may write again; after this the next turn goes on */
+  KEPT_IN_PLACE = 16 * 1024,   /* up to here kept bytes are copied in front of fresh ones; beyond, reading appends to them */
+  CLOSE_FLUSH_US = 2000000,    /* net.h: at most 2 s */
+  LINGER_US = 1000000,         /* time for the peer to read our last bytes before a reset could discard them */
+  SPARE_MAX = 64 * 1024,
+  TRIM_FROM = 1024
+};
+
+/* ---- loop state ---- */
+static const char net_key;
+
+static void on_turn_end(void *ctx);
+static void bury(mc_net_loop *net);
+
+static void on_wake(mc_post *post)
+{
+  mc_net_loop *net = (mc_net_loop *)((char *)post - offsetof(mc_net_loop, wake));
+  net->wake_posted = false; /* the end of this turn does the work */
+}
+
+static void net_loop_destroy(void *value)
+{
+  mc_net_loop *net = value;
+  bury(net);
+  for (size_t i = 0; i < net->spare_len; i++)
+    mc_buf_free(&net->spare[i]);
+  free(net->read);
+  free(net);
+}
+
+mc_net_loop *mc_net_loop_of(mc_loop *loop)
+{
+  mc_net_loop *net = mc_loop_attached(loop, &net_key);
+  if (net)
+    return net;
+  net = calloc(1, sizeof *net);
+  if (net)
+    net->read = malloc(MC_CONN_READ_SIZE);
+  if (!net || !net->read || mc_loop_attach(loop, &net_key, net, net_loop_destroy)) {
+    if (net)
+      free(net->read);
+    free(net);
+    return NULL;
+  }
+  net->loop = loop;
+  net->work_tail = &net->work;
+  net->wake.run = on_wake;
+  mc_loop_on_turn_end(loop, on_turn_end, net);
+  return net;
+}
+
+void mc_conn_schedule(mc_conn *c)
+{
+  mc_net_loop *net = c->net;
+  if (c->in_work || c->dead)
+    return;
+  c->in_work = true;
+  c->next_work = NULL;
+  *net->work_tail = c;
+  net->work_tail = &c->next_work;
+  if (!net->wake_posted) {
+    net->wake_posted = true;
+    mc_loop_post(net->loop, &net->wake);
+  }
+}
+
+static void unschedule(mc_conn *c)
+{
+  mc_net_loop *net = c->net;
+  if (!c->in_work)
+    return;
+  mc_conn **at = &net->work;
+  while (*at != c)
+    at = &(*at)->next_work;
+  *at = c->next_work;
+  if (net->work_tail == &c->next_work)
+    net->work_tail = at;
+  c->in_work = false;
+}
+
+/* ---- life ---- */
+static void on_ready(mc_watch *watch, uint32_t events);
+static void on_timer(mc_timer *timer);
+
+static mc_conn *conn_of_watch(mc_watch *w) { return (mc_conn *)((char *)w - offsetof(mc_conn, watch)); }
+static mc_conn *conn_of_timer(mc_timer *t) { return (mc_conn *)((char *)t - offsetof(mc_conn, timer)); }
+
+mc_conn *mc_conn_new(mc_net_loop *net, int fd, const mc_conn_handler *handler, void *user)
+{
+  mc_conn *c = calloc(1, sizeof *c);
+  if (!c)
+    return NULL;
+  c->net = net;
+  c->watch.fd = fd;
+  c->watch.ready = on_ready;
+  c->timer.fire = on_timer;
+  c->handler = handler;
+  c->user = user;
+  c->last_in_us = mc_loop_now_us(net->loop);
+  if (++net->conns > net->conns_peak)
+    net->conns_peak = net->conns;
+  return c;
+}
+
+void mc_conn_setup_done(mc_conn *c)
+{
+  mc_conn_setup *s = c->setup;
+  if (!s)
+    return;
+  c->setup = NULL;
+  if (s->resolve)
+    mc_resolve_cancel(s->resolve);
+  if (s->listener)
+    mc_listener_handshake_done(s->listener);
+  free(s->address);
+  free(s);
+}
+
+/* After a flood has gone its memory goes back to the system (contract iotcore, T27). */
+static void count_down(mc_net_loop *net)
+{
+  net->conns--;
+  if (net->conns_peak >= TRIM_FROM && net->conns * 2 < net->conns_peak) {
+    net->conns_peak = net->conns;
+    malloc_trim(0);
+  }
+}
+
+static void give_back(mc_net_loop *net, mc_buf *out)
+{
+  if (out->data && out->cap <= SPARE_MAX && net->spare_len < sizeof net->spare / sizeof net->spare[0]) {
+    out->len = 0;
+    net->spare[net->spare_len++] = *out;
+    *out = (mc_buf){0};
+  } else {
+    mc_buf_free(out);
+  }
+}
+
+void mc_conn_fail(mc_conn *c, mc_err err, const char *text)
+{
+  if (c->dead)
+    return;
+  c->dead = true;
+  if (!c->opened && c->server)
+    mc_log(MC_LOG_DEBUG, "net", "connection ended before it was open", MC_KZ("why", text));
+  unschedule(c);
+  mc_loop_timer_clear(c->net->loop, &c->timer);
+  bool ours = c->setup && !c->setup->listener;
+  if (c->watch.fd >= 0) {
+    if (c->watch.events || c->phase != MC_CONN_RESOLVING)
+      mc_loop_unwatch(c->net->loop, &c->watch);
+    if (c->ssl) {
+      /* Else OpenSSL takes the session for broken and a client would not resume it. */
+      SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+      SSL_free(c->ssl);
+      c->ssl = NULL;
+      ERR_clear_error();
+    }
+    close(c->watch.fd);
+    c->watch.fd = -1;
+  }
+  mc_conn_setup_done(c);
+  if ((c->opened || ours) && c->handler)
+    c->handler->closed(c, err, text);
+  give_back(c->net, &c->out);
+  mc_buf_free(&c->in);
+  free(c->cert);
+  c->cert = NULL;
+  c->next_work = c->net->dead; /* freed at the end of the turn: callers up the stack still look at it */
+  c->net->dead = c;
+}
+
+static void bury(mc_net_loop *net)
+{
+  while (net->dead) {
+    mc_conn *c = net->dead;
+    net->dead = c->next_work;
+    free(c);
+    count_down(net);
+  }
+}
+
+static void arm(mc_conn *c, int64_t delay_us)
+{
+  mc_loop_timer_set(c->net->loop, &c->timer, mc_loop_now_us(c->net->loop) + delay_us);
+}
+
+/* The events this state needs; the kernel is told only of changes. */
+static void set_events(mc_conn *c)
+{
+  uint32_t events = 0;
+  if (c->phase == MC_CONN_CONNECTING)
+    events = EPOLLOUT;
+  else if (c->phase == MC_CONN_HANDSHAKE)
+    events = c->want_write ? EPOLLOUT : EPOLLIN;
+  else if (c->phase == MC_CONN_LINGERING)
+    events = EPOLLIN;
+  else
+    events = ((c->closing ? !c->fail_err : !c->paused) ? (uint32_t)EPOLLIN : 0u) | (c->blocked ? (uint32_t)EPOLLOUT : 0u);
+  mc_loop_modify(c->net->loop, &c->watch, events);
+}
+
+static void opened(mc_conn *c)
+{
+  c->phase = MC_CONN_OPEN;
+  mc_loop_timer_clear(c->net->loop, &c->timer);
+  mc_conn_setup_done(c);
+  c->opened = true;
+  c->last_in_us = mc_loop_now_us(c->net->loop);
+  if (c->idle_ms)
+    arm(c, (int64_t)c->idle_ms * 1000);
+  set_events(c);
+  c->handler->open(c);
+}
+
+/* ---- TLS handshake ---- */
+static void tls_text(mc_conn *c, char *text, size_t size)
+{
+  long verdict = SSL_get_verify_result(c->ssl);
+  const char *reason = ERR_reason_error_string(ERR_peek_error());
+  if (!c->server && verdict != X509_V_OK)
+    snprintf(text, size, "the server's certificate was not accepted: %s; check the address and the certificate authority that is trusted here",
+             X509_verify_cert_error_string(verdict));
+  else
+    snprintf(text, size, "TLS handshake failed: %s", reason ? reason : "the peer closed the connection");
+}
+
+static void handshake_step(mc_conn *c)
+{
+  ERR_clear_error();
+  int r = SSL_do_handshake(c->ssl);
+  if (r == 1) {
+    c->alpn = (uint8_t)mc_tls_alpn(c->ssl, c->server);
+    c->cert = mc_tls_take_peer(c->ssl);
+    if (c->server)
+      c->handler = mc_listener_choose(c->setup->listener, (mc_alpn)c->alpn, c);
+    if (!c->handler) {
+      mc_conn_fail(c, MC_ERR_UNSUPPORTED, "no protocol for this ALPN name");
+      return;
+    }
+    c->again = true; /* early application bytes may lie in OpenSSL's buffer already */
+    mc_conn_schedule(c);
+    opened(c);
+    return;
+  }
+  int e = SSL_get_error(c->ssl, r);
+  if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE) {
+    c->want_write = e == SSL_ERROR_WANT_WRITE;
+    set_events(c);
+    return;
+  }
+  char text[256];
+  tls_text(c, text, sizeof text);
+  mc_conn_fail(c, MC_ERR_TLS, text);
+}
+
+void mc_conn_begin(mc_conn *c, mc_tls *tls)
+{
+  int one = 1;
+  setsockopt(c->watch.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  setsockopt(c->watch.fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+  if (!tls) {
+    opened(c);
+    return;
+  }
+  mc_why why;
+  mc_err err = mc_tls_start(tls, c->watch.fd, c->setup ? c->setup->host : NULL, c->setup ? c->setup->port : 0, &c->ssl, &why);
+  if (err) {
+    mc_conn_fail(c, err, why.text);
+    return;
+  }
+  c->phase = MC_CONN_HANDSHAKE;
+  handshake_step(c);
+}
+
+/* ---- reading ---- */
+
+/* MC_OK with *got > 0; MC_ERR_AGAIN nothing now; MC_ERR_END closed; else broken. */
+static mc_err read_some(mc_conn *c, uint8_t *to, size_t room, size_t *got, char *text, size_t text_size)
+{
+  *got = 0;
+  if (!c->ssl) {
+    ssize_t n;
+    do
+      n = recv(c->watch.fd, to, room, 0);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+      *got = (size_t)n;
+      return MC_OK;
+    }
+    if (n == 0) {
+      snprintf(text, text_size, "the peer closed the connection");
+      return MC_ERR_END;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+      return MC_ERR_AGAIN;
+    snprintf(text, text_size, "reading failed: %s", strerror(errno));
+    return MC_ERR_CLOSED;
+  }
+  while (*got < room) {
+    size_t n = 0;
+    ERR_clear_error();
+    if (SSL_read_ex(c->ssl, to + *got, room - *got, &n) == 1) {
+      *got += n;
+      continue;
+    }
+    int e = SSL_get_error(c->ssl, 0);
+    if (e == SSL_ERROR_WANT_READ)
+      return *got ? MC_OK : MC_ERR_AGAIN;
+    if (*got) { /* an end or error shows again at the next read */
+      c->again = true;
+      return MC_OK;
+    }
+    if (e == SSL_ERROR_WANT_WRITE)
+      return MC_ERR_AGAIN;
+    if (e == SSL_ERROR_ZERO_RETURN || (e == SSL_ERROR_SYSCALL && errno == 0)) {
+      snprintf(text, text_size, "the peer closed the connection");
+      return MC_ERR_END;
+    }
+    if (e == SSL_ERROR_SYSCALL) {
+      snprintf(text, text_size, "reading failed: %s", strerror(errno));
+      return MC_ERR_CLOSED;
+    }
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
+    snprintf(text, text_size, "TLS: %s", reason ? reason : "broken record");
+    return MC_ERR_TLS;
+  }
+  c->again = SSL_has_pending(c->ssl) == 1; /* the buffer was too small for all */
+  return MC_OK;
+}
+
+/* Gives bytes to the handler; returns how many it took, SIZE_MAX when the connection is gone. An upgrade inside data()
+ * gets the rest at once. */
+static size_t feed(mc_conn *c, mc_slice in)
+{
+  size_t taken = 0;
+  while (taken < in.len && !c->closing && !c->paused) {
+    const mc_conn_handler *handler = c->handler;
+    c->in_data = true;
+    size_t n = handler->data(c, mc_slice_sub(in, taken, in.len));
+    c->in_data = false;
+    if (n == SIZE_MAX) {
+      c->closing = true;
+      mc_conn_schedule(c);
+      return in.len;
+    }
+    taken += n;
+    if (handler == c->handler)
+      break;
+  }
+  return c->closing ? in.len : taken;
+}
+
+static mc_err keep(mc_conn *c, mc_slice rest)
+{
+  mc_buf fresh = {0};
+  if (rest.len && mc_buf_append_slice(&fresh, rest))
+    return MC_ERR_MEMORY;
+  mc_buf_free(&c->in);
+  c->in = fresh;
+  return MC_OK;
+}
+
+/* Kept bytes are few: they go in front of fresh ones in the loop's buffer. */
+static mc_err read_shared(mc_conn *c, char *text, size_t text_size)
+{
+  uint8_t *buffer = c->net->read;
+  size_t kept = c->in.len, got = 0;
+  mc_err err = read_some(c, buffer + kept, MC_CONN_READ_SIZE - kept, &got, text, text_size);
+  if (err)
+    return err;
+  if (kept)
+    memcpy(buffer, c->in.data, kept);
+  c->last_in_us = mc_loop_now_us(c->net->loop);
+  mc_slice all = {buffer, kept + got};
+  size_t taken = feed(c, all);
+  if (taken == 0 && kept && !c->closing) /* still incomplete: only the fresh part is new */
+    return mc_buf_append(&c->in, buffer + kept, got);
+  return keep(c, mc_slice_sub(all, taken, all.len));
+}
+
+/* A long message is under way: read behind what is kept. */
+static mc_err read_long(mc_conn *c, char *text, size_t text_size)
+{
+  if (mc_buf_reserve(&c->in, MC_CONN_READ_SIZE))
+    return MC_ERR_MEMORY;
+  size_t got = 0;
+  mc_err err = read_some(c, c->in.data + c->in.len, MC_CONN_READ_SIZE, &got, text, text_size);
+  if (err)
+    return err;
+  c->in.len += got;
+  c->last_in_us = mc_loop_now_us(c->net->loop);
+  size_t taken = feed(c, mc_buf_slice(&c->in));
+  mc_buf_consume(&c->in, taken);
+  if (c->in.len < KEPT_IN_PLACE)
+    return keep(c, mc_buf_slice(&c->in));
+  return MC_OK;
+}
+
+static void read_ready(mc_conn *c)
+{
+  char text[200] = "out of memory for input";
+  mc_err err = c->in.len > KEPT_IN_PLACE ? read_long(c, text, sizeof text) : read_shared(c, text, sizeof text);
+  if (err == MC_ERR_AGAIN || err == MC_OK) {
+    if (c->again)
+      mc_conn_schedule(c);
+    return;
+  }
+  if (c->out.len > c->out_at && !c->blocked) { /* answers to what was read before still go out */
+    c->fail_err = (uint8_t)err;
+    c->closing = true;
+    mc_conn_schedule(c);
+    return;
+  }
+  mc_conn_fail(c, err, text);
+}
+
+/* Unpaused, or bytes left in OpenSSL: give them although the socket is quiet. */
+static void read_again(mc_conn *c)
+{
+  c->again = false;
+  if (c->in.len && c->fed) {
+    c->fed = false;
+    size_t had = c->in.len;
+    mc_buf in = c->in; /* data() may pause or close, never read */
+    size_t taken = feed(c, mc_buf_slice(&in));
+    if (taken) {
+      if (keep(c, mc_slice_sub(mc_buf_slice(&in), taken, had))) {
+        mc_conn_fail(c, MC_ERR_MEMORY, "out of memory for input");
+        return;
+      }
+    }
+    if (c->paused || c->closing)
+      return;
+  }
+  if (c->ssl && SSL_has_pending(c->ssl))
+    read_ready(c);
+}
+
+/* ---- writing ---- */
+static mc_err write_some(mc_conn *c, const uint8_t *from, size_t len, size_t *put)
+{
+  *put = 0;
+  if (!c->ssl) {
+    ssize_t n;
+    do
+      n = send(c->watch.fd, from, len, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0) {
+      *put = (size_t)n;
+      return MC_OK;
+    }
+    return errno == EAGAIN || errno == EWOULDBLOCK ? MC_ERR_AGAIN : MC_ERR_CLOSED;
+  }
+  ERR_clear_error();
+  if (SSL_write_ex(c->ssl, from, len, put) == 1)
+    return MC_OK;
+  int e = SSL_get_error(c->ssl, 0);
+  return e == SSL_ERROR_WANT_WRITE || e == SSL_ERROR_WANT_READ ? MC_ERR_AGAIN : MC_ERR_CLOSED;
+}
+
+/* MC_OK: all out; MC_ERR_AGAIN: blocked. */
+static mc_err flush(mc_conn *c)
+{
+  while (c->out_at < c->out.len) {
+    size_t put;
+    mc_err err = write_some(c, c->out.data + c->out_at, c->out.len - c->out_at, &put);
+    if (err) {
+      if (c->out_at > 64 * 1024 && c->out_at * 2 > c->out.len) {
+        mc_buf_consume(&c->out, c->out_at);
+        c->out_at = 0;
+      }
+      return err;
+    }
+    c->out_at += put;
+  }
+  c->out_at = 0;
+  give_back(c->net, &c->out);
+  return MC_OK;
+}
+
+static void linger(mc_conn *c)
+{
+  if (c->ssl && !c->fail_err) {
+    ERR_clear_error();
+    SSL_shutdown(c->ssl);
+  }
+  if (c->fail_err) {
+    mc_conn_fail(c, (mc_err)c->fail_err, "the peer closed the connection");
+    return;
+  }
+  shutdown(c->watch.fd, SHUT_WR);
+  c->phase = MC_CONN_LINGERING;
+  arm(c, LINGER_US);
+  set_events(c);
+}
+
+/* Throws away what still comes, so that our last bytes are not lost to a reset. */
+static void linger_ready(mc_conn *c)
+{
+  for (int i = 0; i < 4; i++) {
+    ssize_t n = recv(c->watch.fd, c->net->read, MC_CONN_READ_SIZE, 0);
+    if (n > 0)
+      continue;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+      return;
+    mc_conn_fail(c, MC_ERR_CLOSED, "closed by this side");
+    return;
+  }
+}
+
+static void work_on(mc_conn *c)
+{
+  if (c->phase != MC_CONN_OPEN) {
+    if (c->phase == MC_CONN_RESOLVING || c->phase == MC_CONN_CONNECTING || c->phase == MC_CONN_HANDSHAKE) {
+      if (c->closing)
+        mc_conn_fail(c, MC_ERR_CLOSED, "closed by this side");
+      else if (c->fail_err)
+        mc_conn_fail(c, (mc_err)c->fail_err, c->setup ? c->setup->last_error : "failed");
+      else if (c->phase == MC_CONN_CONNECTING && c->watch.fd < 0)
+        mc_conn_connect_next(c);
+    }
+    return;
+  }
+  if ((c->again || c->fed) && !c->paused && !c->closing) {
+    read_again(c);
+    if (c->dead)
+      return;
+  }
+  bool had = c->out.len > 0, was_blocked = c->blocked;
+  mc_err err = had ? flush(c) : MC_OK;
+  if (err != MC_OK && err != MC_ERR_AGAIN) {
+    mc_conn_fail(c, MC_ERR_CLOSED, "writing failed: the peer is gone");
+    return;
+  }
+  c->blocked = err == MC_ERR_AGAIN;
+  if (c->closing && !c->blocked) {
+    linger(c);
+    return;
+  }
+  if (c->closing && !(c->timer.heap_index && c->timer.due_us <= mc_loop_now_us(c->net->loop) + CLOSE_FLUSH_US))
+    arm(c, CLOSE_FLUSH_US);
+  set_events(c);
+  bool tell = c->tell_empty;
+  if (!c->blocked && (was_blocked || (tell && had))) {
+    c->tell_empty = false;
+    if (!c->closing && c->handler->drained)
+      c->handler->drained(c);
+  }
+}
+
+static void on_turn_end(void *ctx)
+{
+  mc_net_loop *net = ctx;
+  for (int round = 0; round < FLUSH_ROUNDS && net->work; round++) {
+    /* Only what is there now; what comes meanwhile is the next round's. */
+    mc_conn *last = (mc_conn *)((char *)net->work_tail - offsetof(mc_conn, next_work));
+    for (bool more = true; more && net->work;) {
+      mc_conn *c = net->work;
+      more = c != last;
+      net->work = c->next_work;
+      if (!net->work)
+        net->work_tail = &net->work;
+      c->in_work = false;
+      work_on(c);
+    }
+  }
+  bury(net);
+  if (net->work && !net->wake_posted) {
+    net->wake_posted = true;
+    mc_loop_post(net->loop, &net->wake);
+  }
+}
+
+/* ---- events ---- */
+static void on_ready(mc_watch *watch, uint32_t events)
+{
+  mc_conn *c = conn_of_watch(watch);
+  switch ((mc_conn_phase)c->phase) {
+  case MC_CONN_RESOLVING:
+    return;
+  case MC_CONN_CONNECTING:
+    mc_conn_connect_ready(c);
+    return;
+  case MC_CONN_HANDSHAKE:
+    handshake_step(c);
+    return;
+  case MC_CONN_LINGERING:
+    linger_ready(c);
+    return;
+  case MC_CONN_OPEN:
+    break;
+  }
+  if (events & EPOLLOUT)
+    mc_conn_schedule(c);
+  if (c->closing) {
+    if (events & (EPOLLERR | EPOLLHUP))
+      mc_conn_fail(c, MC_ERR_CLOSED, "the peer is gone");
+    else if (events & EPOLLIN)
+      linger_ready(c);
+    return;
+  }
+  if (c->paused) {
+    if (events & (EPOLLERR | EPOLLHUP))
+      mc_conn_fail(c, MC_ERR_CLOSED, "the peer is gone");
+    return;
+  }
+  if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
+    read_ready(c);
+}
+
+static void on_timer(mc_timer *timer)
+{
+  mc_conn *c = conn_of_timer(timer);
+  int64_t now = mc_loop_now_us(c->net->loop);
+  if (c->phase == MC_CONN_CONNECTING || c->phase == MC_CONN_RESOLVING) {
+    mc_conn_fail(c, MC_ERR_TIMEOUT, "no answer within the time limit: is the address right and the port open?");
+  } else if (c->phase == MC_CONN_HANDSHAKE) {
+    mc_conn_fail(c, MC_ERR_TIMEOUT, "TLS handshake took too long");
+  } else if (c->phase == MC_CONN_LINGERING || c->closing) {
+    mc_conn_fail(c, MC_ERR_CLOSED, "closed by this side");
+  } else if (c->idle_ms) {
+    int64_t due = c->last_in_us + (int64_t)c->idle_ms * 1000;
+    if (due <= now)
+      mc_conn_fail(c, MC_ERR_TIMEOUT, "nothing was received within the idle limit");
+    else
+      mc_loop_timer_set(c->net->loop, &c->timer, due);
+  }
+}
+
+/* ---- what the protocol above calls ---- */
+void mc_conn_set_user(mc_conn *conn, void *user) { conn->user = user; }
+void *mc_conn_user(const mc_conn *conn) { return conn->user; }
+mc_loop *mc_conn_loop(const mc_conn *conn) { return conn->net->loop; }
+
+void mc_conn_set_handler(mc_conn *conn, const mc_conn_handler *handler)
+{
+  conn->handler = handler;
+}
+
+mc_buf *mc_conn_out(mc_conn *conn)
+{
+  mc_net_loop *net = conn->net;
+  if (!conn->out.data && net->spare_len)
+    conn->out = net->spare[--net->spare_len];
+  return &conn->out;
+}
+
+void mc_conn_dirty(mc_conn *conn)
+{
+  if (!conn->blocked) /* blocked: EPOLLOUT will tell */
+    mc_conn_schedule(conn);
+}
+
+mc_err mc_conn_write(mc_conn *conn, mc_slice bytes)
+{
+  if (conn->closing || conn->dead)
+    return MC_ERR_CLOSED;
+  if (!bytes.len)
+    return MC_OK;
+  MC_TRY(mc_buf_append_slice(mc_conn_out(conn), bytes));
+  mc_conn_dirty(conn);
+  return MC_OK;
+}
+
+size_t mc_conn_backlog(const mc_conn *conn)
+{
+  return conn->out.len - conn->out_at;
+}
+
+void mc_conn_tell_empty(mc_conn *conn)
+{
+  conn->tell_empty = true;
+  mc_conn_dirty(conn);
+}
+
+void mc_conn_pause(mc_conn *conn, bool paused)
+{
+  if (conn->dead || conn->paused == paused)
+    return;
+  conn->paused = paused;
+  if (conn->phase != MC_CONN_OPEN)
+    return;
+  if (!paused) {
+    conn->last_in_us = mc_loop_now_us(conn->net->loop);
+    conn->fed = conn->in.len > 0 || conn->in_data;
+    conn->again = true;
+  }
+  mc_conn_schedule(conn); /* the kernel is told at the end of the turn */
+}
+
+void mc_conn_set_idle_ms(mc_conn *conn, int64_t idle_ms)
+{
+  conn->idle_ms = idle_ms <= 0 ? 0 : idle_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)idle_ms;
+  conn->last_in_us = mc_loop_now_us(conn->net->loop);
+  if (conn->phase != MC_CONN_OPEN || conn->closing)
+    return;
+  if (conn->idle_ms)
+    arm(conn, (int64_t)conn->idle_ms * 1000);
+  else
+    mc_loop_timer_clear(conn->net->loop, &conn->timer);
+}
+
+void mc_conn_close(mc_conn *conn)
+{
+  if (conn->dead || conn->closing)
+    return;
+  conn->closing = true;
+  if (conn->phase == MC_CONN_OPEN && conn->blocked)
+    arm(conn, CLOSE_FLUSH_US);
+  mc_conn_schedule(conn);
+}
+
+/* ---- the peer ---- */
+static void format_address(const struct sockaddr_storage *a, char *out, size_t size)
+{
+  char text[INET6_ADDRSTRLEN] = "?";
+  if (a->ss_family == AF_INET) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)a;
+    inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
+    snprintf(out, size, "%s:%u", text, ntohs(in->sin_port));
+    return;
+  }
+  const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)a;
+  if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+    inet_ntop(AF_INET, in6->sin6_addr.s6_addr + 12, text, sizeof text);
+    snprintf(out, size, "%s:%u", text, ntohs(in6->sin6_port));
+    return;
+  }
+  inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
+  snprintf(out, size, "[%s]:%u", text, ntohs(in6->sin6_port));
+}
+
+static void fill_cert(const mc_conn *c, mc_peer *out)
+{
+  const mc_conn_cert *cert = c->cert;
+  out->has_cert = true;
+  memcpy(out->cert.fingerprint, cert->fingerprint, sizeof cert->fingerprint);
+  mc_slice_to_str(mc_slice_of(cert->text, cert->name_len), out->cert.common_name, sizeof out->cert.common_name);
+  mc_slice_to_str(mc_slice_of(cert->text + cert->name_len, cert->serial_len), out->cert.serial, sizeof out->cert.serial);
+  out->cert.not_before_us = cert->not_before_us;
+  out->cert.not_after_us = cert->not_after_us;
+  int64_t now = mc_clock_wall_us();
+  long verdict = cert->verify_result;
+  /* A resumed session brings the verdict of its first handshake; time has passed since. */
+  if (verdict == X509_V_OK && now > cert->not_after_us)
+    verdict = X509_V_ERR_CERT_HAS_EXPIRED;
+  out->cert_verified = verdict == X509_V_OK;
+  if (!out->cert_verified)
+    snprintf(out->verify_error, sizeof out->verify_error, "%s", X509_verify_cert_error_string(verdict));
+}
+
+void mc_conn_peer(const mc_conn *conn, mc_peer *out)
+{
+  *out = (mc_peer){0};
+  struct sockaddr_storage a = {0};
+  socklen_t len = sizeof a;
+  if (conn->watch.fd >= 0 && getpeername(conn->watch.fd, (struct sockaddr *)&a, &len) == 0)
+    format_address(&a, out->address, sizeof out->address);
+  else
+    snprintf(out->address, sizeof out->address, "gone");
+  out->alpn = (mc_alpn)conn->alpn;
+  if (conn->ssl) {
+    out->tls = true;
+    out->resumed = SSL_session_reused(conn->ssl) == 1;
+    snprintf(out->tls_version, sizeof out->tls_version, "%s", SSL_get_version(conn->ssl));
+  }
+  if (conn->cert)
+    fill_cert(conn, out);
+}

@@ -1,0 +1,89 @@
+/* net-internal: the inside of a connection, shared by conn.c, connect.c, listener.c and http_server.c. */
+#ifndef MC_NET_CONN_H
+#define MC_NET_CONN_H
+
+#include "net/net.h"
+#include "net/openssl_glue.h"
+
+enum { MC_CONN_READ_SIZE = 64 * 1024 };
+
+typedef enum mc_conn_phase { MC_CONN_RESOLVING, MC_CONN_CONNECTING, MC_CONN_HANDSHAKE, MC_CONN_OPEN, MC_CONN_LINGERING } mc_conn_phase;
+
+/* What net keeps a loop: one read buffer, the connections to look at before the loop waits, spare output buffers. */
+typedef struct mc_net_loop {
+  mc_loop *loop;
+  uint8_t *read; /* MC_CONN_READ_SIZE */
+  struct mc_conn *work; /* connections with output to flush, input to give again, or a close to do */
+  struct mc_conn **work_tail;
+  mc_post wake; /* keeps the loop from waiting while work is there */
+  bool wake_posted;
+  struct mc_conn *dead; /* freed at the end of the turn */
+  mc_buf spare[8];
+  size_t spare_len;
+  size_t conns, conns_peak;
+} mc_net_loop;
+
+/* Only while a connection is being made. */
+typedef struct mc_conn_setup {
+  struct mc_listener *listener; /* accepted by it; NULL for ours */
+  mc_tls *tls;
+  struct mc_resolve *resolve;
+  uint16_t port;
+  size_t address_at, address_count;
+  struct sockaddr_storage *address;
+  char last_error[160];
+  char host[]; /* ours */
+} mc_conn_setup;
+
+struct mc_conn {
+  mc_watch watch;
+  mc_timer timer; /* handshake, idle or close limit */
+  mc_net_loop *net;
+  const mc_conn_handler *handler;
+  void *user;
+  SSL *ssl;
+  mc_conn_cert *cert;
+  mc_conn_setup *setup;
+  struct mc_conn *next_work;
+  mc_buf in;  /* incomplete message, kept */
+  mc_buf out; /* not yet taken by the kernel */
+  size_t out_at;
+  int64_t last_in_us;
+  uint32_t idle_ms;
+  uint8_t phase; /* mc_conn_phase */
+  uint8_t alpn;
+  bool in_work : 1, paused : 1, blocked : 1, closing : 1, fed : 1, opened : 1, server : 1, again : 1, in_data : 1, tell_empty : 1, want_write : 1,
+      dead : 1;
+  uint8_t fail_err; /* deferred failure */
+};
+
+/* The loop's net state, made on first use. NULL when memory is out. */
+mc_net_loop *mc_net_loop_of(mc_loop *loop);
+mc_conn *mc_conn_new(mc_net_loop *net, int fd, const mc_conn_handler *handler, void *user);
+/* Starts TLS or opens; used by listener and connect. */
+void mc_conn_begin(mc_conn *c, mc_tls *tls);
+/* Ends it now: closed() is called when open() was (or when it is ours), then everything is freed. */
+void mc_conn_fail(mc_conn *c, mc_err err, const char *text);
+/* Looks at the connection before the loop waits. */
+void mc_conn_schedule(mc_conn *c);
+/* drained() will also be called when output that never blocked has gone out. */
+void mc_conn_tell_empty(mc_conn *c);
+/* Frees the setup and tells the listener that the handshake is over. */
+void mc_conn_setup_done(mc_conn *c);
+
+/* connect.c */
+void mc_conn_connect_ready(mc_conn *c); /* EPOLLOUT in MC_CONN_CONNECTING */
+void mc_conn_connect_next(mc_conn *c);
+
+/* listener.c */
+void mc_listener_handshake_done(struct mc_listener *l);
+const mc_conn_handler *mc_listener_choose(struct mc_listener *l, mc_alpn alpn, const mc_conn *c);
+
+/* resolve.c: looks a name up on a thread of its own; done runs on the loop, never before this returns. */
+typedef struct mc_resolve mc_resolve;
+struct sockaddr_storage;
+mc_err mc_resolve_start(mc_loop *loop, const char *host, uint16_t port, void (*done)(void *ctx, struct sockaddr_storage *address, size_t count, const char *error),
+                        void *ctx, mc_resolve **out);
+void mc_resolve_cancel(mc_resolve *r); /* done will not be called */
+
+#endif
