@@ -64,7 +64,7 @@ typedef struct mc_fw_node {
   uint32_t signal_id;
   double number;
   bool boolean;
-  mc_slice text; /* string value or custom function name */
+  mc_slice text; /* string value or custom function name; PATH, and WINDOW over a path: the path message as it came */
   struct mc_fw_node **param;
   uint32_t param_count;
 } mc_fw_node;
@@ -96,7 +96,7 @@ typedef struct mc_fw_schemes { const mc_fw_scheme *scheme; uint32_t scheme_count
 /* VehicleData (up) */
 typedef struct mc_fw_sample {
   int64_t relative_ms;
-  uint32_t signal_id;
+  uint32_t signal_id; /* 0 for a part of a complex signal (vision builds): nothing we send asks for one */
   bool is_string;
   double number;
   mc_slice text;
@@ -114,7 +114,10 @@ typedef struct mc_fw_vehicle_data {
   int64_t dtc_relative_ms;
 } mc_fw_vehicle_data;
 
-/* Readers. Errors say message, field and byte. Limits: nesting 64, arena limit of the caller. */
+/* Readers. Errors say message, field and byte: MC_ERR_TRUNCATED, MC_ERR_MALFORMED (wrong wire type, number beyond 32 bits, text that
+ * is not UTF-8, odd number of range ends), MC_ERR_TOO_LARGE (nesting beyond 64, input beyond 4 GiB), MC_ERR_MEMORY (also the arena's
+ * limit: one byte of input may take up to 60 of arena). *out borrows from in and arena; it is zeroed first.
+ * Writers refuse text that is not UTF-8 (MC_ERR_INVALID) and trees deeper than 64 (MC_ERR_TOO_LARGE). */
 mc_err mc_fw_read_checkin(mc_slice in, mc_arena *arena, mc_fw_checkin *out, mc_why *why);
 mc_err mc_fw_read_manifest(mc_slice in, mc_arena *arena, mc_fw_manifest *out, mc_why *why);
 mc_err mc_fw_read_schemes(mc_slice in, mc_arena *arena, mc_fw_schemes *out, mc_why *why);
@@ -126,9 +129,9 @@ mc_err mc_fw_write_manifest(mc_buf *out, const mc_fw_manifest *m);
 mc_err mc_fw_write_schemes(mc_buf *out, const mc_fw_schemes *m);
 mc_err mc_fw_write_vehicle_data(mc_buf *out, const mc_fw_vehicle_data *m);
 
-/* Snappy raw block (not framed). */
+/* Snappy raw block (not framed). Both append to out. */
 mc_err mc_snappy_compress(mc_slice in, mc_buf *out);
-/* Refuses a stated length beyond limit before it allocates. */
+/* Refuses a stated length beyond limit (MC_ERR_TOO_LARGE), or beyond what so many bytes can hold (MC_ERR_MALFORMED), before it allocates. */
 mc_err mc_snappy_expand(mc_slice in, size_t limit, mc_buf *out);
 
 #endif
