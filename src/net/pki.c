@@ -284,10 +284,13 @@ static mc_err alternative_names(const char *dns_and_ips, mc_buf *out, mc_why *wh
       uint8_t c = one.data[i];
       legal = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == ':' || c == '*';
     }
+    if (legal) {
+      mc_slice_to_str(one, text, sizeof text);
+      legal = mc_host_is_ip(text) || !strchr(text, ':');
+    }
     if (!legal)
       return mc_err_set(why, MC_ERR_INVALID, "\"%.*s\" is neither a host name nor an address: write names and addresses with commas, e.g. localhost,127.0.0.1",
                         MC_FMT(mc_slice_sub(one, 0, 100)));
-    mc_slice_to_str(one, text, sizeof text);
     MC_TRY(mc_buf_printf(out, "%s%s:%s", out->len ? "," : "", mc_host_is_ip(text) ? "IP" : "DNS", text));
   }
   if (!out->len)
