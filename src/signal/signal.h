@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "base/vec.h"
+#include "format/bus.h"
 #include "format/dbc.h"
 
 /* ---- types and encodings ---- */
@@ -160,6 +161,29 @@ mc_err mc_signals_from_dbc(const mc_dbc *dbc, uint16_t channel, mc_dbc_resolver 
  * (INT16 becomes INT32 for foreign agents only, elsewhere), FLOAT64 otherwise. */
 mc_type mc_signal_type_of_dbc(const mc_dbc_signal *s);
 
+/* ---- channel map: which bus channel of a log or socket is which interface, and which DBC describes it ----
+ * Text: entries separated by commas, spaces or line ends, each
+ *   <channel>=<interface>[:<dbc file>[(+|-)<id offset>]]
+ * <channel> is the logger's channel number, an interface name as candump writes it, or * for any other.
+ * The offset is added to an id from the bus to get the DBC's id: "9=can9:canmod_gps.dbc-100" reads bus id 101 as 1.
+ * Offsets are decimal or 0x hexadecimal and stand at the end; the first entry that matches a frame wins. */
+typedef struct mc_channel {
+  mc_slice bus_name;     /* as written before '='; "*": any */
+  uint16_t bus_number;   /* when bus_name is a number, else UINT16_MAX */
+  mc_slice interface_id; /* the manifest's interface */
+  mc_slice dbc;          /* file name as written; empty: none */
+  int32_t id_offset;     /* id in the DBC = id on the bus + id_offset */
+} mc_channel;
+typedef struct mc_channel_map {
+  uint32_t count;
+  mc_channel *at; /* index = mc_can_frame.channel = mc_can_signal.channel */
+} mc_channel_map;
+mc_err mc_channel_map_parse(mc_slice text, mc_arena *arena, mc_channel_map *out, mc_why *why);
+/* Index of the entry for a frame, or -1. */
+int mc_channel_map_find(const mc_channel_map *map, const mc_bus_frame *frame);
+/* Fills out with the frame as the DBC numbers it. False: no entry, a remote frame, or an id that leaves the range. */
+bool mc_can_frame_from_bus(const mc_bus_frame *frame, const mc_channel_map *map, mc_can_frame *out);
+
 /* ---- catalog: the tree of fully qualified names ---- */
 typedef enum mc_node_kind { MC_NODE_BRANCH, MC_NODE_SENSOR, MC_NODE_ACTUATOR, MC_NODE_ATTRIBUTE } mc_node_kind;
 typedef struct mc_catalog_node {
@@ -229,6 +253,11 @@ typedef struct mc_expr_env {
 /* Rules of contract fleetwise 6.2 with motorcade's corrections: undefined operands give undefined (= false at the top),
  * == and != on numbers within 0.001, strings only with ==, != and +. Allocates nothing except string concatenation. */
 mc_value mc_expr_eval(const mc_expr *e, const mc_expr_env *env);
+/* Joined strings share 8 KiB a thread and live until that thread's next outermost mc_expr_eval; beyond it the result is
+ * undefined, as are type mismatches and 0/0. Without env->custom the built-ins below are known. */
+bool mc_value_is_true(mc_value v); /* a condition holds: true, or a number other than 0 */
+/* abs, ceil, floor (1 argument), pow(x, y), log(base, x), min and max (1 and more); undefined for anything else. */
+mc_value mc_expr_builtin(mc_slice name, const mc_value *argument, uint32_t count);
 
 /* Well-known meanings by VSS name, so that map, twin and trips find them. */
 typedef enum mc_role {
