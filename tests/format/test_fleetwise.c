@@ -358,7 +358,7 @@ static void test_refuses_wrong_wire_types_and_ranges(void)
       {3, "2a031a01" "41", "another wire type"},
       {3, "2a032201ff", "not UTF-8"},
       {3, "32031201ff", "UTF-8"},
-      {3, "18ffffffff10", "cut off"},
+      {3, "18ffffffff", "cut off"},
       {3, "188080808010", "beyond 32 bits"},
       {3, "0b", "broken"},
       {3, "00", "broken"},
