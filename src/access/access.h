@@ -23,7 +23,7 @@ typedef struct mc_principal {
   enum { MC_PRINCIPAL_NONE, MC_PRINCIPAL_USER, MC_PRINCIPAL_TOKEN, MC_PRINCIPAL_THING, MC_PRINCIPAL_SERVICE, MC_PRINCIPAL_DEV /* --insecure-dev */ } kind;
   uint32_t id;           /* dense id in its table */
   mc_access_role role;   /* people and tokens */
-  char name[128];        /* thing name, user name, token name */
+  char name[129];        /* thing name, user name, token name */
 } mc_principal;
 
 /* scrypt (N 16384, r 8, p 1), 16-byte salt; text form "scrypt$16384$8$1$<salt b64>$<hash b64>". */

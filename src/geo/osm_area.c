@@ -239,7 +239,10 @@ mc_err osm_assemble_areas(osm_reader *r)
 
 /* ---- the sea ----
  * A coastline runs with land on its left. Seen backwards the sea is on the left, as the inside of a counter-clockwise ring is; so
- * the chains are taken backwards, cut to the box, and joined along the box's edge counter-clockwise. */
+ * the chains are taken backwards, cut to the box, and joined along the box's edge counter-clockwise. An extract knows its coast
+ * only so far: the box is grown by SEA_MARGIN, and a chain that just ends is prolonged along its own chord, so that the sea does
+ * not stop at a ruler line beside the town. */
+#define SEA_MARGIN 0.5 /* degrees */
 typedef struct shore {
   uint32_t first, count; /* into sea.point */
   double enter, leave;   /* places on the box's edge, 0..4 counter-clockwise from the south-west corner */
@@ -249,6 +252,7 @@ typedef struct shore {
 typedef struct sea {
   osm_reader *r;
   mc_geo_bounds box;
+  MC_VEC(mc_geo_point) chain; /* the chain at hand, backwards */
   MC_VEC(mc_geo_point) point;
   MC_VEC(shore) shore;
   MC_VEC(mc_geo_e7) island; /* closed rings, laid end to end */
@@ -312,6 +316,24 @@ static mc_err close_shore(sea *s, shore *open)
   return mc_vec_push(&s->shore, *open);
 }
 
+/* The chain's parts inside the box become shores. */
+static mc_err cut_chain(sea *s)
+{
+  shore open = {.first = (uint32_t)s->point.len};
+  for (size_t i = 0; i < s->chain.len; i++) {
+    mc_geo_point p = s->chain.at[i], last = i ? s->chain.at[i - 1] : p;
+    if (i && in_box(s, p) != in_box(s, last))
+      MC_TRY(mc_vec_push(&s->point, crossing(s, last, p)));
+    if (in_box(s, p)) {
+      MC_TRY(mc_vec_push(&s->point, p));
+    } else if (s->point.len > open.first) {
+      MC_TRY(close_shore(s, &open));
+      open.first = (uint32_t)s->point.len;
+    }
+  }
+  return close_shore(s, &open);
+}
+
 static mc_err take_coast(void *ctx, const osm_vertex *v, size_t n, bool closed)
 {
   sea *s = ctx;
@@ -323,20 +345,17 @@ static mc_err take_coast(void *ctx, const osm_vertex *v, size_t n, bool closed)
       MC_TRY(mc_vec_push(&s->island, v[i].at));
     return mc_vec_push(&s->island_len, (uint32_t)n);
   }
-  shore open = {.first = (uint32_t)s->point.len};
-  size_t steps = n + closed;
-  for (size_t i = 0; i < steps; i++) { /* backwards */
-    mc_geo_point p = mc_geo_e7_point(v[(steps - 1 - i) % n].at), last = i ? mc_geo_e7_point(v[(steps - i) % n].at) : p;
-    if (i && in_box(s, p) != in_box(s, last))
-      MC_TRY(mc_vec_push(&s->point, crossing(s, last, p)));
-    if (in_box(s, p)) {
-      MC_TRY(mc_vec_push(&s->point, p));
-    } else if (s->point.len > open.first) {
-      MC_TRY(close_shore(s, &open));
-      open.first = (uint32_t)s->point.len;
-    }
-  }
-  return close_shore(s, &open);
+  mc_vec_clear(&s->chain);
+  mc_geo_point from = mc_geo_e7_point(v[n - 1].at), to = mc_geo_e7_point(v[0].at);
+  double chord = hypot(to.lon - from.lon, to.lat - from.lat), far = chord > 0 ? 4 * SEA_MARGIN / chord : 0;
+  mc_geo_point step = {(to.lon - from.lon) * far, (to.lat - from.lat) * far};
+  if (!closed)
+    MC_TRY(mc_vec_push(&s->chain, ((mc_geo_point){from.lon - step.lon, from.lat - step.lat})));
+  for (size_t i = 0; i < n + closed; i++)
+    MC_TRY(mc_vec_push(&s->chain, mc_geo_e7_point(v[(2 * n - 1 - i) % n].at)));
+  if (!closed)
+    MC_TRY(mc_vec_push(&s->chain, ((mc_geo_point){to.lon + step.lon, to.lat + step.lat})));
+  return cut_chain(s);
 }
 
 /* The shore whose entry comes first counter-clockwise from place. */
@@ -409,13 +428,14 @@ mc_err osm_assemble_sea(osm_reader *r)
 {
   if (r->coast.len == 0)
     return MC_OK;
-  sea s = {.r = r, .box = r->box};
+  sea s = {.r = r, .box = {r->box.west - SEA_MARGIN, r->box.south - SEA_MARGIN, r->box.east + SEA_MARGIN, r->box.north + SEA_MARGIN}};
   mc_err err = osm_join(r, r->coast.at, r->coast.len, take_coast, &s);
   if (!err && s.shore.len == 0 && s.island_len.len)
     err = fill_box(&s);
   for (size_t i = 0; i < s.shore.len && !err; i++)
     if (!s.shore.at[i].used)
       err = trace_sea(&s, &s.shore.at[i]);
+  mc_vec_free(&s.chain);
   mc_vec_free(&s.point);
   mc_vec_free(&s.shore);
   mc_vec_free(&s.island);

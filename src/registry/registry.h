@@ -23,7 +23,12 @@ typedef struct mc_registry_config {
 mc_err mc_registry_open(const mc_registry_config *config, mc_registry **out, mc_why *why); /* migrates its tables */
 void mc_registry_close(mc_registry **registry);
 
+/* ---- tenants ---- the default one (id 1, "default") is always there */
+mc_err mc_registry_tenant_create(mc_registry *r, mc_slice name /* [a-z0-9-]{1,63} */, uint32_t *out, mc_why *why);
+mc_err mc_registry_tenant_name(mc_registry *r, uint32_t tenant, char out[64]);
+
 /* ---- things and vehicles ---- */
+/* Writers refuse to run inside a transaction of the caller: the mirror must never be ahead of the disk. */
 typedef struct mc_thing { uint32_t id, tenant; char name[129]; uint32_t vehicle; /* fitted now, 0 none */ bool is_service; int64_t created_us; } mc_thing;
 typedef struct mc_vehicle {
   uint32_t id, tenant;
@@ -48,6 +53,8 @@ uint32_t mc_registry_vehicle_of_thing(mc_registry *r, uint32_t tenant, uint32_t 
 mc_err mc_registry_refit(mc_registry *r, uint32_t tenant, uint32_t thing, uint32_t vehicle, mc_why *why); /* ends the old fitting, begins a new one now */
 /* A non-vehicle client (back end) with a policy document. */
 mc_err mc_registry_service_create(mc_registry *r, uint32_t tenant, mc_slice name, mc_slice policy_json, uint32_t *thing, mc_why *why);
+/* A disabled thing is refused at the door; its live sessions end (on_revoked, once for each certificate). */
+mc_err mc_registry_thing_set_disabled(mc_registry *r, uint32_t tenant, uint32_t thing, bool disabled, mc_why *why);
 
 /* ---- certificates ---- */
 typedef enum mc_cert_state { MC_CERT_ACTIVE, MC_CERT_INACTIVE, MC_CERT_REVOKED } mc_cert_state;
@@ -57,6 +64,7 @@ mc_err mc_registry_certificate_issue(mc_registry *r, uint32_t tenant, mc_slice t
 mc_err mc_registry_certificate_register(mc_registry *r, uint32_t tenant, mc_slice thing, mc_slice cert_pem, mc_why *why); /* one that exists already */
 mc_err mc_registry_certificate_set_state(mc_registry *r, uint32_t tenant, const uint8_t fingerprint[MC_FINGERPRINT], mc_cert_state state, mc_why *why);
 mc_err mc_registry_certificate_list(mc_registry *r, uint32_t tenant, mc_slice thing, mc_arena *arena, mc_certificate **out, size_t *count, mc_why *why);
+mc_err mc_registry_certificate_find(mc_registry *r, uint32_t tenant, const uint8_t fingerprint[MC_FINGERPRINT], mc_certificate *out);
 /* Called (under no lock) after a certificate stopped being ACTIVE or a thing was disabled: the gateway ends its live sessions. */
 void mc_registry_on_revoked(mc_registry *r, void (*fn)(void *ctx, uint32_t tenant, uint32_t thing, const uint8_t fingerprint[MC_FINGERPRINT]), void *ctx);
 /* The door: reads the certificate's state now, from memory. MC_OK fills who and policy (retained). Otherwise why says what the device's owner must do:
@@ -68,9 +76,12 @@ mc_slice mc_registry_ca_pem(const mc_registry *r);
 typedef struct mc_user { uint32_t id, tenant; char name[65]; mc_access_role role; bool disabled; int64_t created_us, last_sign_in_us; } mc_user;
 mc_err mc_registry_user_create(mc_registry *r, uint32_t tenant, mc_slice name, mc_slice password, mc_access_role role, mc_user *out, mc_why *why);
 mc_err mc_registry_user_update(mc_registry *r, const mc_user *user, mc_slice new_password /* empty: unchanged */, mc_why *why);
+mc_err mc_registry_user_get(mc_registry *r, uint32_t tenant, uint32_t id, mc_user *out);
 mc_err mc_registry_user_list(mc_registry *r, uint32_t tenant, mc_arena *arena, mc_user **out, size_t *count, mc_why *why);
 /* Same answer and same time for unknown name and wrong password; slows down after failures per name and address (MC_ERR_FULL with the wait). */
 mc_err mc_registry_sign_in(mc_registry *r, uint32_t tenant, mc_slice name, mc_slice password, mc_slice address, mc_principal *who, mc_why *why);
+/* Microseconds until the next attempt is let through; 0: now. */
+int64_t mc_registry_sign_in_wait_us(mc_registry *r, uint32_t tenant, mc_slice name, mc_slice address);
 /* One-time sign-in link secrets (15 minutes, once). */
 mc_err mc_registry_link_create(mc_registry *r, uint32_t tenant, uint32_t user, char out[64], mc_why *why);
 mc_err mc_registry_link_redeem(mc_registry *r, mc_slice secret, mc_principal *who, mc_why *why);
@@ -88,6 +99,8 @@ mc_err mc_registry_token_revoke(mc_registry *r, uint32_t tenant, uint32_t id, mc
 /* The id of a signal name (created when missing) and of an encoding (type, factor, offset). */
 mc_err mc_registry_signal_id(mc_registry *r, uint32_t tenant, mc_slice fqn, uint32_t *out, mc_why *why);
 mc_err mc_registry_signal_lookup(mc_registry *r, uint32_t tenant, mc_slice fqn, uint32_t *out); /* MC_ERR_NOT_FOUND */
+/* Many at once, in one transaction: what an import should call. out[i] is the id of fqn[i]. */
+mc_err mc_registry_signal_ids(mc_registry *r, uint32_t tenant, const mc_slice *fqn, size_t count, uint32_t *out, mc_why *why);
 /* FQN of an id; empty when unknown. The bytes live as long as the registry. */
 mc_slice mc_registry_signal_fqn(mc_registry *r, uint32_t tenant, uint32_t signal);
 mc_err mc_registry_encoding_id(mc_registry *r, int type, double factor, double offset, uint32_t *out, mc_why *why);

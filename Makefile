@@ -1,0 +1,61 @@
+# motorcade. Two commands: `make run` (platform with a demo fleet) and `make test` (everything).
+# The build itself is CMake and ninja; this file installs what is missing and calls them.
+
+VEHICLES ?= 60
+OSM ?=
+DATA ?= run
+JOBS ?= $(shell nproc)
+NINJA = ninja -j$(JOBS)
+PORTAL_SOURCES = $(shell find portal -path portal/node_modules -prune -o -path portal/dist -prune -o -type f -print 2>/dev/null) src/api/operations.json tools/generate_api.py
+
+.PHONY: all programs portal run test check check-layering bench fuzz clean setup
+
+all: programs
+
+setup:
+	@tools/setup.sh build
+
+build/build.ninja: CMakeLists.txt cmake/modules.cmake cmake/tests.cmake | setup
+	@cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release >build-configure.log 2>&1 || { cat build-configure.log; exit 1; }
+	@rm -f build-configure.log
+
+programs: build/build.ninja
+	@$(NINJA) -C build motorcade motorcade-edge motorcade-sim | tail -n 1
+
+portal: portal/dist/.built
+
+portal/node_modules/.installed: portal/package.json portal/package-lock.json | setup
+	@echo "portal: npm ci"
+	@cd portal && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+portal/dist/.built: $(PORTAL_SOURCES) portal/node_modules/.installed
+	@cd portal && npm run --silent build
+	@touch $@
+
+run: programs portal
+	@exec build/motorcade demo --vehicles $(VEHICLES) --data $(DATA) --portal portal/dist $(if $(OSM),--osm $(OSM))
+
+test:
+	@tools/setup.sh build test
+	@python3 tests/run.py
+
+check: build/build.ninja portal/node_modules/.installed
+	@tools/setup.sh check
+	@python3 tools/check_layering.py
+	@python3 tools/check_format.py
+	@python3 tools/check_tidy.py
+	@cd portal && npm run --silent check
+
+check-layering:
+	@python3 tools/check_layering.py
+
+bench: programs
+	@for b in mqtt ingest edge store; do build/motorcade bench $$b --json || exit 1; done
+
+fuzz:
+	@tools/setup.sh build check
+	@python3 tools/fuzz.py
+
+clean:
+	rm -rf build build-asan build-tsan build-fuzz portal/dist

@@ -1,0 +1,53 @@
+/* What a session still owes its client: messages sent and not acknowledged, and those that wait, as journal offsets.
+ *
+ *   in flight: [ entry | entry | entry ]   packet id of the i-th = first id + i (1..65,535, wrapping)
+ *   waiting:   [ offset | offset | ... ]   then, if that grew beyond its limit, "read the journal from scan_begin on"
+ *
+ * An entry is a journal offset (< 2^56) and flags. Because ids run on in order, an acknowledgement is found by subtraction; one that
+ * comes out of order is marked and leaves when it reaches the front. Made when first needed, freed when empty. */
+#ifndef MC_GATEWAY_OUTBOX_H
+#define MC_GATEWAY_OUTBOX_H
+
+#include "base/slice.h"
+
+#define MC_OUT_OFFSET ((UINT64_C(1) << 56) - 1)
+#define MC_OUT_RETAINED (UINT64_C(1) << 63) /* delivered because of a new subscription: RETAIN = 1 */
+#define MC_OUT_DONE (UINT64_C(1) << 62)     /* acknowledged out of order */
+#define MC_OUT_SENT (UINT64_C(1) << 61)     /* was sent at least once: DUP on the next time */
+
+typedef struct mc_u64_ring {
+  uint64_t *at;
+  uint32_t head, len, cap; /* cap: power of two or 0 */
+} mc_u64_ring;
+mc_err mc_u64_ring_push(mc_u64_ring *r, uint64_t value);
+mc_err mc_u64_ring_push_front(mc_u64_ring *r, uint64_t value);
+static inline uint64_t *mc_u64_ring_at(const mc_u64_ring *r, uint32_t i) { return &r->at[(r->head + i) & (r->cap - 1)]; }
+uint64_t mc_u64_ring_pop(mc_u64_ring *r); /* len > 0 */
+void mc_u64_ring_free(mc_u64_ring *r);
+
+typedef struct mc_outbox {
+  mc_u64_ring inflight, waiting;
+  uint32_t resend;   /* inflight[resend..] is to be sent again on this connection; UINT32_MAX none */
+  uint16_t first_id; /* packet id of inflight[0] */
+  /* Messages with scan_begin <= offset < scan_end are found by reading the journal, not by live delivery. scan_end is UINT64_MAX until the
+   * reader has caught up. Both UINT64_MAX: never scanned. */
+  uint64_t scan_begin, scan_end;
+  uint64_t scan_at; /* where the reader goes on */
+  struct mc_journal_reader *reader;
+} mc_outbox;
+
+mc_err mc_outbox_create(mc_outbox **out);
+void mc_outbox_destroy(mc_outbox **out); /* the caller destroyed the reader */
+/* Nothing owed, nothing being read. */
+bool mc_outbox_empty(const mc_outbox *o);
+static inline bool mc_outbox_scanning(const mc_outbox *o) { return o->scan_begin != UINT64_MAX && o->scan_end == UINT64_MAX; }
+static inline bool mc_outbox_scanned(const mc_outbox *o, uint64_t offset) { return offset >= o->scan_begin && offset < o->scan_end; }
+/* Adds an entry in flight and gives its packet id. */
+mc_err mc_outbox_send(mc_outbox *o, uint64_t entry, uint16_t *packet_id);
+static inline uint16_t mc_outbox_id(const mc_outbox *o, uint32_t i) { return (uint16_t)((o->first_id - 1u + i) % 65535u + 1u); }
+/* The client has it. *entry: what it was. False: no such packet id is in flight (or it was acknowledged before). */
+bool mc_outbox_ack(mc_outbox *o, uint16_t packet_id, uint64_t *entry);
+/* Removes one offset wherever it is; for replay. */
+bool mc_outbox_forget(mc_outbox *o, uint64_t offset);
+
+#endif

@@ -1,0 +1,180 @@
+#include "gateway/retained.h"
+
+#include <stdlib.h>
+
+mc_err mc_retained_init(mc_retained_store *store)
+{
+  *store = (mc_retained_store){0};
+  return pthread_mutex_init(&store->lock, NULL) ? MC_ERR_MEMORY : MC_OK;
+}
+
+void mc_retained_free(mc_retained_store *store)
+{
+  mc_topic_tree_free(&store->topics, free);
+  mc_map_free(&store->by_offset);
+  pthread_mutex_destroy(&store->lock);
+}
+
+static void drop(mc_retained_store *store, mc_topic_node *node)
+{
+  mc_retained *old = node->value;
+  if (!old)
+    return;
+  mc_map_remove(&store->by_offset, old->offset, NULL);
+  store->bytes -= old->props_len + old->payload_len;
+  store->count--;
+  free(old);
+  node->value = NULL;
+}
+
+static mc_err put(mc_retained_store *store, uint32_t tenant, mc_slice topic, const mc_retained *value, mc_slice props, mc_slice payload)
+{
+  mc_retained *fresh = malloc(sizeof *fresh + props.len + payload.len);
+  if (!fresh)
+    return MC_ERR_MEMORY;
+  *fresh = *value;
+  fresh->props_len = (uint32_t)props.len;
+  fresh->payload_len = (uint32_t)payload.len;
+  if (props.len)
+    memcpy(fresh->bytes, props.data, props.len);
+  memcpy(fresh->bytes + props.len, payload.data, payload.len);
+  mc_topic_node *node;
+  mc_err err = mc_topic_tree_make(&store->topics, tenant, topic, &node);
+  if (err != MC_OK) {
+    free(fresh);
+    return err;
+  }
+  drop(store, node);
+  err = mc_map_put(&store->by_offset, value->offset, (uintptr_t)node);
+  if (err != MC_OK) {
+    free(fresh);
+    mc_topic_tree_prune(&store->topics, node);
+    return err;
+  }
+  node->value = fresh;
+  store->count++;
+  store->bytes += props.len + payload.len;
+  return MC_OK;
+}
+
+mc_err mc_retained_put(mc_retained_store *store, uint32_t tenant, mc_slice topic, const mc_retained *value, mc_slice props, mc_slice payload)
+{
+  if (topic.len == 0 || props.len > UINT32_MAX || payload.len > UINT32_MAX)
+    return MC_ERR_INVALID;
+  mc_err err = MC_OK;
+  pthread_mutex_lock(&store->lock);
+  if (payload.len) {
+    err = put(store, tenant, topic, value, props, payload);
+  } else {
+    mc_topic_node *node = mc_topic_tree_find(&store->topics, tenant, topic);
+    if (node) {
+      drop(store, node);
+      mc_topic_tree_prune(&store->topics, node);
+    }
+  }
+  pthread_mutex_unlock(&store->lock);
+  return err;
+}
+
+/* ---- walking ---- */
+
+typedef struct walk {
+  mc_retained_store *store;
+  uint32_t tenant;
+  mc_retained_visit visit;
+  void *ctx;
+  mc_buf topic;
+  mc_topic_path path;
+} walk;
+
+static mc_err visit_node(walk *w, const mc_topic_node *node)
+{
+  if (!node->value)
+    return MC_OK;
+  mc_buf_clear(&w->topic);
+  MC_TRY(mc_topic_node_text(node, &w->topic));
+  return w->visit(w->ctx, w->tenant, mc_buf_slice(&w->topic), node->value);
+}
+
+static mc_err visit_below(walk *w, const mc_topic_node *node, bool hide_dollar)
+{
+  for (const mc_topic_node *child = node->child; child; child = child->next) {
+    if (hide_dollar && child->len && child->level[0] == '$')
+      continue;
+    MC_TRY(visit_node(w, child));
+    MC_TRY(visit_below(w, child, false));
+  }
+  return MC_OK;
+}
+
+static mc_err descend(walk *w, const mc_topic_node *node, uint32_t level)
+{
+  if (level == w->path.count)
+    return visit_node(w, node);
+  mc_slice part = w->path.level[level];
+  if (part.len == 1 && part.data[0] == '#') {
+    if (level > 0) /* a/# matches a */
+      MC_TRY(visit_node(w, node));
+    return visit_below(w, node, level == 0);
+  }
+  if (part.len == 1 && part.data[0] == '+') {
+    for (const mc_topic_node *child = node->child; child; child = child->next)
+      if (level > 0 || !(child->len && child->level[0] == '$'))
+        MC_TRY(descend(w, child, level + 1));
+    return MC_OK;
+  }
+  const mc_topic_node *exact = mc_topic_tree_child(&w->store->topics, node, part, w->path.hash[level]);
+  return exact ? descend(w, exact, level + 1) : MC_OK;
+}
+
+mc_err mc_retained_match(mc_retained_store *store, uint32_t tenant, mc_slice filter, mc_retained_visit visit, void *ctx)
+{
+  walk w = {.store = store, .tenant = tenant, .visit = visit, .ctx = ctx};
+  mc_topic_path_split(&w.path, filter);
+  pthread_mutex_lock(&store->lock);
+  const mc_topic_node *root = mc_topic_tree_root(&store->topics, tenant);
+  mc_err err = root ? descend(&w, root, 0) : MC_OK;
+  pthread_mutex_unlock(&store->lock);
+  mc_buf_free(&w.topic);
+  return err;
+}
+
+mc_err mc_retained_all(mc_retained_store *store, mc_retained_visit visit, void *ctx)
+{
+  walk w = {.store = store, .visit = visit, .ctx = ctx};
+  mc_err err = MC_OK;
+  pthread_mutex_lock(&store->lock);
+  size_t at = 0;
+  uint64_t tenant, root;
+  while (err == MC_OK && mc_map_next(&store->topics.root, &at, &tenant, &root)) {
+    w.tenant = (uint32_t)tenant;
+    err = visit_below(&w, (const mc_topic_node *)(uintptr_t)root, false);
+  }
+  pthread_mutex_unlock(&store->lock);
+  mc_buf_free(&w.topic);
+  return err;
+}
+
+bool mc_retained_by_offset(mc_retained_store *store, uint64_t offset, mc_retained_visit visit, void *ctx)
+{
+  walk w = {.store = store, .visit = visit, .ctx = ctx};
+  uint64_t value;
+  pthread_mutex_lock(&store->lock);
+  bool found = mc_map_get(&store->by_offset, offset, &value);
+  if (found) {
+    const mc_topic_node *node = (const mc_topic_node *)(uintptr_t)value;
+    w.tenant = mc_topic_node_tenant(node);
+    visit_node(&w, node);
+  }
+  pthread_mutex_unlock(&store->lock);
+  mc_buf_free(&w.topic);
+  return found;
+}
+
+size_t mc_retained_count(mc_retained_store *store)
+{
+  pthread_mutex_lock(&store->lock);
+  size_t count = store->count;
+  pthread_mutex_unlock(&store->lock);
+  return count;
+}

@@ -1,0 +1,38 @@
+/* Retained messages: the last message of each topic that was published with the retain flag. Per tenant, shared by all loops,
+ * under one lock that is taken for retained publishes and at SUBSCRIBE only. Durable as journal records with
+ * MC_RECORD_RETAIN (QoS 0 ones too), rebuilt from checkpoint + journal. Any thread. */
+#ifndef MC_GATEWAY_RETAINED_H
+#define MC_GATEWAY_RETAINED_H
+
+#include <pthread.h>
+
+#include "gateway/topic_tree.h"
+
+typedef struct mc_retained {
+  uint64_t offset; /* journal offset of the message */
+  int64_t time_us;
+  uint32_t props_len, payload_len;
+  uint8_t qos, flags; /* flags: MC_RECORD_V5 */
+  uint8_t bytes[];    /* properties, payload */
+} mc_retained;
+
+typedef struct mc_retained_store {
+  pthread_mutex_t lock;
+  mc_topic_tree topics;
+  mc_map by_offset; /* offset -> mc_topic_node: for queued copies whose journal segment is gone */
+  size_t count, bytes;
+} mc_retained_store;
+
+mc_err mc_retained_init(mc_retained_store *store);
+void mc_retained_free(mc_retained_store *store);
+/* An empty payload removes. value->bytes is ignored; props and payload are copied. MC_ERR_TOO_LARGE: too many levels. */
+mc_err mc_retained_put(mc_retained_store *store, uint32_t tenant, mc_slice topic, const mc_retained *value, mc_slice props, mc_slice payload);
+/* Calls visit for each match of the filter, under the lock; visit returns an error to stop. */
+typedef mc_err (*mc_retained_visit)(void *ctx, uint32_t tenant, mc_slice topic, const mc_retained *value);
+mc_err mc_retained_match(mc_retained_store *store, uint32_t tenant, mc_slice filter, mc_retained_visit visit, void *ctx);
+mc_err mc_retained_all(mc_retained_store *store, mc_retained_visit visit, void *ctx);
+/* One by journal offset; false when it is no longer the retained one. */
+bool mc_retained_by_offset(mc_retained_store *store, uint64_t offset, mc_retained_visit visit, void *ctx);
+size_t mc_retained_count(mc_retained_store *store);
+
+#endif

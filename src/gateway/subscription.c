@@ -1,0 +1,204 @@
+#include "gateway/subscription.h"
+
+typedef struct sub_list {
+  uint32_t count, cap;
+  mc_sub at[];
+} sub_list;
+
+static mc_sub_item *item_of_node(const mc_sub_owner *owner, const mc_topic_node *node)
+{
+  for (uint32_t i = 0; i < owner->count; i++)
+    if (owner->item[i].node == node)
+      return &owner->item[i];
+  return NULL;
+}
+
+const mc_sub *mc_sub_of_item(const mc_sub_item *item)
+{
+  return &((const sub_list *)item->node->value)->at[item->at];
+}
+
+static mc_err owner_reserve(mc_sub_owner *owner)
+{
+  if (owner->count < owner->cap)
+    return MC_OK;
+  uint32_t cap = owner->cap ? owner->cap * 2 : 2;
+  mc_sub_item *item = realloc(owner->item, cap * sizeof *item);
+  if (!item)
+    return MC_ERR_MEMORY;
+  owner->item = item;
+  owner->cap = cap;
+  return MC_OK;
+}
+
+static mc_err list_reserve(mc_topic_node *node)
+{
+  sub_list *list = node->value;
+  if (list && list->count < list->cap)
+    return MC_OK;
+  uint32_t cap = list ? list->cap * 2 : 1;
+  sub_list *grown = realloc(list, sizeof *list + cap * sizeof list->at[0]);
+  if (!grown)
+    return MC_ERR_MEMORY;
+  if (!list)
+    grown->count = 0;
+  grown->cap = cap;
+  node->value = grown;
+  return MC_OK;
+}
+
+mc_err mc_sub_tree_add(mc_sub_tree *tree, uint32_t tenant, mc_slice filter, mc_sub_owner *owner, uint8_t options, uint32_t id, bool *existed)
+{
+  mc_topic_node *node;
+  MC_TRY(mc_topic_tree_make(&tree->topics, tenant, filter, &node));
+  mc_sub_item *old = node->value ? item_of_node(owner, node) : NULL;
+  *existed = old != NULL;
+  if (old) {
+    mc_sub *sub = &((sub_list *)node->value)->at[old->at];
+    sub->options = options;
+    sub->id = id;
+    return MC_OK;
+  }
+  if (owner_reserve(owner) != MC_OK || list_reserve(node) != MC_OK) {
+    mc_topic_tree_prune(&tree->topics, node);
+    return MC_ERR_MEMORY;
+  }
+  sub_list *list = node->value;
+  owner->item[owner->count++] = (mc_sub_item){node, list->count};
+  list->at[list->count++] = (mc_sub){owner, id, options};
+  tree->count++;
+  return MC_OK;
+}
+
+static void remove_item(mc_sub_tree *tree, mc_sub_owner *owner, mc_sub_item *item)
+{
+  mc_topic_node *node = item->node;
+  sub_list *list = node->value;
+  uint32_t at = item->at, last = --list->count;
+  if (at != last) {
+    list->at[at] = list->at[last];
+    item_of_node(list->at[at].owner, node)->at = at;
+  }
+  *item = owner->item[--owner->count];
+  tree->count--;
+  if (last == 0) {
+    free(list);
+    node->value = NULL;
+    mc_topic_tree_prune(&tree->topics, node);
+  }
+}
+
+bool mc_sub_tree_remove(mc_sub_tree *tree, uint32_t tenant, mc_slice filter, mc_sub_owner *owner)
+{
+  mc_topic_node *node = mc_topic_tree_find(&tree->topics, tenant, filter);
+  mc_sub_item *item = node && node->value ? item_of_node(owner, node) : NULL;
+  if (!item)
+    return false;
+  remove_item(tree, owner, item);
+  return true;
+}
+
+void mc_sub_tree_remove_all(mc_sub_tree *tree, mc_sub_owner *owner)
+{
+  while (owner->count)
+    remove_item(tree, owner, &owner->item[owner->count - 1]);
+  free(owner->item);
+  owner->item = NULL;
+  owner->cap = 0;
+}
+
+/* ---- matching ---- */
+
+typedef struct matcher {
+  mc_sub_tree *tree;
+  const mc_sub_owner *publisher; /* skipped where it asked for no local */
+  const mc_sub_owner *only;      /* NULL: all */
+  mc_err err;
+} matcher;
+
+static void take(matcher *m, const mc_sub *sub)
+{
+  mc_sub_tree *tree = m->tree;
+  mc_sub_owner *owner = sub->owner;
+  if ((m->only && owner != m->only) || (owner == m->publisher && (sub->options & MC_SUB_NO_LOCAL)))
+    return;
+  if (owner->match_at >= tree->match.len || tree->match.at[owner->match_at].owner != owner) {
+    owner->match_at = (uint32_t)tree->match.len;
+    mc_sub_match fresh = {owner, 0, false, UINT32_MAX};
+    if (mc_vec_push(&tree->match, fresh) != MC_OK) {
+      m->err = MC_ERR_MEMORY;
+      return;
+    }
+  }
+  mc_sub_match *match = &tree->match.at[owner->match_at];
+  uint8_t qos = sub->options & MC_SUB_QOS;
+  if (qos > match->qos)
+    match->qos = qos;
+  match->retain_as_published |= (sub->options & MC_SUB_RETAIN_AS_PUBLISHED) != 0;
+  if (sub->id) {
+    struct mc_sub_id link = {sub->id, match->ids};
+    if (mc_vec_push(&tree->id, link) != MC_OK)
+      m->err = MC_ERR_MEMORY;
+    else
+      match->ids = (uint32_t)tree->id.len - 1;
+  }
+}
+
+static void take_node(matcher *m, const mc_topic_node *node)
+{
+  const sub_list *list = node->value;
+  for (uint32_t i = 0; list && i < list->count && m->err == MC_OK; i++)
+    take(m, &list->at[i]);
+}
+
+/* Depth is bounded by MC_TOPIC_LEVELS_MAX, the work by the nodes that there are. */
+static void descend(matcher *m, const mc_topic_node *node, uint32_t level)
+{
+  const mc_topic_path *path = &m->tree->path;
+  bool wildcards = level > 0 || !path->dollar;
+  if (node->multi && wildcards)
+    take_node(m, node->multi); /* also at the end: a/# matches a */
+  if (level == path->count) {
+    take_node(m, node);
+    return;
+  }
+  const mc_topic_node *exact = mc_topic_tree_child(&m->tree->topics, node, path->level[level], path->hash[level]);
+  if (exact)
+    descend(m, exact, level + 1);
+  if (node->plus && wildcards)
+    descend(m, node->plus, level + 1);
+}
+
+static mc_err run(mc_sub_tree *tree, uint32_t tenant, mc_slice topic, const mc_sub_owner *publisher, const mc_sub_owner *only)
+{
+  mc_vec_clear(&tree->match);
+  mc_vec_clear(&tree->id);
+  const mc_topic_node *root = tree->count ? mc_topic_tree_root(&tree->topics, tenant) : NULL;
+  if (!root)
+    return MC_OK;
+  mc_topic_path_split(&tree->path, topic);
+  matcher m = {tree, publisher, only, MC_OK};
+  descend(&m, root, 0);
+  return m.err;
+}
+
+mc_err mc_sub_tree_match(mc_sub_tree *tree, uint32_t tenant, mc_slice topic, const mc_sub_owner *publisher)
+{
+  return run(tree, tenant, topic, publisher, NULL);
+}
+
+bool mc_sub_tree_match_one(mc_sub_tree *tree, uint32_t tenant, mc_slice topic, const mc_sub_owner *owner, mc_sub_match *out)
+{
+  if (run(tree, tenant, topic, NULL, owner) != MC_OK || tree->match.len == 0)
+    return false;
+  *out = tree->match.at[0];
+  return true;
+}
+
+void mc_sub_tree_free(mc_sub_tree *tree)
+{
+  mc_topic_tree_free(&tree->topics, free);
+  mc_vec_free(&tree->match);
+  mc_vec_free(&tree->id);
+  *tree = (mc_sub_tree){0};
+}

@@ -1,0 +1,219 @@
+/* The journal's insides, shared by its files. Threads, locks and their order: README. Private to journal. */
+#ifndef MC_JOURNAL_INSIDE_H
+#define MC_JOURNAL_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "base/metric.h"
+#include "base/vec.h"
+#include "journal/format.h"
+
+enum {
+  MC_CHUNK_BYTES = 256 << 10, /* staging buffer of a writer */
+  MC_GROUP_BYTES = 4 << 20,   /* most that one group gathers */
+  MC_CHUNKS_KEPT = 32,        /* free staging buffers kept for reuse */
+  MC_PATH_EXTRA = 40          /* beyond the folder's name */
+};
+
+/* ---- staged and committed pieces ---- */
+
+typedef struct mc_chunk {
+  mc_commit commit; /* first: mc_commit_* get here by its address */
+  atomic_uint refs;
+  mc_post post;
+  struct mc_chunk *next; /* in a writer's queue, a group, or the pool */
+  mc_journal *journal;
+  size_t cap;
+  uint8_t data[];
+} mc_chunk;
+
+typedef struct mc_chunk_list {
+  mc_chunk *head, *tail;
+} mc_chunk_list;
+
+static inline void mc_chunk_list_push(mc_chunk_list *l, mc_chunk *c)
+{
+  c->next = NULL;
+  if (l->tail)
+    l->tail->next = c;
+  else
+    l->head = c;
+  l->tail = c;
+}
+
+static inline mc_chunk *mc_chunk_list_pop(mc_chunk_list *l)
+{
+  mc_chunk *c = l->head;
+  if (c && !(l->head = c->next))
+    l->tail = NULL;
+  return c;
+}
+
+mc_chunk *mc_chunk_new(mc_journal *j, size_t cap);
+void mc_chunk_free(mc_chunk *c);
+
+struct mc_journal_writer {
+  mc_journal *journal;
+  mc_journal_writer *next; /* under writers_lock */
+  mc_loop *loop;           /* NULL: the journal's own, for append_sync */
+  void (*on_commit)(void *ctx, const mc_commit *c);
+  void *ctx;
+  atomic_uint refs;
+  atomic_bool destroyed;
+  atomic_size_t staged; /* bytes not yet committed or failed */
+  uint64_t next_ticket; /* owner's thread */
+  pthread_mutex_t lock;
+  mc_chunk *active;   /* under lock */
+  mc_chunk_list full; /* under lock */
+};
+
+void mc_writer_unref(mc_journal_writer *w);
+
+/* ---- segments ---- */
+
+typedef struct mc_segment {
+  uint64_t first, size;
+  mc_file *read; /* opened when first needed; for mc_journal_read_at */
+} mc_segment;
+
+typedef enum mc_committer_state { MC_COMMITTER_BUSY, MC_COMMITTER_SLEEPING, MC_COMMITTER_GATHERING } mc_committer_state;
+
+/* A thread in mc_journal_append_sync. */
+typedef struct mc_sync_wait {
+  struct mc_sync_wait *next;
+  uint64_t ticket, offset;
+  bool done;
+  mc_err err;
+} mc_sync_wait;
+
+struct mc_journal {
+  const mc_fs *fs;
+  char *dir;
+  uint64_t segment_bytes, retain_bytes;
+  uint32_t group_bytes, group_wait_us, max_staged_bytes;
+  uint8_t id[MC_JOURNAL_ID];
+  atomic_uint refs;
+  atomic_bool closed;
+  mc_file *lock_file;
+  _Atomic uint64_t first, end;
+
+  /* committer's own */
+  pthread_t committer;
+  bool committer_runs, failing;
+  mc_file *file; /* of the active segment */
+  uint64_t seg_first, seg_size, at;
+  int64_t last_group_us;
+  mc_journal_writer *turn; /* whose chunks were gathered first last time */
+  pthread_mutex_t commit_lock;
+  pthread_cond_t commit_cond;
+  _Atomic int state;
+  bool stopping; /* under commit_lock */
+  pthread_mutex_t why_lock;
+  mc_why last_why;
+
+  /* keeper: next segment */
+  pthread_t keeper;
+  bool keeper_runs;
+  pthread_mutex_t keeper_lock;
+  pthread_cond_t keeper_cond, next_cond;
+  bool keeper_stop, next_wanted, has_spare;
+  mc_file *next_file; /* prepared; its first offset is seg_first + seg_size of the active one */
+  uint64_t next_first, next_size;
+  uint64_t active_first, active_size; /* what the keeper prepares behind */
+  int64_t next_failed_us;
+  mc_why next_why;
+  uint64_t next_tries;
+  _Atomic uint64_t used; /* bytes used of the active segment: paces preparation */
+
+  pthread_rwlock_t table_lock;
+  MC_VEC(mc_segment) table; /* kept segments, oldest first */
+
+  pthread_mutex_t writers_lock;
+  mc_journal_writer *writers;
+  mc_journal_writer *sync_writer;
+  pthread_mutex_t sync_lock;
+  pthread_cond_t sync_cond;
+  mc_sync_wait *sync_waits;
+
+  pthread_mutex_t pool_lock;
+  mc_chunk *pool;
+  size_t pool_len;
+
+  pthread_mutex_t wait_lock;
+  pthread_cond_t wait_cond;
+  atomic_int waiters;
+
+  pthread_mutex_t consumer_lock;
+  mc_strmap consumers;   /* latest offsets */
+  uint64_t durable_low;  /* lowest durable offset of all consumers; UINT64_MAX without any */
+  bool consumers_dirty;
+
+  mc_metric *m_records, *m_bytes, *m_groups, *m_failures, *m_sync;
+};
+
+void mc_journal_ref(mc_journal *j);
+void mc_journal_unref(mc_journal *j);
+void mc_cond_init_monotonic(pthread_cond_t *cond);
+/* Waits on cond until mono_us; false on timeout. */
+bool mc_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mono_us);
+/* The largest group payload that fits into a fresh segment beside headers and seal. */
+static inline uint64_t mc_segment_room(uint64_t segment_bytes)
+{
+  return segment_bytes - MC_SEGMENT_HEADER - 2 * MC_GROUP_HEADER;
+}
+
+/* committer.c */
+void *mc_committer_run(void *journal);
+void mc_committer_wake(mc_journal *j);
+
+/* segment.c */
+typedef MC_VEC(uint64_t) mc_offsets;
+void mc_segment_path(const char *dir, uint64_t first, char *out, size_t size);
+/* First offsets of the segments in a folder, ascending. `tmp` (may be NULL) counts leftovers. */
+mc_err mc_segment_list(const mc_fs *fs, const char *dir, mc_offsets *out, mc_why *why);
+mc_err mc_segment_read_header(mc_file *file, mc_segment_header *out, mc_why *why);
+/* Makes a zero-filled, synced segment and gives it its name. Blocks. */
+mc_err mc_segment_create(mc_journal *j, uint64_t first, mc_file **out, mc_why *why);
+mc_err mc_segment_table_add(mc_journal *j, uint64_t first, uint64_t size);
+/* The kept segment that holds offset; MC_ERR_NOT_FOUND names the oldest offset kept. */
+mc_err mc_segment_find(mc_journal *j, uint64_t offset, uint64_t *first, uint64_t *size, mc_why *why);
+
+/* keeper.c */
+void *mc_keeper_run(void *journal);
+/* Hands the committer the next segment, waiting for it when it must. */
+mc_err mc_keeper_take_next(mc_journal *j, mc_file **file, uint64_t *first, uint64_t *size, mc_why *why);
+
+/* consumer.c */
+mc_err mc_consumers_load(mc_journal *j, mc_why *why);
+mc_err mc_consumers_flush(mc_journal *j, mc_why *why);
+
+/* scan.c: reading a segment file through a window */
+typedef struct mc_window {
+  mc_file *file;
+  uint64_t first; /* offset of the file's first byte */
+  mc_buf buf;
+  uint64_t at; /* offset of buf's first byte */
+} mc_window;
+
+/* Bytes [offset, offset + need) of the segment, never beyond limit; out->len < need only where file or limit end. */
+mc_err mc_window_need(mc_window *w, uint64_t offset, size_t need, uint64_t limit, mc_slice *out, mc_why *why);
+void mc_window_free(mc_window *w);
+
+typedef enum mc_found {
+  MC_FOUND_GROUP,
+  MC_FOUND_SEAL,
+  MC_FOUND_NOTHING, /* zeros or stale bytes: nothing was ever begun here */
+  MC_FOUND_BROKEN   /* a group was begun here, and is not whole */
+} mc_found;
+/* What stands at offset. With payload: checks the group's payload as well. */
+mc_err mc_scan_at(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t id[MC_JOURNAL_ID], bool payload, mc_found *found,
+                  mc_group_header *h, mc_why *why);
+/* The next whole group or seal at or behind offset; UINT64_MAX when there is none before limit. */
+mc_err mc_scan_ahead(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t id[MC_JOURNAL_ID], uint64_t *out, mc_why *why);
+
+/* recovery.c */
+mc_err mc_journal_recover(mc_journal *j, mc_why *why);
+
+#endif

@@ -1,0 +1,39 @@
+/* The tables of registry. Forward only: add entries, never change one that was released. */
+#ifndef MC_REGISTRY_SCHEMA_H
+#define MC_REGISTRY_SCHEMA_H
+
+#include "db/db.h"
+
+static const mc_migration registry_migration[] = {
+    {"registry", 1,
+     "CREATE TABLE tenant (id BIGINT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_us BIGINT NOT NULL);"
+     "INSERT INTO tenant (id, name, created_us) VALUES (1, 'default', 0);"
+     "INSERT INTO id_series (name, last) VALUES ('tenant', 1);"
+     "CREATE TABLE vehicle (id BIGINT PRIMARY KEY, tenant BIGINT NOT NULL REFERENCES tenant (id), name TEXT NOT NULL, vin TEXT NOT NULL,"
+     " make TEXT NOT NULL, model TEXT NOT NULL, kind TEXT NOT NULL, manifest TEXT NOT NULL, year BIGINT NOT NULL,"
+     " created_us BIGINT NOT NULL, UNIQUE (tenant, name));"
+     "CREATE UNIQUE INDEX vehicle_vin ON vehicle (tenant, vin) WHERE vin <> '';"
+     "CREATE TABLE thing (id BIGINT PRIMARY KEY, tenant BIGINT NOT NULL REFERENCES tenant (id), name TEXT NOT NULL, is_service BIGINT NOT NULL,"
+     " disabled BIGINT NOT NULL, policy TEXT, created_us BIGINT NOT NULL, UNIQUE (tenant, name));"
+     "CREATE TABLE fitting (thing BIGINT NOT NULL REFERENCES thing (id), vehicle BIGINT NOT NULL REFERENCES vehicle (id),"
+     " from_us BIGINT NOT NULL, to_us BIGINT, PRIMARY KEY (thing, from_us));"
+     "CREATE UNIQUE INDEX fitting_now ON fitting (thing) WHERE to_us IS NULL;"
+     "CREATE TABLE certificate (fingerprint BYTEA PRIMARY KEY, tenant BIGINT NOT NULL REFERENCES tenant (id),"
+     " thing BIGINT NOT NULL REFERENCES thing (id), state BIGINT NOT NULL, pinned BIGINT NOT NULL, not_after_us BIGINT NOT NULL,"
+     " created_us BIGINT NOT NULL, changed_us BIGINT NOT NULL);"
+     "CREATE INDEX certificate_thing ON certificate (thing);"
+     "CREATE TABLE account (id BIGINT PRIMARY KEY, tenant BIGINT NOT NULL REFERENCES tenant (id), name TEXT NOT NULL, password TEXT NOT NULL,"
+     " role BIGINT NOT NULL, disabled BIGINT NOT NULL, created_us BIGINT NOT NULL, last_sign_in_us BIGINT NOT NULL, UNIQUE (tenant, name));"
+     "CREATE TABLE signin_link (digest BYTEA PRIMARY KEY, account BIGINT NOT NULL REFERENCES account (id), expires_us BIGINT NOT NULL);"
+     "CREATE TABLE session (digest BYTEA PRIMARY KEY, account BIGINT NOT NULL REFERENCES account (id), created_us BIGINT NOT NULL,"
+     " seen_us BIGINT NOT NULL);"
+     "CREATE TABLE token (id BIGINT PRIMARY KEY, tenant BIGINT NOT NULL REFERENCES tenant (id), name TEXT NOT NULL, digest BYTEA NOT NULL UNIQUE,"
+     " role BIGINT NOT NULL, created_us BIGINT NOT NULL, expires_us BIGINT NOT NULL, last_used_us BIGINT NOT NULL,"
+     " revoked BIGINT NOT NULL);"
+     "CREATE TABLE signal (tenant BIGINT NOT NULL REFERENCES tenant (id), id BIGINT NOT NULL, fqn TEXT NOT NULL, PRIMARY KEY (tenant, id),"
+     " UNIQUE (tenant, fqn));"
+     "CREATE TABLE encoding (id BIGINT PRIMARY KEY, type BIGINT NOT NULL, factor BYTEA NOT NULL, shift BYTEA NOT NULL,"
+     " UNIQUE (type, factor, shift))"},
+};
+
+#endif

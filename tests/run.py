@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Builds and runs every test and ends with one line: N passed, N failed.
+
+Stages, in this order; each prints one line a program, and the whole output of what failed:
+  layering and form      tools/check_layering.py, tools/check_format.py
+  C, address+undefined   tests/<module>/test_*.c and the fuzz targets over their seed corpora
+  C, thread              the same programs for the modules that have threads
+  system                 tests/system/test_*.py: real programs, real clients, kill -9
+  portal                 unit tests, and pages in headless Chromium against a running demo
+
+  tests/run.py [--only SUBSTRING] [--stage NAME]...
+"""
+import argparse
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+THREADED = ["base", "journal", "net", "registry", "twin", "store", "gateway", "campaign", "api", "db"]
+TIMEOUT_S = 600
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.failures = []
+
+    def program(self, name, command, env=None, cwd=None, timeout=TIMEOUT_S):
+        """Runs one program and counts its TAP lines (nested ones of node:test too); no TAP at all counts by exit code."""
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, cwd=cwd, text=True, errors="replace", start_new_session=True)
+        try:
+            out, _ = process.communicate(timeout=timeout)
+            code = process.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, _ = process.communicate()
+            out += f"\nnot ok - {name}: no end after {timeout} s\n"
+            code = -1
+        passed = failed = skipped = 0
+        for line in out.splitlines():
+            match = re.match(r"^(not ok|ok)\b(.*)$", line)
+            if not match:
+                continue
+            if "# SKIP" in match.group(2):
+                skipped += 1
+                print(f"  SKIPPED {name}: {match.group(2).strip()}")
+            elif match.group(1) == "ok":
+                passed += 1
+            else:
+                failed += 1
+        if code and not failed:
+            failed += 1  # crashed, or a sanitizer spoke
+        if not passed and not failed and not skipped:
+            passed += 1
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+        word = "FAILED" if failed else "ok"
+        print(f"{word:6} {name}: {passed} passed, {failed} failed{f', {skipped} skipped' if skipped else ''} ({time.monotonic() - began:.1f} s)", flush=True)
+        if failed:
+            self.failures.append(name)
+            print("\n".join("    " + line for line in out.splitlines()[-120:]), flush=True)
+
+    def step(self, name, command, **keywords):
+        """A build step: counted only when it fails, and then nothing behind it can run."""
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", **keywords)
+        if done.returncode:
+            print((done.stdout + done.stderr)[-6000:])
+            print(f"FAILED {name}")
+            self.failed += 1
+            self.failures.append(name)
+        return done.returncode == 0
+
+
+def build(tally, folder, sanitize, targets):
+    path = ROOT / folder
+    ok = tally.step(f"configure {folder}", ["cmake", "-S", str(ROOT), "-B", str(path), "-G", "Ninja", f"-DMC_SANITIZE={sanitize}"] + (["-DCMAKE_BUILD_TYPE=Release"]))
+    return ok and tally.step(f"build {folder}", ["ninja", "-C", str(path)] + targets)
+
+
+def run_c(tally, folder, modules, only, label, fuzz):
+    # halt_on_error keeps a report from drowning in what follows
+    env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1", TSAN_OPTIONS="halt_on_error=1")
+    for program in sorted((ROOT / folder / "tests").glob("*_test_*")):
+        module = program.name.split("_test_")[0]
+        if module in modules and only in program.name:
+            tally.program(f"{label} {program.name}", [str(program)], env=env)
+    for program in sorted((ROOT / folder / "fuzz").glob("*_fuzz_*")) if fuzz else []:
+        module, name = program.name.split("_fuzz_", 1)
+        seeds = sorted(p for p in (ROOT / "tests" / module / "corpus" / name).glob("*") if p.is_file())
+        if only in program.name and seeds:
+            tally.program(f"{label} {program.name}", [str(program)] + [str(p) for p in seeds], env=env)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", default="", help="only programs whose name holds this")
+    parser.add_argument("--stage", action="append", choices=["form", "asan", "tsan", "system", "portal"])
+    options = parser.parse_args()
+    stages = options.stage or ["form", "asan", "tsan", "system", "portal"]
+    only = options.only
+    os.chdir(ROOT)
+    tally = Tally()
+    modules = [p.name for p in (ROOT / "tests").iterdir() if p.is_dir()]
+
+    if "form" in stages:
+        tally.program("layering", [sys.executable, "tools/check_layering.py"])
+        tally.program("form", [sys.executable, "tools/check_format.py"])
+    if "asan" in stages and build(tally, "build-asan", "address", ["tests", "fuzzers"]):
+        run_c(tally, "build-asan", modules, only, "asan", fuzz=True)
+    if "tsan" in stages and build(tally, "build-tsan", "thread", [f"tests_{m}" for m in THREADED if m in modules]):
+        run_c(tally, "build-tsan", THREADED, only, "tsan", fuzz=False)
+    if "system" in stages or "portal" in stages:
+        if tally.step("make programs", ["make", "--no-print-directory", "programs"]) and tally.step("make portal", ["make", "--no-print-directory", "portal"]):
+            if "system" in stages:
+                for test in sorted((ROOT / "tests/system").glob("test_*.py")):
+                    if only in test.name:
+                        tally.program(f"system {test.stem}", [sys.executable, str(test)], timeout=1200)
+            if "portal" in stages and only in "portal":
+                tally.program("portal", [sys.executable, str(ROOT / "tests/system/portal.py")], timeout=1200)
+    if tally.failures:
+        print("failed: " + ", ".join(tally.failures))
+    print(f"{tally.passed} passed, {tally.failed} failed" + (f", {tally.skipped} skipped" if tally.skipped else ""))
+    return 1 if tally.failed else 0
+
+
+sys.exit(main())
