@@ -25,7 +25,7 @@ typedef struct mc_api_config {
   mc_gateway *gateway;
   mc_journal *journal; /* audit records */
   mc_db *db;           /* idempotency keys */
-  mc_map *map;         /* may be NULL: map operations answer 404 with the reason */
+  mc_geo_map *map;     /* may be NULL: map operations answer 404 with the reason */
   const char *portal_dir; /* built portal; NULL or missing: a page that says how to build it */
   const char *version;
   size_t workers;      /* 0: 2 */

@@ -92,6 +92,11 @@ mc_err mc_store_append(mc_store *s, const mc_block *block, mc_why *why)
   pthread_mutex_lock(&s->lock);
   while (s->frozen && s->open->bytes > s->config.memory_bytes * HARD_FACTOR && !s->flush_err)
     pthread_cond_wait(&s->wake, &s->lock);
+  if (block->next_offset && block->next_offset <= s->offset) {
+    /* The reader started behind us, for the sake of another sink: these rows are here already. */
+    pthread_mutex_unlock(&s->lock);
+    return MC_OK;
+  }
   mc_err err = MC_OK;
   if (s->flush_err && s->open->bytes > s->config.memory_bytes * HARD_FACTOR)
     err = mc_err_set(why, s->flush_err, "store cannot take more until segments can be written: %s", s->flush_text);

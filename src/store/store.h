@@ -27,6 +27,7 @@ mc_err mc_store_open(const mc_store_config *config, mc_store **out, mc_why *why)
 void mc_store_close(mc_store **store); /* flushes */
 uint64_t mc_store_offset(const mc_store *s); /* journal offset to read from after open */
 
+/* A block whose next_offset is not beyond what the store holds is passed over: readers may start earlier. */
 mc_err mc_store_append(mc_store *s, const mc_block *block, mc_why *why);
 mc_block_sink mc_store_sink(mc_store *s);
 void mc_store_set_offset(mc_store *s, uint64_t next_offset); /* reader passed records without samples */
