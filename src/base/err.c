@@ -49,7 +49,7 @@ static void trim_partial_character(char *text)
     text[len - 1 - back] = 0;
 }
 
-static void fill(mc_why *why, mc_err err, const char *format, va_list args)
+static __attribute__((format(printf, 3, 0))) void fill(mc_why *why, mc_err err, const char *format, va_list args)
 {
   why->err = err;
   int n = vsnprintf(why->text, sizeof why->text, format, args);
