@@ -261,12 +261,12 @@ static mc_err load_signal(mc_registry *r, mc_stmt *s)
 
 static mc_err load_encoding(mc_registry *r, mc_stmt *s)
 {
-  mc_slice factor = mc_stmt_blob(s, 2), offset = mc_stmt_blob(s, 3);
+  mc_slice factor = mc_stmt_blob(s, 2);
   encoding_entry e = {.type = (int)mc_stmt_int(s, 1)};
   if (factor.len != 8)
     return MC_ERR_CHECKSUM;
   memcpy(&e.factor, factor.data, 8);
-  offset = mc_stmt_blob(s, 3);
+  mc_slice offset = mc_stmt_blob(s, 3);
   if (offset.len != 8)
     return MC_ERR_CHECKSUM;
   memcpy(&e.offset, offset.data, 8);
