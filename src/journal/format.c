@@ -29,7 +29,7 @@ mc_err mc_segment_header_get(const uint8_t in[MC_SEGMENT_HEADER], mc_segment_hea
   memcpy(h->id, in + 16, MC_JOURNAL_ID);
   h->size = mc_load_le64(in + 32);
   h->created_us = (int64_t)mc_load_le64(in + 40);
-  return MC_OK;
+  return h->size >= MC_SEGMENT_MIN && h->size <= MC_SEGMENT_MAX && h->size % 8 == 0 && h->first <= MC_OFFSET_MAX ? MC_OK : MC_ERR_MALFORMED;
 }
 
 void mc_group_header_put(uint8_t out[MC_GROUP_HEADER], const mc_group_header *h)
@@ -127,16 +127,12 @@ mc_err mc_record_peek(mc_slice in, uint32_t *size)
   return MC_OK;
 }
 
-mc_err mc_record_get(mc_slice in, mc_record *r, uint32_t *size)
+mc_err mc_record_view(mc_slice in, mc_record *r, uint32_t *size)
 {
   MC_TRY(mc_record_peek(in, size));
   if (in.len < *size)
     return MC_ERR_TRUNCATED;
   const uint8_t *p = in.data;
-  static const uint8_t zero[4];
-  uint32_t crc = mc_crc32c(mc_crc32c(mc_crc32c(0, p, 8), zero, 4), p + 12, *size - 12);
-  if (crc != mc_load_le32(p + 8))
-    return MC_ERR_CHECKSUM;
   if (p[0] != VERSION)
     return MC_ERR_UNSUPPORTED;
   if (p[2] < 1 || p[2] > 15 || p[3] >= MC_JOURNAL_PARTITIONS)
@@ -154,4 +150,16 @@ mc_err mc_record_get(mc_slice in, mc_record *r, uint32_t *size)
   r->props = mc_slice_of(at + r->topic.len, mc_load_le16(p + 28));
   r->payload = mc_slice_of(at + r->topic.len + r->props.len, mc_load_le32(p + 12));
   return MC_OK;
+}
+
+mc_err mc_record_get(mc_slice in, mc_record *r, uint32_t *size)
+{
+  MC_TRY(mc_record_peek(in, size));
+  if (in.len < *size)
+    return MC_ERR_TRUNCATED;
+  static const uint8_t zero[4];
+  uint32_t crc = mc_crc32c(mc_crc32c(mc_crc32c(0, in.data, 8), zero, 4), in.data + 12, *size - 12);
+  if (crc != mc_load_le32(in.data + 8))
+    return MC_ERR_CHECKSUM;
+  return mc_record_view(in, r, size);
 }

@@ -12,6 +12,8 @@ enum {
   MC_RECORD_MAX = 16 << 20, /* header and padding included */
   MC_SEGMENT_MIN = 16384
 };
+#define MC_SEGMENT_MAX ((uint64_t)1 << 40)
+#define MC_OFFSET_MAX ((uint64_t)1 << 62)
 
 typedef struct mc_segment_header {
   uint64_t first;
@@ -44,6 +46,8 @@ mc_err mc_record_size(const mc_record *r, uint32_t *out);
 void mc_record_put(uint8_t *out, uint32_t size, const mc_record *r);
 /* Total size out of a header; MC_ERR_MALFORMED when it is none, MC_ERR_TRUNCATED with fewer than 40 bytes. */
 mc_err mc_record_peek(mc_slice in, uint32_t *size);
+/* Decodes without looking at the checksum: for bytes that never left memory. */
+mc_err mc_record_view(mc_slice in, mc_record *r, uint32_t *size);
 /* Decodes and checks the record at the start of `in`; it borrows from `in`. Leaves offset alone. */
 mc_err mc_record_get(mc_slice in, mc_record *r, uint32_t *size);
 

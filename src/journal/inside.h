@@ -14,7 +14,8 @@ enum {
   MC_CHUNK_BYTES = 256 << 10, /* staging buffer of a writer */
   MC_GROUP_BYTES = 4 << 20,   /* most that one group gathers */
   MC_CHUNKS_KEPT = 32,        /* free staging buffers kept for reuse */
-  MC_PATH_EXTRA = 40          /* beyond the folder's name */
+  MC_SEGMENT_PIECE = 1 << 20, /* zero-filling goes by this much */
+  MC_JOURNAL_PATH = 4096
 };
 
 /* ---- staged and committed pieces ---- */
@@ -105,7 +106,6 @@ struct mc_journal {
   mc_file *file; /* of the active segment */
   uint64_t seg_first, seg_size, at;
   int64_t last_group_us;
-  mc_journal_writer *turn; /* whose chunks were gathered first last time */
   pthread_mutex_t commit_lock;
   pthread_cond_t commit_cond;
   _Atomic int state;
@@ -118,14 +118,15 @@ struct mc_journal {
   bool keeper_runs;
   pthread_mutex_t keeper_lock;
   pthread_cond_t keeper_cond, next_cond;
-  bool keeper_stop, next_wanted, has_spare;
-  mc_file *next_file; /* prepared; its first offset is seg_first + seg_size of the active one */
-  uint64_t next_first, next_size;
-  uint64_t active_first, active_size; /* what the keeper prepares behind */
+  bool keeper_stop, next_wanted;
+  mc_file *next_file;  /* prepared; begins at active_end */
+  uint64_t active_end; /* of the active segment */
+  uint64_t used;       /* bytes used of the active segment: paces preparation */
   int64_t next_failed_us;
-  mc_why next_why;
+  mc_why next_why; /* err 0: the last attempt worked */
   uint64_t next_tries;
-  _Atomic uint64_t used; /* bytes used of the active segment: paces preparation */
+  uint64_t used_told;          /* committer's own: what `used` was set to */
+  bool has_spare, flush_failing; /* keeper's own */
 
   pthread_rwlock_t table_lock;
   MC_VEC(mc_segment) table; /* kept segments, oldest first */
@@ -171,19 +172,25 @@ void mc_committer_wake(mc_journal *j);
 /* segment.c */
 typedef MC_VEC(uint64_t) mc_offsets;
 void mc_segment_path(const char *dir, uint64_t first, char *out, size_t size);
-/* First offsets of the segments in a folder, ascending. `tmp` (may be NULL) counts leftovers. */
+void mc_segment_name(const char *dir, const char *name, char *out, size_t size);
+/* First offsets of the segments in a folder, ascending. */
 mc_err mc_segment_list(const mc_fs *fs, const char *dir, mc_offsets *out, mc_why *why);
-mc_err mc_segment_read_header(mc_file *file, mc_segment_header *out, mc_why *why);
-/* Makes a zero-filled, synced segment and gives it its name. Blocks. */
-mc_err mc_segment_create(mc_journal *j, uint64_t first, mc_file **out, mc_why *why);
+mc_err mc_segment_read_header(mc_file *file, const char *path, mc_segment_header *out, mc_why *why);
+/* Makes a zero-filled, synced segment and gives it its name. pace (may be NULL) is asked before each piece and may
+ * block, or stop it with an error. Takes the spare when there is one. Keeper, or before the threads run. */
+mc_err mc_segment_create(mc_journal *j, uint64_t first, mc_err (*pace)(mc_journal *j, uint64_t done), mc_file **out, mc_why *why);
 mc_err mc_segment_table_add(mc_journal *j, uint64_t first, uint64_t size);
-/* The kept segment that holds offset; MC_ERR_NOT_FOUND names the oldest offset kept. */
+/* MC_ERR_NOT_FOUND, naming the oldest offset kept. */
+mc_err mc_segment_gone(const mc_journal *j, uint64_t offset, mc_why *why);
+/* The kept segment that holds offset, or mc_segment_gone. */
 mc_err mc_segment_find(mc_journal *j, uint64_t offset, uint64_t *first, uint64_t *size, mc_why *why);
 
 /* keeper.c */
 void *mc_keeper_run(void *journal);
-/* Hands the committer the next segment, waiting for it when it must. */
-mc_err mc_keeper_take_next(mc_journal *j, mc_file **file, uint64_t *first, uint64_t *size, mc_why *why);
+/* Committer: returns MC_OK when the next segment stands ready, waiting for it when it must. */
+mc_err mc_keeper_wait_next(mc_journal *j, mc_why *why);
+mc_file *mc_keeper_take_next(mc_journal *j);
+void mc_keeper_note_used(mc_journal *j, uint64_t used);
 
 /* consumer.c */
 mc_err mc_consumers_load(mc_journal *j, mc_why *why);
@@ -194,10 +201,11 @@ typedef struct mc_window {
   mc_file *file;
   uint64_t first; /* offset of the file's first byte */
   mc_buf buf;
-  uint64_t at; /* offset of buf's first byte */
+  uint64_t at;    /* offset of buf's first byte */
+  uint64_t reads; /* counts reads, so that a reader knows when bytes are new */
 } mc_window;
 
-/* Bytes [offset, offset + need) of the segment, never beyond limit; out->len < need only where file or limit end. */
+/* Bytes of the segment from offset on, at least `need` of them unless file or limit end before. Never beyond limit. */
 mc_err mc_window_need(mc_window *w, uint64_t offset, size_t need, uint64_t limit, mc_slice *out, mc_why *why);
 void mc_window_free(mc_window *w);
 
@@ -213,7 +221,11 @@ mc_err mc_scan_at(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t i
 /* The next whole group or seal at or behind offset; UINT64_MAX when there is none before limit. */
 mc_err mc_scan_ahead(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t id[MC_JOURNAL_ID], uint64_t *out, mc_why *why);
 
+/* verify.c: the id that stands in a folder's segments, and where the oldest and newest segment begin. */
+mc_err mc_journal_identify(const mc_fs *fs, const char *dir, uint8_t id[MC_JOURNAL_ID], uint64_t *oldest, uint64_t *newest, mc_why *why);
+
 /* recovery.c */
-mc_err mc_journal_recover(mc_journal *j, mc_why *why);
+/* Fills id, file, seg_*, at, table, next_file, first, end. fixed_id: for a new journal; zeros draw one. */
+mc_err mc_journal_recover(mc_journal *j, const uint64_t fixed_id[2], mc_why *why);
 
 #endif

@@ -60,11 +60,13 @@ typedef struct mc_journal_config {
   uint32_t group_wait_us;    /* else after this long; 0: 1000 */
   uint64_t retain_bytes;     /* oldest whole segments beyond this go, if every consumer has passed them; 0: keep */
   uint32_t max_staged_bytes; /* per writer; append fails with MC_ERR_FULL beyond it; 0: 16 MiB */
+  uint64_t journal_id[2];    /* of a journal that is made; zeros: random. Only tests set it */
 } mc_journal_config;
 
 /* Opens, locks and recovers: finds the last valid group, cuts the torn tail. MC_ERR_CONFLICT when another process has it. */
 mc_err mc_journal_open(const mc_journal_config *config, mc_journal **out, mc_why *why);
-/* Commits what is staged, stops the committer, closes. */
+/* Commits what is staged, stops the committer, closes. Writers must have stopped appending. Writers, readers and commits may
+ * be released later; appending, waiting and reading then give MC_ERR_CLOSED. */
 void mc_journal_close(mc_journal **journal);
 
 /* A committed piece of one writer's stream: whole records, in the order appended. Reference-counted, so that other
@@ -81,9 +83,12 @@ bool mc_commit_next(const mc_commit *c, size_t *at, mc_record *out); /* *at star
 void mc_commit_retain(const mc_commit *c); /* any thread */
 void mc_commit_release(const mc_commit *c); /* any thread; the last one frees the bytes */
 
-/* on_commit runs on `loop`, in ticket order, once per group that held records of this writer. The callee owns one reference. */
+/* on_commit runs on `loop`, in ticket order, at least once per group that held records of this writer (a group may hold several
+ * pieces of one writer). The callee owns one reference: mc_commit_release it. */
 mc_err mc_journal_writer_create(mc_journal *journal, mc_loop *loop, void (*on_commit)(void *ctx, const mc_commit *c), void *ctx, mc_journal_writer **out);
-void mc_journal_writer_destroy(mc_journal_writer **writer); /* after its staged records were committed */
+/* On the loop's thread, or when the loop no longer runs. What is staged is still committed, but on_commit is not called again.
+ * May come before or after mc_journal_close. */
+void mc_journal_writer_destroy(mc_journal_writer **writer);
 /* Stages a record: one copy, no system call in the common case. *ticket counts this writer's records from 1.
  * MC_ERR_FULL: the disk is behind (back-pressure), nothing staged. MC_ERR_TOO_LARGE beyond 16 MiB a record. */
 mc_err mc_journal_append(mc_journal_writer *writer, const mc_record *record, uint64_t *ticket);
@@ -99,12 +104,15 @@ mc_err mc_journal_wait(mc_journal *journal, uint64_t offset, int timeout_ms);
 typedef struct mc_journal_filter { uint32_t streams; /* bit per mc_stream; 0 all */ uint32_t partitions; /* bit each; 0 all */ } mc_journal_filter;
 mc_err mc_journal_reader_create(mc_journal *journal, uint64_t offset, mc_journal_filter filter, mc_journal_reader **out, mc_why *why);
 void mc_journal_reader_destroy(mc_journal_reader **reader);
-/* Next record; it borrows until the next call. MC_ERR_END: caught up for now (see mc_journal_wait). */
+/* Next record; it borrows until the next call. MC_ERR_END: caught up for now (see mc_journal_wait).
+ * MC_ERR_NOT_FOUND: retention has passed this reader; the text names the oldest offset kept, make a new reader there.
+ * MC_ERR_CHECKSUM: damaged bytes, told once with their offset; the next call goes on behind them. */
 mc_err mc_journal_reader_next(mc_journal_reader *reader, mc_record *out, mc_why *why);
 uint64_t mc_journal_reader_offset(const mc_journal_reader *reader); /* where the next record begins */
 /* One record by its exact offset; copies into out_bytes. For offline queues. */
 mc_err mc_journal_read_at(mc_journal *journal, uint64_t offset, mc_buf *bytes, mc_record *out, mc_why *why);
 
+/* Consumers hold what they have not read: retention removes no segment at or behind their offset. On disk within about 0.2 s. */
 /* Durable offsets of named consumers ([a-z0-9-], <= 63). Unknown names read as 0 / not found. */
 mc_err mc_journal_consumer_commit(mc_journal *journal, const char *name, uint64_t offset, mc_why *why);
 mc_err mc_journal_consumer_offset(mc_journal *journal, const char *name, uint64_t *offset);
@@ -117,8 +125,9 @@ typedef struct mc_journal_report {
   uint64_t damaged_at; /* first offset that fails, or UINT64_MAX */
   bool torn_tail;      /* ends inside a group: normal after a crash, cut at next open */
 } mc_journal_report;
+/* MC_OK when the folder could be read, damaged or not; with damage, `why` says what and where. */
 mc_err mc_journal_verify(const mc_fs *fs, const char *dir, mc_journal_report *out, mc_why *why);
-/* Opens for reading only (tail, stats). Follows a live writer. */
+/* Opens for reading only (tail, stats). Follows a live writer. offset UINT64_MAX: from the end on. */
 mc_err mc_journal_open_reader(const mc_fs *fs, const char *dir, uint64_t offset, mc_journal_filter filter, mc_journal_reader **out, mc_why *why);
 
 #endif

@@ -1,0 +1,243 @@
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "journal/inside.h"
+
+/* Opening, closing, and what needs no file of its own. */
+
+void mc_cond_init_monotonic(pthread_cond_t *cond)
+{
+  pthread_condattr_t attr;
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(cond, &attr);
+  pthread_condattr_destroy(&attr);
+}
+
+bool mc_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mono_us)
+{
+  struct timespec until = {.tv_sec = mono_us / 1000000, .tv_nsec = mono_us % 1000000 * 1000};
+  return pthread_cond_timedwait(cond, lock, &until) == 0;
+}
+
+void mc_journal_ref(mc_journal *j)
+{
+  atomic_fetch_add_explicit(&j->refs, 1, memory_order_relaxed);
+}
+
+void mc_journal_unref(mc_journal *j)
+{
+  if (atomic_fetch_sub_explicit(&j->refs, 1, memory_order_acq_rel) != 1)
+    return;
+  while (j->pool) {
+    mc_chunk *c = j->pool;
+    j->pool = c->next;
+    free(c);
+  }
+  mc_strmap_free(&j->consumers);
+  mc_vec_free(&j->table);
+  pthread_mutex_destroy(&j->commit_lock);
+  pthread_cond_destroy(&j->commit_cond);
+  pthread_mutex_destroy(&j->why_lock);
+  pthread_mutex_destroy(&j->keeper_lock);
+  pthread_cond_destroy(&j->keeper_cond);
+  pthread_cond_destroy(&j->next_cond);
+  pthread_rwlock_destroy(&j->table_lock);
+  pthread_mutex_destroy(&j->writers_lock);
+  pthread_mutex_destroy(&j->sync_lock);
+  pthread_cond_destroy(&j->sync_cond);
+  pthread_mutex_destroy(&j->pool_lock);
+  pthread_mutex_destroy(&j->wait_lock);
+  pthread_cond_destroy(&j->wait_cond);
+  pthread_mutex_destroy(&j->consumer_lock);
+  free(j->dir);
+  free(j);
+}
+
+static void init_locks(mc_journal *j)
+{
+  pthread_mutex_init(&j->commit_lock, NULL);
+  mc_cond_init_monotonic(&j->commit_cond);
+  pthread_mutex_init(&j->why_lock, NULL);
+  pthread_mutex_init(&j->keeper_lock, NULL);
+  mc_cond_init_monotonic(&j->keeper_cond);
+  pthread_cond_init(&j->next_cond, NULL);
+  pthread_rwlock_init(&j->table_lock, NULL);
+  pthread_mutex_init(&j->writers_lock, NULL);
+  pthread_mutex_init(&j->sync_lock, NULL);
+  pthread_cond_init(&j->sync_cond, NULL);
+  pthread_mutex_init(&j->pool_lock, NULL);
+  pthread_mutex_init(&j->wait_lock, NULL);
+  mc_cond_init_monotonic(&j->wait_cond);
+  pthread_mutex_init(&j->consumer_lock, NULL);
+}
+
+static void get_metrics(mc_journal *j)
+{
+  j->m_records = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_records_total", "Records made durable.", NULL);
+  j->m_bytes = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_bytes_total", "Bytes of records made durable.", NULL);
+  j->m_groups = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_groups_total", "Groups written, one sync each.", NULL);
+  j->m_failures = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_failures_total", "Groups refused because a write failed.", NULL);
+  j->m_sync = mc_metric_get(MC_METRIC_HISTOGRAM, "motorcade_journal_sync_seconds", "Time to write and sync a group.", NULL);
+}
+
+static mc_err check_config(const mc_journal_config *c, mc_why *why)
+{
+  if (!c->fs || !c->dir || !*c->dir)
+    return mc_err_set(why, MC_ERR_INVALID, "journal: a file system and a folder must be given");
+  if (strlen(c->dir) > MC_JOURNAL_PATH - 64)
+    return mc_err_set(why, MC_ERR_TOO_LARGE, "journal: the folder's name has %zu bytes, at most %d are taken", strlen(c->dir), MC_JOURNAL_PATH - 64);
+  if (c->segment_bytes && (c->segment_bytes < MC_SEGMENT_MIN || c->segment_bytes > MC_SEGMENT_MAX || c->segment_bytes % 8))
+    return mc_err_set(why, MC_ERR_INVALID, "journal: segment size %llu must be a multiple of 8 from %d to %llu bytes",
+                      (unsigned long long)c->segment_bytes, MC_SEGMENT_MIN, (unsigned long long)MC_SEGMENT_MAX);
+  return MC_OK;
+}
+
+static mc_err take_lock(mc_journal *j, mc_why *why)
+{
+  char path[MC_JOURNAL_PATH];
+  MC_TRY(mc_fs_mkdirs(j->fs, j->dir, why));
+  mc_segment_name(j->dir, "lock", path, sizeof path);
+  MC_TRY(mc_file_open(j->fs, path, MC_FILE_READ | MC_FILE_WRITE | MC_FILE_CREATE, &j->lock_file, why));
+  return mc_file_lock(j->lock_file, why);
+}
+
+static mc_err start(mc_journal *j, mc_why *why)
+{
+  MC_TRY(mc_journal_writer_create(j, NULL, NULL, NULL, &j->sync_writer)
+             ? mc_err_set(why, MC_ERR_MEMORY, "journal %s: out of memory", j->dir)
+             : MC_OK);
+  j->committer_runs = pthread_create(&j->committer, NULL, mc_committer_run, j) == 0;
+  j->keeper_runs = j->committer_runs && pthread_create(&j->keeper, NULL, mc_keeper_run, j) == 0;
+  return j->keeper_runs ? MC_OK : mc_err_set(why, MC_ERR_MEMORY, "journal %s: cannot start its threads", j->dir);
+}
+
+mc_err mc_journal_open(const mc_journal_config *config, mc_journal **out, mc_why *why)
+{
+  *out = NULL;
+  MC_TRY(check_config(config, why));
+  mc_journal *j = calloc(1, sizeof *j);
+  char *dir = strdup(config->dir);
+  if (!j || !dir) {
+    free(j);
+    free(dir);
+    return mc_err_set(why, MC_ERR_MEMORY, "journal %s: out of memory", config->dir);
+  }
+  j->fs = config->fs;
+  j->dir = dir;
+  j->segment_bytes = config->segment_bytes ? config->segment_bytes : 64 << 20;
+  j->retain_bytes = config->retain_bytes;
+  j->group_bytes = config->group_bytes ? config->group_bytes : 256 << 10;
+  j->group_wait_us = config->group_wait_us ? config->group_wait_us : 1000;
+  j->max_staged_bytes = config->max_staged_bytes ? config->max_staged_bytes : 16 << 20;
+  j->durable_low = UINT64_MAX;
+  atomic_init(&j->refs, 1);
+  atomic_init(&j->state, MC_COMMITTER_BUSY);
+  init_locks(j);
+  get_metrics(j);
+  mc_err err = take_lock(j, why);
+  if (!err)
+    err = mc_journal_recover(j, config->journal_id, why);
+  if (!err)
+    err = mc_consumers_load(j, why);
+  if (!err)
+    err = start(j, why);
+  if (err)
+    mc_journal_close(&j);
+  *out = j;
+  return err;
+}
+
+static void stop_threads(mc_journal *j)
+{
+  pthread_mutex_lock(&j->commit_lock);
+  j->stopping = true;
+  pthread_cond_signal(&j->commit_cond);
+  pthread_mutex_unlock(&j->commit_lock);
+  if (j->committer_runs)
+    pthread_join(j->committer, NULL);
+  pthread_mutex_lock(&j->keeper_lock);
+  j->keeper_stop = true;
+  pthread_cond_signal(&j->keeper_cond);
+  pthread_mutex_unlock(&j->keeper_lock);
+  if (j->keeper_runs)
+    pthread_join(j->keeper, NULL);
+}
+
+static void drop_writers(mc_journal *j)
+{
+  mc_journal_writer_destroy(&j->sync_writer);
+  pthread_mutex_lock(&j->writers_lock);
+  mc_journal_writer *w = j->writers;
+  j->writers = NULL;
+  pthread_mutex_unlock(&j->writers_lock);
+  while (w) {
+    mc_journal_writer *next = w->next;
+    mc_writer_unref(w);
+    w = next;
+  }
+}
+
+void mc_journal_close(mc_journal **journal)
+{
+  mc_journal *j = *journal;
+  if (!j)
+    return;
+  *journal = NULL;
+  atomic_store(&j->closed, true);
+  stop_threads(j);
+  pthread_mutex_lock(&j->wait_lock);
+  pthread_cond_broadcast(&j->wait_cond);
+  pthread_mutex_unlock(&j->wait_lock);
+  mc_why why;
+  if (j->keeper_runs && mc_consumers_flush(j, &why))
+    mc_log(MC_LOG_WARN, "journal", "consumers' offsets could not be written; some records will be read again", MC_KZ("error", why.text));
+  drop_writers(j);
+  mc_file_close(&j->file);
+  mc_file_close(&j->next_file);
+  pthread_rwlock_wrlock(&j->table_lock);
+  for (size_t i = 0; i < j->table.len; i++)
+    mc_file_close(&j->table.at[i].read);
+  j->table.len = 0;
+  pthread_rwlock_unlock(&j->table_lock);
+  mc_file_close(&j->lock_file);
+  mc_journal_unref(j);
+}
+
+uint64_t mc_journal_first_offset(const mc_journal *j)
+{
+  return atomic_load(&j->first);
+}
+
+uint64_t mc_journal_end_offset(const mc_journal *j)
+{
+  return atomic_load(&j->end);
+}
+
+mc_err mc_journal_wait(mc_journal *j, uint64_t offset, int timeout_ms)
+{
+  int64_t until_us = timeout_ms < 0 ? INT64_MAX : mc_clock_mono_us() + (int64_t)timeout_ms * 1000;
+  mc_err err = MC_OK;
+  if (atomic_load(&j->end) > offset)
+    return MC_OK;
+  atomic_fetch_add(&j->waiters, 1); /* before the look below: the committer moves end, then looks for waiters */
+  pthread_mutex_lock(&j->wait_lock);
+  while (!err && atomic_load(&j->end) <= offset) {
+    if (atomic_load(&j->closed))
+      err = MC_ERR_CLOSED;
+    else if (timeout_ms < 0)
+      pthread_cond_wait(&j->wait_cond, &j->wait_lock);
+    else if (!mc_cond_wait_until(&j->wait_cond, &j->wait_lock, until_us) && atomic_load(&j->end) <= offset)
+      err = MC_ERR_TIMEOUT;
+  }
+  pthread_mutex_unlock(&j->wait_lock);
+  atomic_fetch_sub(&j->waiters, 1);
+  return err;
+}
+
+uint8_t mc_journal_partition_of(mc_slice thing_or_client)
+{
+  return (uint8_t)(mc_slice_fnv1a(thing_or_client) % MC_JOURNAL_PARTITIONS);
+}

@@ -1,0 +1,515 @@
+#include <stdlib.h>
+
+#include "journal/inside.h"
+
+/* One reader, two sources. Over a live journal everything below `end` is whole: groups' headers are stepped over
+ * and each record is checked by its own sum. Over a folder alone nothing is known to be whole: each group is checked
+ * before its first record is handed out, and `limit` is its end. */
+struct mc_journal_reader {
+  mc_journal *journal; /* NULL: offline */
+  const mc_fs *fs;
+  char *dir; /* offline: owned */
+  uint8_t id[MC_JOURNAL_ID];
+  mc_journal_filter filter;
+  uint64_t at;
+  uint64_t limit;
+  bool inside; /* window.file is the segment seg_first */
+  uint64_t seg_first, seg_size;
+  mc_window window;
+  uint64_t reads_checked;
+};
+
+static const char *dir_of(const mc_journal_reader *r)
+{
+  return r->journal ? r->journal->dir : r->dir;
+}
+
+static void leave_segment(mc_journal_reader *r)
+{
+  mc_file_close(&r->window.file);
+  r->window.buf.len = 0;
+  r->inside = false;
+}
+
+/* ---- finding the segment ---- */
+
+static mc_err gone(mc_journal_reader *r, uint64_t oldest, mc_why *why)
+{
+  return mc_err_set(why, MC_ERR_NOT_FOUND, "journal %s: offset %llu is no longer kept; the oldest offset kept is %llu", dir_of(r),
+                    (unsigned long long)r->at, (unsigned long long)oldest);
+}
+
+static mc_err open_segment(mc_journal_reader *r, uint64_t first, uint64_t size, mc_why *why)
+{
+  char path[MC_JOURNAL_PATH];
+  leave_segment(r);
+  mc_segment_path(dir_of(r), first, path, sizeof path);
+  MC_TRY(mc_file_open(r->fs, path, MC_FILE_READ, &r->window.file, why));
+  r->window.first = r->seg_first = first;
+  r->seg_size = size;
+  r->inside = true;
+  if (r->journal)
+    return MC_OK;
+  mc_segment_header h;
+  mc_why damaged;
+  mc_err err = mc_segment_read_header(r->window.file, path, &h, &damaged);
+  if (err == MC_ERR_IO || err == MC_ERR_UNSUPPORTED)
+    return mc_err_set(why, err, "%s", damaged.text);
+  if (err)
+    return mc_file_size(r->window.file, &r->seg_size, why); /* its groups tell their places themselves */
+  r->seg_size = h.size;
+  return h.first == first ? MC_OK : gone(r, h.first, why); /* recycled under our eyes */
+}
+
+/* Offline: the newest segment that begins at or before r->at. MC_ERR_END: at lies behind the last one. */
+static mc_err open_offline(mc_journal_reader *r, mc_why *why)
+{
+  mc_offsets segs = {0};
+  mc_err err = mc_segment_list(r->fs, r->dir, &segs, why);
+  size_t n = 0;
+  while (!err && n < segs.len && segs.at[n] <= r->at)
+    n++;
+  if (!err && !segs.len)
+    err = mc_err_set(why, MC_ERR_NOT_FOUND, "%s: no journal segments here", r->dir);
+  else if (!err && n == 0)
+    err = gone(r, segs.at[0], why);
+  else if (!err)
+    err = open_segment(r, segs.at[n - 1], 0, why);
+  if (!err && r->at - r->seg_first >= r->seg_size) {
+    leave_segment(r);
+    if (n < segs.len) /* a gap: files are missing */
+      err = gone(r, segs.at[n], why);
+    else
+      err = MC_ERR_END;
+  }
+  mc_vec_free(&segs);
+  return err;
+}
+
+static mc_err enter_segment(mc_journal_reader *r, mc_why *why)
+{
+  if (r->inside && r->at >= r->seg_first && r->at - r->seg_first < r->seg_size)
+    return MC_OK;
+  leave_segment(r);
+  if (!r->journal)
+    return open_offline(r, why);
+  uint64_t first, size;
+  MC_TRY(mc_segment_find(r->journal, r->at, &first, &size, why));
+  mc_err err = open_segment(r, first, size, why);
+  return err == MC_ERR_NOT_FOUND ? mc_segment_gone(r->journal, r->at, why) : err;
+}
+
+/* After bytes were read: were they still those of this segment? Retention moves `first` (live) or the file's name and header
+ * (offline) before anything else is written into a recycled file. */
+static mc_err check_kept(mc_journal_reader *r, mc_why *why)
+{
+  if (r->reads_checked == r->window.reads)
+    return MC_OK;
+  r->reads_checked = r->window.reads;
+  uint64_t oldest = 0;
+  bool kept;
+  if (r->journal) {
+    oldest = atomic_load(&r->journal->first);
+    kept = oldest <= r->seg_first;
+  } else {
+    mc_segment_header h;
+    mc_why ignored;
+    kept = mc_segment_read_header(r->window.file, r->dir, &h, &ignored) != MC_OK || h.first == r->seg_first;
+    oldest = kept ? 0 : r->seg_first + r->seg_size;
+  }
+  if (kept)
+    return MC_OK;
+  leave_segment(r);
+  return gone(r, oldest, why);
+}
+
+/* ---- damage ---- */
+
+static mc_err skip_damage(mc_journal_reader *r, uint64_t to, mc_why *why)
+{
+  uint64_t from = r->at;
+  r->at = to;
+  return mc_err_set(why, MC_ERR_CHECKSUM, "journal %s: damaged at offset %llu; %llu bytes are skipped and reading goes on at %llu; compare with a backup",
+                    dir_of(r), (unsigned long long)from, (unsigned long long)(to - from), (unsigned long long)to);
+}
+
+/* Live: r->at should hold a record or group, and does not. */
+static mc_err live_damage(mc_journal_reader *r, mc_why *why)
+{
+  uint64_t seg_end = r->seg_first + r->seg_size;
+  uint64_t stop = r->limit < seg_end ? r->limit : seg_end;
+  uint64_t next;
+  MC_TRY(mc_scan_ahead(&r->window, r->at + 8, stop, r->id, &next, why));
+  MC_TRY(check_kept(r, why));
+  return skip_damage(r, next == UINT64_MAX ? stop : next, why);
+}
+
+/* Offline: does the next segment hold anything? Then this one cannot end here. */
+static mc_err next_has_groups(mc_journal_reader *r, bool *out, mc_why *why)
+{
+  char path[MC_JOURNAL_PATH];
+  mc_window w = {.first = r->seg_first + r->seg_size};
+  mc_found found = MC_FOUND_NOTHING;
+  mc_group_header h;
+  *out = false;
+  mc_segment_path(r->dir, w.first, path, sizeof path);
+  mc_err err = mc_file_open(r->fs, path, MC_FILE_READ, &w.file, why);
+  if (err == MC_ERR_NOT_FOUND)
+    return MC_OK;
+  if (!err)
+    err = mc_scan_at(&w, w.first + MC_SEGMENT_HEADER, UINT64_MAX, r->id, true, &found, &h, why);
+  *out = found == MC_FOUND_GROUP || found == MC_FOUND_SEAL;
+  mc_window_free(&w);
+  return err;
+}
+
+/* ---- stepping ---- */
+
+static mc_err offline_group(mc_journal_reader *r, mc_why *why)
+{
+  uint64_t seg_end = r->seg_first + r->seg_size;
+  mc_found found;
+  mc_group_header h;
+  r->window.buf.len = 0; /* bytes beyond the last whole group may have been written since */
+  MC_TRY(mc_scan_at(&r->window, r->at, seg_end, r->id, true, &found, &h, why));
+  MC_TRY(check_kept(r, why));
+  if (found == MC_FOUND_GROUP) {
+    r->at += MC_GROUP_HEADER;
+    r->limit = r->at + h.length;
+    return MC_OK;
+  }
+  if (found == MC_FOUND_SEAL) {
+    r->limit = r->at = seg_end;
+    return MC_OK;
+  }
+  uint64_t next = UINT64_MAX;
+  bool more = false;
+  if (found == MC_FOUND_BROKEN)
+    MC_TRY(mc_scan_ahead(&r->window, r->at + 8, seg_end, r->id, &next, why));
+  if (next == UINT64_MAX)
+    MC_TRY(next_has_groups(r, &more, why));
+  r->window.buf.len = 0;
+  if (next == UINT64_MAX && !more)
+    return MC_ERR_END;
+  r->limit = next == UINT64_MAX ? seg_end : next;
+  return skip_damage(r, r->limit, why);
+}
+
+static bool wanted(const mc_journal_reader *r, const mc_record *rec)
+{
+  return (!r->filter.streams || r->filter.streams >> rec->stream & 1) && (!r->filter.partitions || r->filter.partitions >> rec->partition & 1);
+}
+
+/* Live: at a group header or seal; steps over it. */
+static mc_err live_group(mc_journal_reader *r, uint64_t stop, mc_why *why)
+{
+  mc_found found;
+  mc_group_header h;
+  MC_TRY(mc_scan_at(&r->window, r->at, stop, r->id, false, &found, &h, why));
+  MC_TRY(check_kept(r, why));
+  if (found == MC_FOUND_GROUP)
+    r->at += MC_GROUP_HEADER;
+  else if (found == MC_FOUND_SEAL)
+    r->at = r->seg_first + r->seg_size;
+  else
+    return live_damage(r, why);
+  return MC_OK;
+}
+
+/* Reads what stands at r->at, inside the segment and below the limit. *got: a record was handed out. */
+static mc_err step(mc_journal_reader *r, mc_record *out, bool *got, mc_why *why)
+{
+  uint64_t seg_end = r->seg_first + r->seg_size;
+  uint64_t stop = r->limit < seg_end ? r->limit : seg_end;
+  mc_slice in;
+  uint32_t size;
+  MC_TRY(mc_window_need(&r->window, r->at, MC_RECORD_HEADER, stop, &in, why));
+  mc_err err = mc_record_peek(in, &size);
+  if (err && r->journal)
+    return live_group(r, stop, why);
+  if (!err)
+    MC_TRY(mc_window_need(&r->window, r->at, size, stop, &in, why));
+  MC_TRY(check_kept(r, why));
+  mc_record rec = {0};
+  err = err ? err : mc_record_get(in, &rec, &size);
+  if (err == MC_ERR_UNSUPPORTED)
+    return mc_err_set(why, err, "journal %s: the record at offset %llu was written by a later version of motorcade; use that version", dir_of(r),
+                      (unsigned long long)r->at);
+  if (err && r->journal)
+    return live_damage(r, why);
+  if (err) /* a valid group with a broken record: nobody wrote that */
+    return skip_damage(r, r->limit, why);
+  rec.offset = r->at;
+  r->at += size;
+  *got = wanted(r, &rec);
+  if (*got)
+    *out = rec;
+  return MC_OK;
+}
+
+mc_err mc_journal_reader_next(mc_journal_reader *r, mc_record *out, mc_why *why)
+{
+  for (;;) {
+    if (r->journal) {
+      if (r->at >= r->limit)
+        r->limit = atomic_load(&r->journal->end);
+      if (r->at >= r->limit)
+        return MC_ERR_END;
+      if (atomic_load_explicit(&r->journal->closed, memory_order_relaxed))
+        return mc_err_set(why, MC_ERR_CLOSED, "journal %s is closed", dir_of(r));
+    }
+    MC_TRY(enter_segment(r, why));
+    uint64_t inside = r->at - r->seg_first;
+    if (inside < MC_SEGMENT_HEADER) {
+      r->limit = r->journal ? r->limit : r->seg_first + MC_SEGMENT_HEADER;
+      r->at = r->seg_first + MC_SEGMENT_HEADER;
+      continue;
+    }
+    if (!r->journal && r->at >= r->limit) {
+      MC_TRY(offline_group(r, why));
+      continue;
+    }
+    bool got = false;
+    MC_TRY(step(r, out, &got, why));
+    if (got)
+      return MC_OK;
+  }
+}
+
+uint64_t mc_journal_reader_offset(const mc_journal_reader *r)
+{
+  return r->at;
+}
+
+/* ---- creating ---- */
+
+void mc_journal_reader_destroy(mc_journal_reader **reader)
+{
+  mc_journal_reader *r = *reader;
+  if (!r)
+    return;
+  mc_window_free(&r->window);
+  if (r->journal)
+    mc_journal_unref(r->journal);
+  free(r->dir);
+  free(r);
+  *reader = NULL;
+}
+
+static mc_err not_a_boundary(const mc_journal_reader *r, uint64_t offset, mc_why *why)
+{
+  return mc_err_set(why, MC_ERR_INVALID, "journal %s: no record begins at offset %llu; use an offset that the journal handed out", dir_of(r),
+                    (unsigned long long)offset);
+}
+
+static mc_err check_start(mc_journal_reader *r, mc_why *why)
+{
+  uint64_t end = atomic_load(&r->journal->end);
+  if (r->at > end)
+    return mc_err_set(why, MC_ERR_INVALID, "journal %s: offset %llu lies beyond the end %llu", dir_of(r), (unsigned long long)r->at,
+                      (unsigned long long)end);
+  if (r->at < atomic_load(&r->journal->first))
+    return mc_segment_gone(r->journal, r->at, why);
+  if (r->at == end)
+    return MC_OK;
+  MC_TRY(enter_segment(r, why));
+  if (r->at - r->seg_first < MC_SEGMENT_HEADER)
+    return r->at == r->seg_first ? MC_OK : not_a_boundary(r, r->at, why);
+  if (r->at % 8)
+    return not_a_boundary(r, r->at, why);
+  mc_slice in;
+  mc_group_header h;
+  mc_record rec;
+  uint32_t size;
+  uint64_t seg_end = r->seg_first + r->seg_size;
+  uint64_t stop = end < seg_end ? end : seg_end;
+  MC_TRY(mc_window_need(&r->window, r->at, MC_GROUP_HEADER, stop, &in, why));
+  if (in.len >= MC_GROUP_HEADER && !mc_group_header_get(in.data, &h) && h.offset == r->at)
+    return check_kept(r, why);
+  if (!mc_record_peek(in, &size))
+    MC_TRY(mc_window_need(&r->window, r->at, size, stop, &in, why));
+  MC_TRY(check_kept(r, why));
+  return mc_record_get(in, &rec, &size) ? not_a_boundary(r, r->at, why) : MC_OK;
+}
+
+mc_err mc_journal_reader_create(mc_journal *j, uint64_t offset, mc_journal_filter filter, mc_journal_reader **out, mc_why *why)
+{
+  *out = NULL;
+  mc_journal_reader *r = calloc(1, sizeof *r);
+  if (!r)
+    return mc_err_set(why, MC_ERR_MEMORY, "journal reader: out of memory");
+  r->journal = j;
+  r->fs = j->fs;
+  memcpy(r->id, j->id, sizeof r->id);
+  r->filter = filter;
+  r->at = offset;
+  mc_journal_ref(j);
+  mc_err err = check_start(r, why);
+  if (err)
+    mc_journal_reader_destroy(&r);
+  *out = r;
+  return err;
+}
+
+/* Offline: from the segment's start over whole groups to the one that holds offset, then over its records. */
+static mc_err seek(mc_journal_reader *r, uint64_t offset, mc_why *why)
+{
+  mc_record rec;
+  mc_journal_filter filter = r->filter;
+  r->filter = (mc_journal_filter){0};
+  r->at = r->limit = r->seg_first + MC_SEGMENT_HEADER;
+  mc_err err = MC_OK;
+  while (r->at < offset && !err) {
+    uint64_t before = r->at;
+    if (r->at >= r->limit) {
+      err = offline_group(r, why);
+      if (!err && r->limit <= offset)
+        r->at = r->limit;
+    } else {
+      bool got;
+      err = step(r, &rec, &got, why);
+    }
+    if (err == MC_ERR_CHECKSUM && r->at > before)
+      err = MC_OK;
+  }
+  r->filter = filter;
+  if (err == MC_ERR_END || (!err && r->at != offset))
+    return not_a_boundary(r, offset, why);
+  return err;
+}
+
+static mc_err seek_end(mc_journal_reader *r, mc_why *why)
+{
+  mc_err err = MC_OK;
+  while (!err || err == MC_ERR_CHECKSUM) {
+    err = enter_segment(r, why);
+    if (!err && r->at - r->seg_first < MC_SEGMENT_HEADER)
+      r->at = r->seg_first + MC_SEGMENT_HEADER;
+    if (!err)
+      err = offline_group(r, why);
+    if (!err)
+      r->at = r->limit;
+  }
+  r->limit = r->at;
+  return err == MC_ERR_END ? MC_OK : err;
+}
+
+static mc_err begin_offline(mc_journal_reader *r, uint64_t offset, mc_why *why)
+{
+  uint64_t oldest, newest;
+  MC_TRY(mc_journal_identify(r->fs, r->dir, r->id, &oldest, &newest, why));
+  if (offset == UINT64_MAX) {
+    r->at = newest;
+    MC_TRY(enter_segment(r, why));
+    MC_TRY(seek_end(r, why));
+    if (r->at - r->seg_first > MC_SEGMENT_HEADER || r->seg_first == oldest)
+      return MC_OK;
+    r->at = r->seg_first - 1; /* prepared, not begun: the end is in the one before */
+    MC_TRY(enter_segment(r, why));
+    r->at = r->seg_first;
+    return seek_end(r, why);
+  }
+  r->at = r->limit = offset;
+  MC_TRY(enter_segment(r, why));
+  if (offset == r->seg_first || offset == r->seg_first + MC_SEGMENT_HEADER)
+    return MC_OK;
+  return seek(r, offset, why);
+}
+
+mc_err mc_journal_open_reader(const mc_fs *fs, const char *dir, uint64_t offset, mc_journal_filter filter, mc_journal_reader **out, mc_why *why)
+{
+  *out = NULL;
+  mc_journal_reader *r = calloc(1, sizeof *r);
+  char *copy = strdup(dir);
+  if (!r || !copy) {
+    free(r);
+    free(copy);
+    return mc_err_set(why, MC_ERR_MEMORY, "journal reader: out of memory");
+  }
+  r->fs = fs;
+  r->dir = copy;
+  r->filter = filter;
+  mc_err err = begin_offline(r, offset, why);
+  if (err == MC_ERR_END)
+    err = not_a_boundary(r, offset, why);
+  if (err)
+    mc_journal_reader_destroy(&r);
+  *out = r;
+  return err;
+}
+
+/* ---- one record ---- */
+
+static mc_err read_handle(mc_journal *j, uint64_t offset, mc_why *why)
+{
+  mc_err err = MC_OK;
+  pthread_rwlock_wrlock(&j->table_lock);
+  for (size_t i = j->table.len; i-- > 0;) {
+    mc_segment *s = &j->table.at[i];
+    if (s->first > offset)
+      continue;
+    char path[MC_JOURNAL_PATH];
+    mc_segment_path(j->dir, s->first, path, sizeof path);
+    if (!s->read)
+      err = mc_file_open(j->fs, path, MC_FILE_READ, &s->read, why);
+    break;
+  }
+  pthread_rwlock_unlock(&j->table_lock);
+  return err;
+}
+
+/* table_lock held for reading: the segment cannot be recycled meanwhile. */
+static mc_err read_record(mc_journal *j, const mc_segment *s, uint64_t offset, mc_buf *bytes, mc_record *out, mc_why *why)
+{
+  enum { FIRST_TRY = 1024 };
+  uint64_t stop = atomic_load(&j->end);
+  uint32_t size = 0;
+  size_t got;
+  if (stop > s->first + s->size)
+    stop = s->first + s->size;
+  uint64_t want = stop - offset < FIRST_TRY ? stop - offset : FIRST_TRY;
+  mc_buf_clear(bytes);
+  if (mc_buf_reserve(bytes, FIRST_TRY))
+    return mc_err_set(why, MC_ERR_MEMORY, "journal %s: out of memory", j->dir);
+  MC_TRY(mc_file_pread(s->read, bytes->data, (size_t)want, offset - s->first, &bytes->len, why));
+  mc_err err = mc_record_peek(mc_buf_slice(bytes), &size);
+  if (!err && size > bytes->len && size <= stop - offset) {
+    if (mc_buf_reserve(bytes, size - bytes->len))
+      return mc_err_set(why, MC_ERR_MEMORY, "journal %s: out of memory for %u bytes", j->dir, size);
+    MC_TRY(mc_file_pread(s->read, bytes->data + bytes->len, size - bytes->len, offset + bytes->len - s->first, &got, why));
+    bytes->len += got;
+  }
+  err = err ? err : mc_record_get(mc_buf_slice(bytes), out, &size);
+  if (err == MC_ERR_CHECKSUM)
+    return mc_err_set(why, err, "journal %s: the record at offset %llu is damaged", j->dir, (unsigned long long)offset);
+  if (err)
+    return mc_err_set(why, MC_ERR_INVALID, "journal %s: no record begins at offset %llu", j->dir, (unsigned long long)offset);
+  out->offset = offset;
+  return MC_OK;
+}
+
+mc_err mc_journal_read_at(mc_journal *j, uint64_t offset, mc_buf *bytes, mc_record *out, mc_why *why)
+{
+  if (offset >= atomic_load(&j->end) || offset % 8)
+    return mc_err_set(why, MC_ERR_INVALID, "journal %s: no record begins at offset %llu", j->dir, (unsigned long long)offset);
+  for (int attempt = 0; attempt < 8; attempt++) {
+    mc_err err = MC_ERR_AGAIN;
+    bool kept = false;
+    pthread_rwlock_rdlock(&j->table_lock);
+    for (size_t i = j->table.len; i-- > 0 && !kept;) {
+      const mc_segment *s = &j->table.at[i];
+      if (s->first > offset)
+        continue;
+      kept = true;
+      if (s->read && offset - s->first < s->size)
+        err = read_record(j, s, offset, bytes, out, why);
+    }
+    pthread_rwlock_unlock(&j->table_lock);
+    if (!kept)
+      return mc_segment_gone(j, offset, why);
+    if (err != MC_ERR_AGAIN)
+      return err;
+    MC_TRY(read_handle(j, offset, why));
+  }
+  return mc_err_set(why, MC_ERR_INVALID, "journal %s: no record begins at offset %llu", j->dir, (unsigned long long)offset);
+}

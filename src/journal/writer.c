@@ -1,0 +1,196 @@
+#include <stdlib.h>
+
+#include "journal/inside.h"
+
+void mc_writer_unref(mc_journal_writer *w)
+{
+  if (atomic_fetch_sub_explicit(&w->refs, 1, memory_order_acq_rel) != 1)
+    return;
+  for (mc_chunk *c; (c = mc_chunk_list_pop(&w->full));)
+    mc_chunk_free(c);
+  if (w->active)
+    mc_chunk_free(w->active);
+  pthread_mutex_destroy(&w->lock);
+  mc_journal *j = w->journal;
+  free(w);
+  mc_journal_unref(j);
+}
+
+mc_err mc_journal_writer_create(mc_journal *j, mc_loop *loop, void (*on_commit)(void *ctx, const mc_commit *c), void *ctx,
+                                mc_journal_writer **out)
+{
+  *out = NULL;
+  if (atomic_load(&j->closed))
+    return MC_ERR_CLOSED;
+  mc_journal_writer *w = calloc(1, sizeof *w);
+  if (!w)
+    return MC_ERR_MEMORY;
+  w->journal = j;
+  w->loop = loop;
+  w->on_commit = on_commit;
+  w->ctx = ctx;
+  w->next_ticket = 1;
+  atomic_init(&w->refs, 2); /* the owner's and the list's */
+  pthread_mutex_init(&w->lock, NULL);
+  mc_journal_ref(j);
+  pthread_mutex_lock(&j->writers_lock);
+  w->next = j->writers;
+  j->writers = w;
+  pthread_mutex_unlock(&j->writers_lock);
+  *out = w;
+  return MC_OK;
+}
+
+void mc_journal_writer_destroy(mc_journal_writer **writer)
+{
+  mc_journal_writer *w = *writer;
+  if (!w)
+    return;
+  *writer = NULL;
+  atomic_store(&w->destroyed, true); /* the committer takes it off the list once nothing is staged */
+  mc_committer_wake(w->journal);
+  mc_writer_unref(w);
+}
+
+/* ---- staging ---- */
+
+static void stage_in_own_chunk(mc_journal_writer *w, mc_chunk *big)
+{
+  pthread_mutex_lock(&w->lock);
+  if (w->active) {
+    mc_chunk_list_push(&w->full, w->active);
+    w->active = NULL;
+  }
+  mc_chunk_list_push(&w->full, big);
+  atomic_fetch_add(&w->staged, big->commit.bytes.len);
+  pthread_mutex_unlock(&w->lock);
+}
+
+static mc_chunk *chunk_for(mc_journal_writer *w, size_t cap)
+{
+  mc_chunk *c = mc_chunk_new(w->journal, cap);
+  if (c) {
+    c->commit.writer = w;
+    c->commit.first_ticket = w->next_ticket;
+  }
+  return c;
+}
+
+static void put_record(mc_chunk *c, const mc_record *r, uint32_t size)
+{
+  mc_record_put(c->data + c->commit.bytes.len, size, r);
+  c->commit.bytes.len += size;
+  c->commit.count++;
+}
+
+/* Records so large that copying and summing them would hold the committer up are encoded outside the lock. */
+enum { LARGE_RECORD = 32 << 10 };
+
+static mc_err stage_large(mc_journal_writer *w, const mc_record *r, uint32_t size)
+{
+  mc_chunk *c = chunk_for(w, size);
+  if (!c)
+    return MC_ERR_MEMORY;
+  put_record(c, r, size);
+  stage_in_own_chunk(w, c);
+  return MC_OK;
+}
+
+static mc_err stage(mc_journal_writer *w, const mc_record *r, uint32_t size)
+{
+  mc_err err = MC_OK;
+  uint64_t room = mc_segment_room(w->journal->segment_bytes);
+  pthread_mutex_lock(&w->lock);
+  mc_chunk *c = w->active;
+  if (!c || c->cap - c->commit.bytes.len < size || c->commit.bytes.len + size > room) {
+    if (c)
+      mc_chunk_list_push(&w->full, c);
+    w->active = c = chunk_for(w, MC_CHUNK_BYTES);
+  }
+  if (c) {
+    put_record(c, r, size);
+    atomic_fetch_add(&w->staged, size);
+  } else {
+    err = MC_ERR_MEMORY;
+  }
+  pthread_mutex_unlock(&w->lock);
+  return err;
+}
+
+mc_err mc_journal_append(mc_journal_writer *w, const mc_record *record, uint64_t *ticket)
+{
+  mc_journal *j = w->journal;
+  uint32_t size;
+  MC_TRY(mc_record_size(record, &size));
+  if (size > mc_segment_room(j->segment_bytes))
+    return MC_ERR_TOO_LARGE;
+  if (atomic_load_explicit(&j->closed, memory_order_relaxed))
+    return MC_ERR_CLOSED;
+  size_t staged = atomic_load_explicit(&w->staged, memory_order_relaxed);
+  if (staged && staged + size > j->max_staged_bytes)
+    return MC_ERR_FULL;
+  MC_TRY(size > LARGE_RECORD ? stage_large(w, record, size) : stage(w, record, size));
+  if (ticket)
+    *ticket = w->next_ticket;
+  w->next_ticket++;
+  int state = atomic_load(&j->state);
+  if (state == MC_COMMITTER_SLEEPING || (state == MC_COMMITTER_GATHERING && staged + size >= j->group_bytes))
+    mc_committer_wake(j);
+  return MC_OK;
+}
+
+/* ---- threads without a loop ---- */
+
+static void fill_why(mc_journal *j, mc_err err, mc_why *why)
+{
+  if (!why)
+    return;
+  pthread_mutex_lock(&j->why_lock);
+  if (j->last_why.err == err)
+    *why = j->last_why;
+  else
+    mc_err_set(why, err, "journal %s: %s", j->dir, mc_err_text(err));
+  pthread_mutex_unlock(&j->why_lock);
+}
+
+static mc_err explain_refusal(mc_journal *j, mc_err err, const mc_record *r, mc_why *why)
+{
+  switch (err) {
+  case MC_ERR_TOO_LARGE:
+    return mc_err_set(why, err,
+                      "journal record of %zu + %zu + %zu bytes (topic, properties, payload): a topic and properties have at most 65535 bytes "
+                      "each, a record %d MiB or one segment",
+                      r->topic.len, r->props.len, r->payload.len, MC_RECORD_MAX >> 20);
+  case MC_ERR_INVALID:
+    return mc_err_set(why, err, "journal record: stream %d must be 1 to 15 and partition %u below %d", (int)r->stream, r->partition,
+                      MC_JOURNAL_PARTITIONS);
+  case MC_ERR_FULL:
+    return mc_err_set(why, err, "journal %s: the disk is behind and the staging memory is full; try again", j->dir);
+  case MC_ERR_CLOSED:
+    return mc_err_set(why, err, "journal %s is closed", j->dir);
+  default:
+    return mc_err_set(why, err, "journal %s: %s", j->dir, mc_err_text(err));
+  }
+}
+
+mc_err mc_journal_append_sync(mc_journal *j, const mc_record *record, uint64_t *offset, mc_why *why)
+{
+  mc_sync_wait wait = {0};
+  pthread_mutex_lock(&j->sync_lock);
+  /* Entered before the append, so that the committer cannot come first: it takes sync_lock to deliver. */
+  mc_err err = mc_journal_append(j->sync_writer, record, &wait.ticket);
+  if (err) {
+    pthread_mutex_unlock(&j->sync_lock);
+    return explain_refusal(j, err, record, why);
+  }
+  wait.next = j->sync_waits;
+  j->sync_waits = &wait;
+  while (!wait.done)
+    pthread_cond_wait(&j->sync_cond, &j->sync_lock);
+  pthread_mutex_unlock(&j->sync_lock);
+  if (wait.err)
+    fill_why(j, wait.err, why);
+  else if (offset)
+    *offset = wait.offset;
+  return wait.err;
+}
