@@ -147,6 +147,8 @@ mc_err mc_ws_read(mc_ws_reader *r, uint8_t *in, size_t len, size_t *used, mc_ws_
     mc_buf_clear(&r->message); /* the last message was handed out from here */
   for (;;) {
     frame f;
+    if (*used == len) /* in may be NULL */
+      return MC_ERR_AGAIN;
     uint8_t *p = in + *used;
     MC_TRY(read_frame(r, p, len - *used, &f, out, why));
     uint8_t *body = p + f.header;
