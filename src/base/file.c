@@ -53,6 +53,13 @@ mc_err mc_file_sync(mc_file *file, mc_why *why)
   return file->ops->sync(file, why);
 }
 
+mc_err mc_file_write_behind(mc_file *file, uint64_t offset, uint64_t len, mc_why *why)
+{
+  if (offset > INT64_MAX || len > INT64_MAX - offset)
+    return mc_err_set(why, MC_ERR_INVALID, "write behind %s: offset %llu is out of range", file->path, (unsigned long long)offset);
+  return file->ops->write_behind(file, offset, len, why);
+}
+
 mc_err mc_file_preallocate(mc_file *file, uint64_t size, mc_why *why)
 {
   if (size > INT64_MAX)

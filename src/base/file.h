@@ -37,6 +37,9 @@ mc_err mc_file_pwrite(mc_file *file, const void *data, size_t len, uint64_t offs
 mc_err mc_file_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why);
 /* Data and the size needed to read it are on the device when this returns MC_OK (fdatasync). */
 mc_err mc_file_sync(mc_file *file, mc_why *why);
+/* Waits until [offset, offset + len) was handed to the device, without making it durable: spreads the work of a later sync.
+ * A hint: does nothing where the system cannot. */
+mc_err mc_file_write_behind(mc_file *file, uint64_t offset, uint64_t len, mc_why *why);
 /* Allocates and zero-fills [0, size), so that later writes inside it allocate nothing. */
 mc_err mc_file_preallocate(mc_file *file, uint64_t size, mc_why *why);
 mc_err mc_file_truncate(mc_file *file, uint64_t size, mc_why *why);

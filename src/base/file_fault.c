@@ -479,6 +479,13 @@ static mc_err fault_size(mc_file *file, uint64_t *out, mc_why *why)
   return stale(f) ? refuse(MC_FAULT_EIO, "size of", file->path, why) : mc_fs_posix_ops.size(file, out, why);
 }
 
+static mc_err fault_write_behind(mc_file *file, uint64_t offset, uint64_t len, mc_why *why)
+{
+  fault_file *f = (fault_file *)file;
+  MC_TRY(pass(f->fs, true, "write behind", file->path, why));
+  return stale(f) ? refuse(MC_FAULT_EIO, "write behind", file->path, why) : MC_OK; /* promises nothing, so does nothing */
+}
+
 static mc_err fault_lock(mc_file *file, mc_why *why)
 {
   fault_file *f = (fault_file *)file;
@@ -619,6 +626,7 @@ static const mc_fs_ops fault_ops = {
     .pread = fault_pread,
     .pwritev = fault_pwritev,
     .sync = fault_sync,
+    .write_behind = fault_write_behind,
     .preallocate = fault_preallocate,
     .truncate = fault_truncate,
     .size = fault_size,

@@ -111,6 +111,18 @@ static mc_err posix_sync(mc_file *file, mc_why *why)
   return r ? mc_err_errno(why, "sync %s", file->path) : MC_OK;
 }
 
+static mc_err posix_write_behind(mc_file *file, uint64_t offset, uint64_t len, mc_why *why)
+{
+  const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  int r;
+  do
+    r = sync_file_range(file->fd, (off_t)offset, (off_t)len, all);
+  while (r && errno == EINTR);
+  if (r && errno != ENOSYS && errno != EINVAL && errno != ESPIPE)
+    return mc_err_errno(why, "write behind %s at %llu", file->path, (unsigned long long)offset);
+  return MC_OK;
+}
+
 static mc_err posix_preallocate(mc_file *file, uint64_t size, mc_why *why)
 {
   int r;
@@ -263,6 +275,7 @@ const mc_fs_ops mc_fs_posix_ops = {
     .pread = posix_pread,
     .pwritev = posix_pwritev,
     .sync = posix_sync,
+    .write_behind = posix_write_behind,
     .preallocate = posix_preallocate,
     .truncate = posix_truncate,
     .size = posix_size,

@@ -75,7 +75,7 @@ static mc_err zero_fill(mc_journal *j, mc_file *file, mc_err (*pace)(mc_journal 
     if (!err)
       err = mc_file_pwrite(file, zero, len, at, why);
     if (!err)
-      err = mc_file_sync(file, why); /* piece by piece: one large sync would hold the committer's up */
+      err = mc_file_write_behind(file, at, len, why); /* piece by piece: one large sync would hold the committer's up */
   }
   free(zero);
   return err;
