@@ -43,6 +43,26 @@ mc_module(gateway FLOOR 4 USES base format access journal net registry)
 mc_module(campaign FLOOR 4 USES base format signal journal db registry LINK PkgConfig::JANSSON)
 mc_module(edge FLOOR 4 USES base format signal net)
 mc_module(api FLOOR 5 USES base format access signal journal db net registry twin store geo gateway campaign LINK PkgConfig::JANSSON)
+if(TARGET mc_api)
+  # Dispatch table, schemas and OpenAPI text, made from the one description of the operations.
+  set(api_gen ${CMAKE_BINARY_DIR}/generated/api)
+  add_custom_command(OUTPUT ${api_gen}/operations_gen.c ${api_gen}/operations_gen.h
+                     COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tools/generate_api.py --c ${api_gen}
+                     COMMAND ${CMAKE_COMMAND} -E touch ${api_gen}/operations_gen.c ${api_gen}/operations_gen.h
+                     DEPENDS ${CMAKE_SOURCE_DIR}/tools/generate_api.py ${CMAKE_SOURCE_DIR}/src/api/operations.json VERBATIM)
+  target_sources(mc_api PRIVATE ${api_gen}/operations_gen.c ${api_gen}/operations_gen.h)
+  target_include_directories(mc_api PUBLIC ${CMAKE_BINARY_DIR}/generated)
+endif()
+
+add_compile_definitions(MC_VERSION="${PROJECT_VERSION}")
+
+# bench/*.c: the cases of `motorcade bench`; ratios against peers in one run.
+file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*.c)
+if(bench_sources)
+  add_library(mc_bench STATIC ${bench_sources})
+  target_include_directories(mc_bench PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR})
+  target_link_libraries(mc_bench PUBLIC ${MC_MODULES})
+endif()
 
 # Programs: src/app/<program>/*.c each with a main; src/app/*.c is shared by motorcade's commands.
 file(GLOB programs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/app/*/main.c)

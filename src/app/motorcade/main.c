@@ -1,0 +1,126 @@
+/* motorcade: one program, one command a task. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/motorcade/command.h"
+
+typedef struct command {
+  const char *name;
+  int (*run)(int argc, char **argv);
+  const char *about;
+} command;
+
+static const command commands[] = {
+    {"serve", command_serve, "run the platform"},
+    {"demo", command_demo, "run the platform with a simulated fleet"},
+    {"init", command_init, "make keys, certificates and the first admin in a data folder"},
+    {"config", command_config, "print every setting with default, unit and meaning"},
+    {"doctor", command_doctor, "look at a data folder and this machine, say what is wrong"},
+    {"user", command_user, "list, create, reset: people who sign in"},
+    {"vehicle", command_vehicle, "list, create, show, certificate: vehicles and their devices"},
+    {"catalog", command_catalog, "import, list: signal catalog and decoder manifests from DBC files"},
+    {"campaign", command_campaign, "list, create, run, suspend, end, delete: what vehicles send"},
+    {"journal", command_journal, "tail, verify, stats: the durable log"},
+    {"store", command_store, "verify, stats: history segments"},
+    {"bench", command_bench, "measure mqtt, ingest, edge or store beside peers found here"},
+};
+enum { COUNT = sizeof commands / sizeof commands[0] };
+
+static int usage(FILE *out)
+{
+  fputs("motorcade: a self-hosted connected mobility platform\n\nusage: motorcade <command> [options]\n\n", out);
+  for (int i = 0; i < COUNT; i++)
+    fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].about);
+  fputs("\n`motorcade <command> --help` tells more. `motorcade --version` prints the version.\n", out);
+  return out == stdout ? 0 : 2;
+}
+
+const char *option_take(int *argc, char **argv, const char *name, const char *fallback)
+{
+  for (int i = 1; i + 1 < *argc; i++) {
+    if (strcmp(argv[i], name) != 0)
+      continue;
+    const char *value = argv[i + 1];
+    memmove(&argv[i], &argv[i + 2], (size_t)(*argc - i - 2) * sizeof *argv);
+    *argc -= 2;
+    return value;
+  }
+  return fallback;
+}
+
+bool option_flag(int *argc, char **argv, const char *name)
+{
+  for (int i = 1; i < *argc; i++) {
+    if (strcmp(argv[i], name) != 0)
+      continue;
+    memmove(&argv[i], &argv[i + 1], (size_t)(*argc - i - 1) * sizeof *argv);
+    (*argc)--;
+    return true;
+  }
+  return false;
+}
+
+bool option_left(int argc, char **argv, const char *usage_text)
+{
+  if (argc <= 1)
+    return false;
+  fprintf(stderr, "motorcade %s: do not know what to do with \"%s\"\n%s", argv[0], argv[1], usage_text);
+  return true;
+}
+
+int command_fail(const char *what, const char *text)
+{
+  fprintf(stderr, "motorcade %s: %s\n", what, text);
+  return 1;
+}
+
+bool command_settings(int *argc, char **argv, settings *s)
+{
+  mc_why why = {0};
+  settings_default(s);
+  const char *data = getenv("MOTORCADE_DATA_DIR");
+  if (data)
+    snprintf(s->data, sizeof s->data, "%s", data);
+  for (int i = 1; i + 1 < *argc; i++)
+    if (strcmp(argv[i], "--data") == 0)
+      snprintf(s->data, sizeof s->data, "%s", argv[i + 1]);
+  int kept = settings_read(s, &why) ? -1 : settings_take_args(s, *argc, argv, &why);
+  if (kept < 0) {
+    command_fail(argv[0], why.text);
+    return false;
+  }
+  *argc = kept;
+  return true;
+}
+
+int command_config(int argc, char **argv)
+{
+  settings s;
+  if (!command_settings(&argc, argv, &s))
+    return 1;
+  if (option_left(argc, argv, "usage: motorcade config [--data DIR]\n"))
+    return 2;
+  printf("# Settings of motorcade, as they are now for %s. Put changes into %s/motorcade.conf.\n\n", s.data, s.data);
+  settings_print(&s);
+  return 0;
+}
+
+int main(int argc, char **argv)
+{
+  signal(SIGPIPE, SIG_IGN);
+  if (argc < 2)
+    return usage(stderr);
+  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+    return usage(stdout);
+  if (!strcmp(argv[1], "--version")) {
+    puts("motorcade " MC_VERSION);
+    return 0;
+  }
+  for (int i = 0; i < COUNT; i++)
+    if (!strcmp(argv[1], commands[i].name))
+      return commands[i].run(argc - 1, argv + 1);
+  fprintf(stderr, "motorcade: there is no command \"%s\"\n\n", argv[1]);
+  return usage(stderr);
+}

@@ -1,0 +1,424 @@
+/* Commands that speak to the running server: user, vehicle, catalog, campaign. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "app/motorcade/command.h"
+#include "app/motorcade/http_call.h"
+#include "base/file.h"
+
+typedef struct remote {
+  http_call call;
+  const char *name;
+  bool json;
+  mc_why why;
+} remote;
+
+static bool begin(remote *r, int *argc, char **argv)
+{
+  settings s;
+  memset(r, 0, sizeof *r);
+  r->name = argv[0];
+  r->json = option_flag(argc, argv, "--json");
+  if (!command_settings(argc, argv, &s))
+    return false;
+  if (http_call_open(s.data, &r->call, &r->why)) {
+    command_fail(r->name, r->why.text);
+    return false;
+  }
+  return true;
+}
+
+static int fail(remote *r)
+{
+  return command_fail(r->name, r->why.text);
+}
+
+/* One call; prints the problem and returns NULL when it fails. An empty answer gives JSON null. */
+static json_t *ask(remote *r, const char *method, const char *path, json_t *body)
+{
+  json_t *reply = NULL;
+  mc_err err = http_call_json(&r->call, method, path, body, &reply, &r->why);
+  json_decref(body);
+  if (err) {
+    fail(r);
+    return NULL;
+  }
+  return reply ? reply : json_null();
+}
+
+static const char *text_of(json_t *object, const char *key)
+{
+  json_t *v = json_object_get(object, key);
+  static char number[8][32];
+  static int turn;
+  if (json_is_string(v))
+    return json_string_value(v);
+  if (json_is_true(v) || json_is_false(v))
+    return json_is_true(v) ? "yes" : "no";
+  if (!json_is_number(v))
+    return "-";
+  turn = (turn + 1) % 8;
+  if (json_is_integer(v))
+    snprintf(number[turn], sizeof number[turn], "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+  else
+    snprintf(number[turn], sizeof number[turn], "%.6g", json_real_value(v));
+  return number[turn];
+}
+
+static void print_json(json_t *v)
+{
+  char *text = json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY);
+  puts(text ? text : "null");
+  free(text);
+}
+
+/* A table of the named fields, as wide as its widest cell. */
+static void print_table(json_t *items, const char *const *field, int fields)
+{
+  int width[12] = {0};
+  size_t i;
+  json_t *item;
+  for (int f = 0; f < fields; f++) {
+    width[f] = (int)strlen(field[f]);
+    json_array_foreach(items, i, item)
+    {
+      int n = (int)strlen(text_of(item, field[f]));
+      if (n > width[f])
+        width[f] = n;
+    }
+    printf("%-*s%s", width[f], field[f], f + 1 < fields ? "  " : "\n");
+  }
+  json_array_foreach(items, i, item)
+  {
+    for (int f = 0; f < fields; f++)
+      printf("%-*s%s", f + 1 < fields ? width[f] : 0, text_of(item, field[f]), f + 1 < fields ? "  " : "\n");
+  }
+}
+
+/* All pages of a list. */
+static int list(remote *r, const char *path, const char *const *field, int fields)
+{
+  json_t *all = json_array();
+  char cursor[400] = "";
+  for (;;) {
+    char url[600];
+    snprintf(url, sizeof url, "%s%slimit=1000%s%s", path, strchr(path, '?') ? "&" : "?", cursor[0] ? "&after=" : "", cursor);
+    json_t *page = ask(r, "GET", url, NULL);
+    if (!page) {
+      json_decref(all);
+      return 1;
+    }
+    json_array_extend(all, json_object_get(page, "items"));
+    const char *next = json_string_value(json_object_get(page, "next"));
+    snprintf(cursor, sizeof cursor, "%s", next ? next : "");
+    json_decref(page);
+    if (!cursor[0])
+      break;
+  }
+  if (r->json)
+    print_json(all);
+  else
+    print_table(all, field, fields);
+  json_decref(all);
+  return 0;
+}
+
+/* Lists without pages. */
+static int list_once(remote *r, const char *path, const char *const *field, int fields)
+{
+  json_t *page = ask(r, "GET", path, NULL);
+  if (!page)
+    return 1;
+  if (r->json)
+    print_json(json_object_get(page, "items"));
+  else
+    print_table(json_object_get(page, "items"), field, fields);
+  json_decref(page);
+  return 0;
+}
+
+static int show(remote *r, json_t *reply)
+{
+  if (!reply)
+    return 1;
+  print_json(reply);
+  json_decref(reply);
+  return 0;
+}
+
+static void set_text(json_t *body, const char *key, const char *value)
+{
+  if (value)
+    json_object_set_new(body, key, json_string(value));
+}
+
+static bool read_text(remote *r, const char *path, json_t **out)
+{
+  mc_buf text = {0};
+  if (mc_fs_read(mc_fs_posix(), path, 64 << 20, &text, &r->why)) {
+    fail(r);
+    return false;
+  }
+  *out = json_stringn((const char *)text.data, text.len);
+  if (!*out) { /* not UTF-8: DBC files often are Windows-1252; every byte maps to one character */
+    mc_buf utf8 = {0};
+    for (size_t i = 0; i < text.len; i++) {
+      uint8_t c = text.data[i];
+      if (c >= 0x80)
+        mc_buf_append_u8(&utf8, 0xC0 | c >> 6);
+      mc_buf_append_u8(&utf8, c < 0x80 ? c : (0x80 | (c & 0x3F)));
+    }
+    *out = json_stringn((const char *)utf8.data, utf8.len);
+    mc_buf_free(&utf8);
+  }
+  mc_buf_free(&text);
+  return *out != NULL;
+}
+
+static int write_secret(remote *r, const char *dir, const char *name, json_t *text, unsigned mode)
+{
+  char path[1024];
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  const char *content = json_string_value(text);
+  if (!content || mc_fs_replace(mc_fs_posix(), path, mc_slice_str(content), mode, &r->why))
+    return fail(r);
+  return 0;
+}
+
+/* ---- vehicle ---- */
+
+/* Looks a vehicle up by its exact name; 0 when it is not there (and says so). */
+static json_int_t vehicle_id(remote *r, const char *name)
+{
+  char path[400];
+  snprintf(path, sizeof path, "/api/v1/vehicles?limit=1000&filter=%s", name);
+  json_t *page = ask(r, "GET", path, NULL);
+  json_int_t id = 0;
+  size_t i;
+  json_t *item;
+  json_array_foreach(json_object_get(page, "items"), i, item)
+  {
+    if (!strcmp(text_of(item, "name"), name))
+      id = json_integer_value(json_object_get(item, "id"));
+  }
+  if (page && !id)
+    fprintf(stderr, "motorcade %s: there is no vehicle \"%s\"; `motorcade vehicle list` shows all\n", r->name, name);
+  json_decref(page);
+  return id;
+}
+
+static int issue_certificate(remote *r, json_int_t id, const char *dir)
+{
+  char path[128];
+  snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT "/certificates", id);
+  json_t *issued = ask(r, "POST", path, json_object());
+  if (!issued)
+    return 1;
+  int code = 0;
+  if (mc_fs_mkdirs(mc_fs_posix(), dir, &r->why))
+    code = fail(r);
+  if (!code)
+    code = write_secret(r, dir, "key.pem", json_object_get(issued, "private_key_pem"), 0600);
+  if (!code)
+    code = write_secret(r, dir, "cert.pem", json_object_get(issued, "certificate_pem"), 0644);
+  if (!code)
+    code = write_secret(r, dir, "ca.pem", json_object_get(issued, "ca_pem"), 0644);
+  if (!code)
+    printf("certificate %s\n  written to %s/{cert.pem,key.pem,ca.pem}\n", text_of(json_object_get(issued, "certificate"), "id"), dir);
+  json_decref(issued);
+  return code;
+}
+
+int command_vehicle(int argc, char **argv)
+{
+  static const char usage[] = "usage: motorcade vehicle list [--filter TEXT] [--json]\n"
+                              "       motorcade vehicle create NAME [--vin V] [--make M] [--model M] [--kind K] [--manifest NAME] [--out DIR]\n"
+                              "       motorcade vehicle certificate NAME --out DIR\n"
+                              "       motorcade vehicle latest NAME [--json]\n"
+                              "       motorcade vehicle set NAME --manifest NAME\n"
+                              "--out writes cert.pem, key.pem and ca.pem for the vehicle's agent.\n";
+  if (argc < 2 || option_flag(&argc, argv, "--help"))
+    return fputs(usage, stdout), argc < 2 ? 2 : 0;
+  remote r;
+  const char *what = argv[1], *name = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
+  const char *filter = option_take(&argc, argv, "--filter", NULL), *out = option_take(&argc, argv, "--out", NULL);
+  json_t *body = json_object();
+  static const char *const keys[] = {"vin", "make", "model", "kind", "manifest"};
+  for (int i = 0; i < 5; i++) {
+    char option[16];
+    snprintf(option, sizeof option, "--%s", keys[i]);
+    set_text(body, keys[i], option_take(&argc, argv, option, NULL));
+  }
+  if (!begin(&r, &argc, argv))
+    return 1;
+  if (!strcmp(what, "list")) {
+    static const char *const field[] = {"name", "id", "kind", "make", "model", "motion", "speed", "manifest", "heard"};
+    char path[400];
+    snprintf(path, sizeof path, "/api/v1/vehicles%s%s", filter ? "?filter=" : "", filter ? filter : "");
+    json_decref(body);
+    return list(&r, path, field, 9);
+  }
+  if (!name)
+    return fputs(usage, stderr), 2;
+  if (!strcmp(what, "create")) {
+    set_text(body, "name", name);
+    json_t *made = ask(&r, "POST", "/api/v1/vehicles", body);
+    if (!made)
+      return 1;
+    json_int_t id = json_integer_value(json_object_get(made, "id"));
+    json_decref(made);
+    printf("vehicle %s has id %" JSON_INTEGER_FORMAT "\n", name, id);
+    return out ? issue_certificate(&r, id, out) : 0;
+  }
+  json_int_t id = vehicle_id(&r, name);
+  char path[128];
+  if (!id)
+    return 1;
+  if (!strcmp(what, "certificate") && out) {
+    json_decref(body);
+    return issue_certificate(&r, id, out);
+  }
+  if (!strcmp(what, "latest")) {
+    static const char *const field[] = {"fqn", "value", "text", "unit", "time", "age_ms"};
+    json_decref(body);
+    snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT "/latest", id);
+    return list_once(&r, path, field, 6);
+  }
+  if (!strcmp(what, "set")) {
+    snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT, id);
+    return show(&r, ask(&r, "PATCH", path, body));
+  }
+  return fputs(usage, stderr), 2;
+}
+
+/* ---- catalog ---- */
+int command_catalog(int argc, char **argv)
+{
+  static const char usage[] = "usage: motorcade catalog import --dbc FILE --name NAME [--interface can0] [--map FILE]\n"
+                              "       motorcade catalog list [--filter TEXT] [--json]\n"
+                              "       motorcade catalog manifests [--json]\n"
+                              "import makes catalog entries, a vehicle model and a decoder manifest from a DBC file. --map names signals: a JSON object\n"
+                              "from fully qualified name to \"Message.Signal\"; the others become Vehicle.<Message>.<Signal>.\n";
+  if (argc < 2 || option_flag(&argc, argv, "--help"))
+    return fputs(usage, stdout), argc < 2 ? 2 : 0;
+  remote r;
+  const char *what = argv[1], *dbc = option_take(&argc, argv, "--dbc", NULL), *name = option_take(&argc, argv, "--name", NULL);
+  const char *interface = option_take(&argc, argv, "--interface", "can0"), *map = option_take(&argc, argv, "--map", NULL), *filter = option_take(&argc, argv, "--filter", NULL);
+  if (!begin(&r, &argc, argv))
+    return 1;
+  if (!strcmp(what, "list")) {
+    static const char *const field[] = {"id", "fqn", "type", "unit", "description"};
+    char path[400];
+    snprintf(path, sizeof path, "/api/v1/signals%s%s", filter ? "?filter=" : "", filter ? filter : "");
+    return list(&r, path, field, 5);
+  }
+  if (!strcmp(what, "manifests")) {
+    static const char *const field[] = {"name", "signals", "vehicles", "sync_id", "created"};
+    return list_once(&r, "/api/v1/manifests", field, 5);
+  }
+  if (strcmp(what, "import") != 0 || !dbc || !name)
+    return fputs(usage, stderr), 2;
+  json_t *body = json_object(), *text;
+  set_text(body, "name", name);
+  set_text(body, "interface", interface);
+  if (!read_text(&r, dbc, &text))
+    return 1;
+  json_object_set_new(body, "dbc", text);
+  if (map) {
+    if (!read_text(&r, map, &text))
+      return 1;
+    json_object_set_new(body, "map", text);
+  }
+  return show(&r, ask(&r, "POST", "/api/v1/manifests", body));
+}
+
+/* ---- campaign ---- */
+static json_int_t campaign_id(remote *r, const char *name)
+{
+  json_t *page = ask(r, "GET", "/api/v1/campaigns", NULL), *item;
+  json_int_t id = 0;
+  size_t i;
+  json_array_foreach(json_object_get(page, "items"), i, item)
+  {
+    if (!strcmp(text_of(item, "name"), name) || !strcmp(text_of(item, "id"), name))
+      id = json_integer_value(json_object_get(item, "id"));
+  }
+  if (page && !id)
+    fprintf(stderr, "motorcade %s: there is no campaign \"%s\"; `motorcade campaign list` shows all\n", r->name, name);
+  json_decref(page);
+  return id;
+}
+
+int command_campaign(int argc, char **argv)
+{
+  static const char usage[] = "usage: motorcade campaign list [--json]\n"
+                              "       motorcade campaign create --file FILE.json\n"
+                              "       motorcade campaign show|run|suspend|end|delete NAME\n"
+                              "FILE holds {name, target_kind, target, kind: time|condition, period_ms | expression, signals: [{fqn}], start_now, ...};\n"
+                              "the whole form is the schema CampaignCreate in /api/v1/openapi.json.\n";
+  if (argc < 2 || option_flag(&argc, argv, "--help"))
+    return fputs(usage, stdout), argc < 2 ? 2 : 0;
+  remote r;
+  const char *what = argv[1], *name = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL, *file = option_take(&argc, argv, "--file", NULL);
+  if (!begin(&r, &argc, argv))
+    return 1;
+  if (!strcmp(what, "list")) {
+    static const char *const field[] = {"id", "name", "status", "kind", "vehicles", "healthy", "pending", "refused"};
+    return list_once(&r, "/api/v1/campaigns", field, 8);
+  }
+  if (!strcmp(what, "create") && file) {
+    json_error_t error;
+    json_t *body = json_load_file(file, JSON_REJECT_DUPLICATES, &error);
+    if (!body) {
+      fprintf(stderr, "motorcade campaign: %s:%d:%d: %s\n", file, error.line, error.column, error.text);
+      return 1;
+    }
+    return show(&r, ask(&r, "POST", "/api/v1/campaigns", body));
+  }
+  json_int_t id = name ? campaign_id(&r, name) : 0;
+  if (!name)
+    return fputs(usage, stderr), 2;
+  if (!id)
+    return 1;
+  char path[128];
+  snprintf(path, sizeof path, "/api/v1/campaigns/%" JSON_INTEGER_FORMAT, id);
+  if (!strcmp(what, "show"))
+    return show(&r, ask(&r, "GET", path, NULL));
+  if (!strcmp(what, "delete"))
+    return ask(&r, "DELETE", path, NULL) ? 0 : 1;
+  const char *status = !strcmp(what, "run") ? "running" : !strcmp(what, "suspend") ? "suspended" : !strcmp(what, "end") ? "ended" : NULL;
+  if (!status)
+    return fputs(usage, stderr), 2;
+  strcat(path, "/status");
+  return show(&r, ask(&r, "POST", path, json_pack("{s:s}", "status", status)));
+}
+
+/* ---- user ---- */
+int command_user(int argc, char **argv)
+{
+  static const char usage[] = "usage: motorcade user list [--json]\n"
+                              "       motorcade user create NAME --role viewer|operator|admin --password-file FILE\n";
+  if (argc < 2 || option_flag(&argc, argv, "--help"))
+    return fputs(usage, stdout), argc < 2 ? 2 : 0;
+  remote r;
+  const char *what = argv[1], *name = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
+  const char *role = option_take(&argc, argv, "--role", "viewer"), *file = option_take(&argc, argv, "--password-file", NULL);
+  if (!begin(&r, &argc, argv))
+    return 1;
+  if (!strcmp(what, "list")) {
+    static const char *const field[] = {"id", "name", "role", "disabled", "last_sign_in"};
+    return list_once(&r, "/api/v1/users", field, 5);
+  }
+  if (strcmp(what, "create") != 0 || !name || !file)
+    return fputs(usage, stderr), 2;
+  mc_buf text = {0};
+  if (mc_fs_read(mc_fs_posix(), file, 256, &text, &r.why))
+    return fail(&r);
+  mc_slice password = mc_slice_trim(mc_buf_slice(&text));
+  json_t *body = json_pack("{s:s, s:s%, s:s}", "name", name, "password", (const char *)password.data, password.len, "role", role);
+  mc_buf_free(&text);
+  return show(&r, ask(&r, "POST", "/api/v1/users", body));
+}

@@ -1,0 +1,268 @@
+#include "app/motorcade/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "signal/signal.h"
+
+#ifndef MC_VERSION
+#define MC_VERSION "0.1.0"
+#endif
+
+/* ---- the few functions by which modules of one floor meet ---- */
+
+static bool encoding_of(void *ctx, uint32_t id, mc_encoding *out)
+{
+  int type;
+  if (mc_registry_encoding_get(((server *)ctx)->registry, id, &type, &out->factor, &out->offset))
+    return false;
+  out->id = id;
+  out->type = (mc_type)type;
+  return true;
+}
+
+static mc_role role_of(void *ctx, uint32_t tenant, uint32_t signal)
+{
+  return mc_role_of_fqn(mc_registry_signal_fqn(((server *)ctx)->registry, tenant, signal));
+}
+
+static mc_err publish(void *ctx, uint32_t tenant, mc_slice topic, mc_slice payload, mc_why *why)
+{
+  return mc_gateway_publish(((server *)ctx)->gateway, tenant, topic, payload, 1, false, why);
+}
+
+static void revoked(void *ctx, uint32_t tenant, uint32_t thing, const uint8_t fingerprint[MC_FINGERPRINT])
+{
+  server *s = ctx;
+  if (s->gateway)
+    mc_gateway_kick(s->gateway, tenant, thing, MC_MQTT_NOT_AUTHORIZED, "the certificate was revoked or switched off; issue a new one");
+}
+
+static mc_err observe(void *ctx, const mc_block *block, mc_why *why)
+{
+  server *s = ctx;
+  return s->observer.take ? s->observer.take(s->observer.ctx, block, why) : MC_OK;
+}
+
+static int64_t decoder_lag_ms(void *ctx)
+{
+  return atomic_load(&((server *)ctx)->lag_ms);
+}
+
+/* ---- opening ---- */
+
+static mc_err read_key_file(const server *s, const char *name, mc_buf *out, mc_why *why)
+{
+  char path[700];
+  snprintf(path, sizeof path, "%s/%s", s->set.data, name);
+  mc_err err = mc_fs_read(mc_fs_posix(), path, 1 << 20, out, why);
+  if (err == MC_ERR_NOT_FOUND)
+    return mc_err_set(why, err, "%s is missing: run `motorcade init --data %s` first", path, s->set.data);
+  return err;
+}
+
+static mc_err open_tls_and_registry(server *s, mc_why *why)
+{
+  mc_buf ca = {0}, ca_key = {0}, cert = {0}, key = {0};
+  mc_err err = read_key_file(s, "ca.pem", &ca, why);
+  if (!err)
+    err = read_key_file(s, "ca.key", &ca_key, why);
+  if (!err)
+    err = read_key_file(s, "server.pem", &cert, why);
+  if (!err)
+    err = read_key_file(s, "server.key", &key, why);
+  if (!err) {
+    mc_tls_server_config config = {.cert_pem = mc_buf_slice(&cert), .key_pem = mc_buf_slice(&key), .client_ca_pem = mc_buf_slice(&ca)};
+    err = mc_tls_server_create(&config, &s->tls, why);
+  }
+  if (!err) {
+    mc_registry_config config = {s->db, s->journal, mc_buf_slice(&ca), mc_buf_slice(&ca_key)};
+    err = mc_registry_open(&config, &s->registry, why);
+  }
+  mc_buf_free(&ca);
+  mc_buf_free(&ca_key);
+  mc_buf_free(&cert);
+  mc_buf_free(&key);
+  return err;
+}
+
+static mc_err open_journal(server *s, mc_why *why)
+{
+  char path[700];
+  snprintf(path, sizeof path, "%s/journal", s->set.data);
+  mc_journal_config config = {.fs = mc_fs_posix(), .dir = path, .group_wait_us = s->set.journal_group_wait_us, .retain_bytes = s->set.journal_retain_mb << 20};
+  return mc_journal_open(&config, &s->journal, why);
+}
+
+static mc_err open_readers(server *s, mc_why *why)
+{
+  char path[700];
+  snprintf(path, sizeof path, "%s/twin", s->set.data);
+  mc_twin_config twin = {mc_fs_posix(), path, role_of, encoding_of, s};
+  MC_TRY(mc_twin_open(&twin, &s->twin, why));
+  snprintf(path, sizeof path, "%s/store", s->set.data);
+  mc_store_config store = {.fs = mc_fs_posix(), .dir = path, .memory_bytes = (size_t)s->set.store_memory_mb << 20, .flush_after_us = s->set.store_flush_s * 1000000LL,
+                           .retain_us = s->set.store_retain_days * 86400000000LL, .encoding_of = encoding_of, .ctx = s};
+  MC_TRY(mc_store_open(&store, &s->store, why));
+  mc_block_sink sinks[] = {mc_twin_sink(s->twin), mc_store_sink(s->store), {s, observe}};
+  mc_campaigns_config campaigns = {s->db, s->registry, publish, s, sinks, sizeof sinks / sizeof sinks[0]};
+  return mc_campaigns_open(&campaigns, &s->campaigns, why);
+}
+
+static mc_err open_map(server *s, mc_why *why)
+{
+  mc_geo_graph **graph = s->want_graph ? &s->graph : NULL;
+  if (!s->set.osm[0])
+    return mc_geo_make_town(1, &s->map, graph, why);
+  mc_buf pbf = {0};
+  mc_err err = mc_fs_read(mc_fs_posix(), s->set.osm, (size_t)1 << 31, &pbf, why);
+  if (!err)
+    err = mc_geo_load_osm(mc_buf_slice(&pbf), &s->map, graph, why);
+  if (err)
+    mc_err_prefix(why, "map extract %s", s->set.osm);
+  mc_buf_free(&pbf);
+  return err;
+}
+
+static mc_err open_gateway_and_api(server *s, mc_why *why)
+{
+  mc_loop *loops[SERVER_MAX_LOOPS];
+  for (size_t i = 0; i < s->loops; i++) {
+    MC_TRY(mc_loop_create(&s->loop[i].loop, why));
+    s->loop[i].server = s;
+    loops[i] = s->loop[i].loop;
+  }
+  char path[700];
+  snprintf(path, sizeof path, "%s/gateway", s->set.data);
+  mc_gateway_config gateway = {.journal = s->journal, .registry = s->registry, .loop = loops, .loop_count = s->loops, .fs = mc_fs_posix(), .dir = path};
+  MC_TRY(mc_gateway_create(&gateway, &s->gateway, why));
+  mc_registry_on_revoked(s->registry, revoked, s);
+  mc_api_config api = {.registry = s->registry, .twin = s->twin, .store = s->store, .campaigns = s->campaigns, .gateway = s->gateway, .journal = s->journal, .db = s->db,
+                       .map = s->map, .portal_dir = s->set.portal, .version = MC_VERSION, .metrics_open = s->set.metrics_open, .ctx = s, .decoder_lag_ms = decoder_lag_ms};
+  return mc_api_create(&api, &s->api, why);
+}
+
+mc_err server_open(server *s, mc_why *why)
+{
+  s->loops = s->set.loops ? s->set.loops : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+  if (s->loops > SERVER_MAX_LOOPS)
+    s->loops = SERVER_MAX_LOOPS;
+  MC_TRY(mc_fs_mkdirs(mc_fs_posix(), s->set.data, why));
+  MC_TRY(open_journal(s, why)); /* takes the folder's lock */
+  char path[700];
+  snprintf(path, sizeof path, "%s/motorcade.db", s->set.data);
+  MC_TRY(mc_db_open_sqlite(path, &s->db, why));
+  MC_TRY(open_tls_and_registry(s, why));
+  MC_TRY(open_readers(s, why));
+  MC_TRY(open_map(s, why));
+  return open_gateway_and_api(s, why);
+}
+
+/* ---- listening ---- */
+
+static const mc_conn_handler *choose(void *ctx, mc_alpn alpn, const mc_conn *conn)
+{
+  server_loop *l = ctx;
+  mc_conn *c = (mc_conn *)conn; /* only its user pointer is set */
+  if (alpn == MC_ALPN_MQTT_CERT || alpn == MC_ALPN_MQTT) {
+    mc_conn_set_user(c, l->gateway_ctx);
+    return mc_gateway_handler();
+  }
+  if (alpn == MC_ALPN_OTHER)
+    return NULL;
+  mc_conn_set_user(c, mc_api_http(l->server->api));
+  return mc_http_server_handler();
+}
+
+static mc_err listen_on(server *s, size_t i, mc_why *why)
+{
+  server_loop *l = &s->loop[i];
+  l->gateway_ctx = mc_gateway_loop_ctx(s->gateway, i);
+  if (s->set.http_port || s->http_port) {
+    mc_listener_config http = {.host = "127.0.0.1", .port = i ? s->http_port : s->set.http_port, .reuse_port = true, .handler = mc_http_server_handler(), .ctx = mc_api_http(s->api)};
+    MC_TRY(mc_listener_create(l->loop, &http, &l->http, why));
+    s->http_port = mc_listener_port(l->http);
+  }
+  if (s->set.tls_port || s->tls_port) {
+    mc_listener_config shared = {.host = s->set.listen, .port = i ? s->tls_port : s->set.tls_port, .reuse_port = true, .tls = s->tls, .choose = choose, .ctx = l};
+    MC_TRY(mc_listener_create(l->loop, &shared, &l->shared, why));
+    s->tls_port = mc_listener_port(l->shared);
+  }
+  return MC_OK;
+}
+
+static void *run_loop(void *arg)
+{
+  mc_loop_run(((server_loop *)arg)->loop);
+  return NULL;
+}
+
+mc_err server_start(server *s, mc_why *why)
+{
+  MC_TRY(mc_gateway_listen(s->gateway, s->set.listen, s->set.mqtt_port, s->tls, s->set.insecure_dev ? s->set.dev_port : 0, why));
+  for (size_t i = 0; i < s->loops; i++)
+    MC_TRY(listen_on(s, i, why));
+  MC_TRY(mc_api_start_live(s->api, s->loop[s->loops - 1].loop, why));
+  s->mqtt_port = s->set.mqtt_port ? mc_gateway_port(s->gateway, false) : 0;
+  s->dev_port = s->set.insecure_dev ? mc_gateway_port(s->gateway, true) : 0;
+  for (size_t i = 0; i < s->loops; i++) {
+    if (pthread_create(&s->loop[i].thread, NULL, run_loop, &s->loop[i]))
+      return mc_err_set(why, MC_ERR_MEMORY, "cannot start loop thread %zu", i);
+    s->loop[i].running = true;
+  }
+  return server_decoder_start(s, why);
+}
+
+/* Listeners belong to their loop's thread. */
+typedef struct close_listeners {
+  mc_post post;
+  server_loop *loop;
+} close_listeners;
+
+static void run_close(mc_post *post)
+{
+  server_loop *l = ((close_listeners *)post)->loop;
+  mc_listener_destroy(&l->http);
+  mc_listener_destroy(&l->shared);
+}
+
+void server_stop(server *s)
+{
+  static close_listeners closing[SERVER_MAX_LOOPS];
+  for (size_t i = 0; i < s->loops; i++) {
+    closing[i] = (close_listeners){{.run = run_close}, &s->loop[i]};
+    if (s->loop[i].running)
+      mc_loop_post(s->loop[i].loop, &closing[i].post);
+  }
+  if (s->api)
+    mc_api_stop(s->api);
+  if (s->gateway)
+    mc_gateway_stop(s->gateway);
+  server_decoder_stop(s);
+  for (size_t i = 0; i < s->loops; i++)
+    if (s->loop[i].running) {
+      mc_loop_stop(s->loop[i].loop);
+      pthread_join(s->loop[i].thread, NULL);
+      s->loop[i].running = false;
+    }
+  mc_api_destroy(&s->api);
+  mc_gateway_destroy(&s->gateway);
+  for (size_t i = 0; i < s->loops; i++)
+    if (s->loop[i].loop) {
+      mc_listener_destroy(&s->loop[i].http);
+      mc_listener_destroy(&s->loop[i].shared);
+      mc_loop_destroy(&s->loop[i].loop);
+    }
+  mc_campaigns_close(&s->campaigns);
+  mc_store_close(&s->store);
+  mc_twin_close(&s->twin);
+  mc_registry_close(&s->registry);
+  mc_db_close(&s->db);
+  mc_journal_close(&s->journal);
+  mc_geo_map_destroy(&s->map);
+  mc_geo_graph_destroy(&s->graph);
+  mc_tls_destroy(&s->tls);
+}

@@ -1,0 +1,65 @@
+/* The platform in one process: opens every module, wires them, runs their threads. */
+#ifndef APP_SERVER_H
+#define APP_SERVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "api/api.h"
+#include "app/motorcade/settings.h"
+#include "campaign/campaign.h"
+#include "gateway/gateway.h"
+#include "geo/geo.h"
+#include "journal/journal.h"
+#include "registry/registry.h"
+#include "store/store.h"
+#include "twin/twin.h"
+
+enum { SERVER_MAX_LOOPS = 64 };
+
+typedef struct server_loop {
+  struct server *server;
+  mc_loop *loop;
+  pthread_t thread;
+  bool running;
+  void *gateway_ctx;
+  mc_listener *http, *shared;
+} server_loop;
+
+typedef struct server {
+  settings set;
+  mc_db *db;
+  mc_journal *journal;
+  mc_registry *registry;
+  mc_twin *twin;
+  mc_store *store;
+  mc_campaigns *campaigns;
+  mc_gateway *gateway;
+  mc_api *api;
+  mc_geo_map *map;
+  mc_geo_graph *graph; /* of the same source; demo drives on it */
+  mc_tls *tls;
+  server_loop loop[SERVER_MAX_LOOPS];
+  size_t loops;
+  /* decoder thread */
+  pthread_t decoder;
+  bool decoder_running;
+  _Atomic bool stopping;
+  _Atomic int64_t lag_ms;
+  /* one more sink, told of each block before the platform's own (demo measures with it); may be zero */
+  mc_block_sink observer;
+  uint16_t http_port, mqtt_port, tls_port, dev_port; /* as bound */
+  bool want_graph;
+} server;
+
+/* Reads keys and certificates of the data folder: see init.c. */
+mc_err server_open(server *s, mc_why *why);
+mc_err server_start(server *s, mc_why *why);
+/* Accepts nothing more, finishes what was taken, writes checkpoints, closes all. Safe on a half-opened server. */
+void server_stop(server *s);
+
+/* decoder.c */
+mc_err server_decoder_start(server *s, mc_why *why);
+void server_decoder_stop(server *s);
+
+#endif

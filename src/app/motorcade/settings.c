@@ -1,0 +1,170 @@
+#include "app/motorcade/settings.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+typedef enum kind { TEXT, U16, U32, U64, FLAG } kind;
+
+typedef struct setting {
+  const char *key;
+  kind kind;
+  size_t at, size;
+  const char *value; /* default */
+  const char *unit;
+  uint64_t min, max;
+  const char *meaning;
+} setting;
+
+#define AT(member) offsetof(settings, member), sizeof(((settings *)0)->member)
+
+static const setting table[] = {
+    {"data", TEXT, AT(data), "motorcade-data", "folder", 0, 0, "where journal, store, keys and database live"},
+    {"listen", TEXT, AT(listen), "127.0.0.1", "address", 0, 0, "address of the TLS ports; 0.0.0.0 or :: for all, after `motorcade init`"},
+    {"names", TEXT, AT(names), "localhost,127.0.0.1,::1", "list", 0, 0, "host names and addresses in the server's certificate (used by init)"},
+    {"http_port", U16, AT(http_port), "8080", "port", 0, 65535, "portal and API without TLS, always on loopback; 0 = off"},
+    {"mqtt_port", U16, AT(mqtt_port), "8883", "port", 0, 65535, "MQTT over TLS, client certificate required; 0 = off"},
+    {"tls_port", U16, AT(tls_port), "8443", "port", 0, 65535, "one TLS port for MQTT and HTTPS, told apart by ALPN; 0 = off"},
+    {"dev_port", U16, AT(dev_port), "1883", "port", 1, 65535, "plain MQTT on loopback, only with insecure_dev"},
+    {"insecure_dev", FLAG, AT(insecure_dev), "false", "", 0, 0, "open dev_port: no certificate, every topic, loopback only"},
+    {"loops", U32, AT(loops), "0", "threads", 0, 64, "event loops; 0 = one a processor"},
+    {"portal", TEXT, AT(portal), "", "folder", 0, 0, "built portal; empty = portal/dist beside the program"},
+    {"osm", TEXT, AT(osm), "", "file", 0, 0, "OSM PBF extract for the base map; empty = the made town"},
+    {"log_level", TEXT, AT(log_level), "info", "", 0, 0, "debug, info, warn, error or off"},
+    {"log_format", TEXT, AT(log_format), "text", "", 0, 0, "text or json"},
+    {"journal_group_wait_us", U32, AT(journal_group_wait_us), "1000", "us", 0, 1000000, "longest wait of a group commit for more records"},
+    {"journal_retain_mb", U64, AT(journal_retain_mb), "8192", "MiB", 0, 1u << 30, "journal kept when every consumer has passed it; 0 = all"},
+    {"store_memory_mb", U32, AT(store_memory_mb), "64", "MiB", 1, 65536, "samples in memory before segments are written"},
+    {"store_flush_s", U32, AT(store_flush_s), "300", "s", 1, 86400, "longest time a sample waits for its segment"},
+    {"store_retain_days", U32, AT(store_retain_days), "0", "days", 0, 36500, "history kept; 0 = all"},
+    {"metrics_open", FLAG, AT(metrics_open), "false", "", 0, 0, "/metrics without sign-in for loopback clients"},
+};
+enum { COUNT = sizeof table / sizeof table[0] };
+
+static mc_err set_one(settings *s, const setting *t, mc_slice value, mc_why *why)
+{
+  char *at = (char *)s + t->at;
+  if (t->kind == TEXT) {
+    if (!mc_slice_to_str(value, at, t->size))
+      return mc_err_set(why, MC_ERR_TOO_LARGE, "setting %s: at most %zu characters", t->key, t->size - 1);
+    return MC_OK;
+  }
+  if (t->kind == FLAG) {
+    bool yes = mc_slice_eq_str(value, "true") || mc_slice_eq_str(value, "yes") || mc_slice_eq_str(value, "1");
+    if (!yes && !mc_slice_eq_str(value, "false") && !mc_slice_eq_str(value, "no") && !mc_slice_eq_str(value, "0"))
+      return mc_err_set(why, MC_ERR_INVALID, "setting %s: expected true or false, found \"%.*s\"", t->key, MC_FMT(value));
+    *(bool *)at = yes;
+    return MC_OK;
+  }
+  uint64_t v;
+  if (mc_slice_to_u64(value, &v) || v < t->min || v > t->max)
+    return mc_err_set(why, MC_ERR_INVALID, "setting %s: expected a whole number from %" PRIu64 " to %" PRIu64 "%s%s, found \"%.*s\"", t->key, t->min, t->max, *t->unit ? " " : "", t->unit, MC_FMT(value));
+  if (t->kind == U16)
+    *(uint16_t *)at = (uint16_t)v;
+  else if (t->kind == U32)
+    *(uint32_t *)at = (uint32_t)v;
+  else
+    *(uint64_t *)at = v;
+  return MC_OK;
+}
+
+void settings_default(settings *s)
+{
+  memset(s, 0, sizeof *s);
+  for (int i = 0; i < COUNT; i++)
+    set_one(s, &table[i], mc_slice_str(table[i].value), NULL);
+}
+
+static const setting *find(mc_slice key)
+{
+  for (int i = 0; i < COUNT; i++)
+    if (mc_slice_eq_str(key, table[i].key))
+      return &table[i];
+  return NULL;
+}
+
+mc_err settings_set(settings *s, mc_slice key, mc_slice value, mc_why *why)
+{
+  const setting *t = find(key);
+  if (!t)
+    return mc_err_set(why, MC_ERR_NOT_FOUND, "there is no setting \"%.*s\"; `motorcade config` lists them", MC_FMT(key));
+  return set_one(s, t, value, why);
+}
+
+mc_err settings_read(settings *s, mc_why *why)
+{
+  char path[600];
+  snprintf(path, sizeof path, "%s/motorcade.conf", s->data);
+  mc_buf text = {0};
+  mc_err err = mc_fs_read(mc_fs_posix(), path, 1 << 20, &text, why);
+  if (err == MC_ERR_NOT_FOUND)
+    return MC_OK;
+  mc_slice rest = mc_buf_slice(&text);
+  for (int number = 1; !err && rest.len; number++) {
+    size_t end = mc_slice_find(rest, '\n', 0);
+    mc_slice line = mc_slice_trim(mc_slice_sub(rest, 0, end));
+    rest = mc_slice_sub(rest, end + 1, rest.len);
+    if (!line.len || line.data[0] == '#')
+      continue;
+    size_t equals = mc_slice_find(line, '=', 0);
+    if (equals == line.len)
+      err = mc_err_set(why, MC_ERR_MALFORMED, "expected `key = value`, found \"%.*s\"", MC_FMT(mc_slice_sub(line, 0, 60)));
+    else
+      err = settings_set(s, mc_slice_trim(mc_slice_sub(line, 0, equals)), mc_slice_trim(mc_slice_sub(line, equals + 1, line.len)), why);
+    if (err)
+      mc_err_prefix(why, "%s:%d", path, number);
+  }
+  mc_buf_free(&text);
+  return err;
+}
+
+void settings_print(const settings *s)
+{
+  for (int i = 0; i < COUNT; i++) {
+    const setting *t = &table[i];
+    const char *at = (const char *)s + t->at;
+    printf("# %s%s%s%s. Default: %s\n", t->meaning, *t->unit ? " [" : "", t->unit, *t->unit ? "]" : "", *t->value ? t->value : "(empty)");
+    if (t->kind == TEXT)
+      printf("%s = %s\n\n", t->key, at);
+    else if (t->kind == FLAG)
+      printf("%s = %s\n\n", t->key, *(const bool *)at ? "true" : "false");
+    else
+      printf("%s = %" PRIu64 "\n\n", t->key, t->kind == U16 ? *(const uint16_t *)at : t->kind == U32 ? *(const uint32_t *)at : *(const uint64_t *)at);
+  }
+}
+
+int settings_take_args(settings *s, int argc, char **argv, mc_why *why)
+{
+  int kept = 0;
+  for (int i = 0; i < argc; i++) {
+    char key[64];
+    if (strncmp(argv[i], "--", 2) != 0 || strlen(argv[i]) - 2 >= sizeof key) {
+      argv[kept++] = argv[i];
+      continue;
+    }
+    snprintf(key, sizeof key, "%s", argv[i] + 2);
+    for (char *c = key; *c; c++)
+      if (*c == '-')
+        *c = '_';
+    const setting *t = find(mc_slice_str(key));
+    if (!t) {
+      argv[kept++] = argv[i];
+      continue;
+    }
+    if (t->kind == FLAG && (i + 1 == argc || strncmp(argv[i + 1], "--", 2) == 0)) {
+      set_one(s, t, MC_LIT("true"), why);
+      continue;
+    }
+    if (i + 1 == argc) {
+      mc_err_set(why, MC_ERR_INVALID, "%s needs a value: %s", argv[i], t->meaning);
+      return -1;
+    }
+    if (set_one(s, t, mc_slice_str(argv[++i]), why))
+      return -1;
+  }
+  return kept;
+}

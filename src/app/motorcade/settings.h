@@ -1,0 +1,34 @@
+/* Settings of the server, described once as data: file <data>/motorcade.conf, command line, and `motorcade config`. */
+#ifndef APP_SETTINGS_H
+#define APP_SETTINGS_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+
+typedef struct settings {
+  char data[512];
+  char listen[64];
+  char names[256];
+  uint16_t http_port, mqtt_port, tls_port, dev_port;
+  uint32_t loops;
+  char portal[512];
+  char osm[512];
+  char log_level[8], log_format[8];
+  uint32_t journal_group_wait_us, store_memory_mb, store_flush_s;
+  uint64_t journal_retain_mb;
+  uint32_t store_retain_days;
+  bool insecure_dev, metrics_open;
+} settings;
+
+void settings_default(settings *s);
+/* <data>/motorcade.conf: `key = value` lines, # comments. A missing file is fine. Errors say file, line, key and what is allowed. */
+mc_err settings_read(settings *s, mc_why *why);
+mc_err settings_set(settings *s, mc_slice key, mc_slice value, mc_why *why);
+/* All keys with default, unit and meaning; values as they are now. */
+void settings_print(const settings *s);
+/* --key value pairs (dashes for underscores) out of argv; what is not a setting stays. Returns the new argc, or -1 with why. */
+int settings_take_args(settings *s, int argc, char **argv, mc_why *why);
+
+#endif
