@@ -196,12 +196,15 @@ typedef struct mc_catalog_node {
   mc_slice *allowed; /* value names */
   int64_t *allowed_value; /* the number each name stands for, or NULL */
   uint32_t allowed_count;
+  mc_slice initial; /* the file's default value as text; empty: none */
 } mc_catalog_node;
 typedef struct mc_catalog {
   MC_VEC(mc_catalog_node) node; /* sorted by fqn */
   mc_arena arena;
 } mc_catalog;
-/* VSS: a vspec file (YAML, with #include and instances expanded, overlays laid on), or a VSS JSON export. */
+/* VSS: a vspec file (YAML, with #include and instances expanded, overlays laid on), or a VSS JSON export. An overlay is a
+ * file name, or "file Prefix" as in an #include line. Arrays and structs get the type STRING (their JSON text). The two
+ * read functions do I/O on the named files only; the catalog is freed by the caller after MC_OK. */
 mc_err mc_catalog_read_vspec(const char *path, const char *const *overlay, size_t overlay_count, mc_catalog *out, mc_why *why);
 mc_err mc_catalog_read_vss_json(mc_slice json, mc_catalog *out, mc_why *why);
 const mc_catalog_node *mc_catalog_find(const mc_catalog *c, mc_slice fqn);
