@@ -146,7 +146,7 @@ mc_err mc_ws_read(mc_ws_reader *r, uint8_t *in, size_t len, size_t *used, mc_ws_
   if (r->partial == MC_WS_CONTINUATION)
     mc_buf_clear(&r->message); /* the last message was handed out from here */
   for (;;) {
-    frame f;
+    frame f = {0};
     if (*used == len) /* in may be NULL */
       return MC_ERR_AGAIN;
     uint8_t *p = in + *used;
