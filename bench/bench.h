@@ -1,0 +1,89 @@
+/* bench: what `motorcade bench` measures, beside peers found on this machine, in one run.
+ *
+ * Every case prints one JSON line: {"bench","case","unit","better","ours","peers","cpu_us_per_unit","rss_kib","conditions"}. Servers under
+ * test are processes of their own; the loader is this process. Numbers are medians of the rounds that fit the time. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+
+typedef struct bench_options {
+  bool json, quick;
+  const char *only;  /* one case, or NULL */
+  char dir[400];     /* scratch folder on the disk that is measured */
+  char self[400];    /* this program */
+} bench_options;
+
+int bench_mqtt(const bench_options *o);
+int bench_ingest(const bench_options *o);
+int bench_edge(const bench_options *o);
+int bench_store(const bench_options *o);
+
+/* ---- one line of result ---- */
+typedef struct bench_peer { const char *name; double value; } bench_peer;
+typedef struct bench_line {
+  const char *bench, *name, *unit;
+  bool lower_is_better;
+  double ours;
+  bench_peer peer[4];
+  int peers;
+  double cpu_us_per_unit; /* server, user + system; < 0: not measured */
+  double rss_kib;         /* server; < 0: not measured */
+  char conditions[400];
+} bench_line;
+void bench_print(const bench_options *o, const bench_line *line);
+bool bench_wanted(const bench_options *o, const char *name);
+
+/* ---- processes (process.c) ---- */
+typedef struct bench_process { pid_t pid; } bench_process;
+mc_err bench_spawn(const char *const *argv, const char *log_path, bench_process *out, mc_why *why);
+void bench_kill(bench_process *p); /* SIGTERM, SIGKILL after 5 s, reaped */
+double bench_cpu_s(const bench_process *p);   /* user + system so far */
+double bench_rss_kib(const bench_process *p);
+/* Waits until something accepts on 127.0.0.1:port. */
+mc_err bench_wait_port(uint16_t port, int timeout_ms, mc_why *why);
+uint16_t bench_free_port(void);
+/* Path of a program in PATH, sbin included; false when there is none. */
+bool bench_find_program(const char *name, char *path, size_t size);
+/* Milliseconds of one fdatasync of 16 KiB into a preallocated file in dir: the machine's own floor. */
+double bench_fsync_ms(const char *dir);
+/* MB/s of a plain write of 256 MiB with one fdatasync. */
+double bench_disk_mb_s(const char *dir);
+double bench_now_s(void);
+double bench_median(double *values, int count);
+
+/* ---- servers (server_under_test.c) ---- */
+typedef struct bench_server {
+  const char *name;      /* "motorcade", "mosquitto", "flashmq" */
+  bench_process process;
+  uint16_t plain, tls;   /* ports; tls 0 when not asked for */
+  char dir[500];
+} bench_server;
+/* Starts motorcade with a fresh data folder; vehicles: how many with certificates are made before (vehicle i is "bench-<i>"; files <dir>/devices/<i>.crt|.key). */
+mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_server *out, mc_why *why);
+/* MC_ERR_NOT_FOUND: not installed. tls uses the CA and server certificate of ca_from (a motorcade folder) when not NULL. */
+mc_err bench_start_mosquitto(const bench_options *o, const char *ca_from, bench_server *out, mc_why *why);
+mc_err bench_start_flashmq(const bench_options *o, const char *ca_from, bench_server *out, mc_why *why);
+void bench_stop(bench_server *s); /* and removes its folder */
+
+/* ---- the MQTT loader (mqtt_load.c): one thread, epoll, raw sockets ---- */
+typedef struct mqtt_load {
+  uint16_t port;
+  int publishers, subscribers; /* subscribers: 0, 1 (on dt/veh/#), or as many as publishers (each its own topic) */
+  int qos, payload, window;    /* window: unanswered messages a publisher may have; QoS 0: outstanding until delivered */
+  double seconds, warm_up;
+} mqtt_load;
+typedef struct mqtt_load_result {
+  double per_s;          /* acknowledged (no subscriber, QoS 1), else delivered */
+  double p50_ms, p99_ms; /* publish to that event, sampled */
+  uint64_t messages, lost;
+  double elapsed;
+} mqtt_load_result;
+mc_err mqtt_load_run(const mqtt_load *load, mqtt_load_result *out, mc_why *why);
+
+#endif

@@ -1,0 +1,168 @@
+/* Starting motorcade and the peers that this machine has. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "bench/bench.h"
+#include "registry/registry.h"
+
+static mc_err make_dir(const bench_options *o, const char *name, bench_server *s, mc_why *why)
+{
+  snprintf(s->dir, sizeof s->dir, "%s/%s-%d", o->dir, name, (int)getpid());
+  return mc_fs_mkdirs(mc_fs_posix(), s->dir, why);
+}
+
+static mc_err write_file(const char *dir, const char *name, mc_slice content, mc_why *why)
+{
+  char path[1400];
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  return mc_fs_replace(mc_fs_posix(), path, content, 0644, why);
+}
+
+/* Vehicles and certificates straight into the folder, before the server starts. */
+static mc_err make_vehicles(const char *dir, uint32_t count, mc_why *why)
+{
+  char path[700];
+  mc_buf ca = {0}, ca_key = {0};
+  mc_db *db = NULL;
+  mc_registry *r = NULL;
+  snprintf(path, sizeof path, "%s/devices", dir);
+  mc_err err = mc_fs_mkdirs(mc_fs_posix(), path, why);
+  snprintf(path, sizeof path, "%s/ca.pem", dir);
+  if (!err)
+    err = mc_fs_read(mc_fs_posix(), path, 1 << 20, &ca, why);
+  snprintf(path, sizeof path, "%s/ca.key", dir);
+  if (!err)
+    err = mc_fs_read(mc_fs_posix(), path, 1 << 20, &ca_key, why);
+  snprintf(path, sizeof path, "%s/motorcade.db", dir);
+  if (!err)
+    err = mc_db_open_sqlite(path, &db, why);
+  if (!err)
+    err = mc_registry_open(&(mc_registry_config){db, NULL, mc_buf_slice(&ca), mc_buf_slice(&ca_key)}, &r, why);
+  for (uint32_t i = 0; i < count && !err; i++) {
+    mc_vehicle v = {.tenant = MC_TENANT_DEFAULT};
+    mc_buf cert = {0}, key = {0};
+    snprintf(v.name, sizeof v.name, "bench-%u", i);
+    err = mc_registry_vehicle_create(r, &v, why);
+    if (!err)
+      err = mc_registry_certificate_issue(r, MC_TENANT_DEFAULT, mc_slice_str(v.name), 30, &cert, &key, why);
+    snprintf(path, sizeof path, "devices/%u.crt", i);
+    if (!err)
+      err = write_file(dir, path, mc_buf_slice(&cert), why);
+    snprintf(path, sizeof path, "devices/%u.key", i);
+    if (!err)
+      err = write_file(dir, path, mc_buf_slice(&key), why);
+    mc_buf_free(&cert);
+    mc_buf_free(&key);
+  }
+  mc_registry_close(&r);
+  mc_db_close(&db);
+  mc_buf_free(&ca);
+  mc_buf_free(&ca_key);
+  return err;
+}
+
+static mc_err run_and_wait(const char *const *argv, const char *log, mc_why *why)
+{
+  bench_process p;
+  MC_TRY(bench_spawn(argv, log, &p, why));
+  for (int i = 0; i < 600; i++) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)p.pid);
+    FILE *f = fopen(path, "r");
+    char state = 'Z';
+    if (f) {
+      if (fscanf(f, "%*d %*s %c", &state) != 1)
+        state = 'Z';
+      fclose(f);
+    }
+    if (state == 'Z')
+      break;
+    usleep(20000);
+  }
+  bench_kill(&p);
+  return MC_OK;
+}
+
+mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_server *s, mc_why *why)
+{
+  *s = (bench_server){.name = "motorcade", .plain = bench_free_port(), .tls = bench_free_port()};
+  MC_TRY(make_dir(o, "motorcade", s, why));
+  char log[600], plain[8], tls[8], http[8];
+  snprintf(log, sizeof log, "%s/log", s->dir);
+  snprintf(plain, sizeof plain, "%u", s->plain);
+  snprintf(tls, sizeof tls, "%u", s->tls);
+  snprintf(http, sizeof http, "%u", bench_free_port());
+  const char *init[] = {o->self, "init", "--data", s->dir, NULL};
+  MC_TRY(run_and_wait(init, log, why));
+  if (vehicles)
+    MC_TRY(make_vehicles(s->dir, vehicles, why));
+  const char *serve[] = {o->self, "serve", "--data", s->dir, "--dev-port", plain, "--insecure-dev", "true", "--mqtt-port", tls, "--tls-port", "0", "--http-port", http,
+                         "--log-level", "warn", "--metrics-open", "true", NULL};
+  MC_TRY(bench_spawn(serve, log, &s->process, why));
+  return bench_wait_port(s->plain, 20000, why);
+}
+
+/* mosquitto and FlashMQ share most of their configuration's spelling; each gets its own lines. */
+static mc_err start_peer(const bench_options *o, const char *program, const char *name, const char *config, bench_server *s, mc_why *why)
+{
+  char path[600], log[600];
+  MC_TRY(write_file(s->dir, "broker.conf", mc_slice_str(config), why));
+  snprintf(path, sizeof path, "%s/broker.conf", s->dir);
+  snprintf(log, sizeof log, "%s/log", s->dir);
+  const char *mosquitto[] = {program, "-c", path, NULL};
+  const char *flashmq[] = {program, "--config-file", path, NULL};
+  MC_TRY(bench_spawn(!strcmp(name, "mosquitto") ? mosquitto : flashmq, log, &s->process, why));
+  mc_err err = bench_wait_port(s->plain, 10000, why);
+  if (err)
+    bench_stop(s);
+  return err;
+}
+
+mc_err bench_start_mosquitto(const bench_options *o, const char *ca_from, bench_server *s, mc_why *why)
+{
+  char program[400], config[4000];
+  if (!bench_find_program("mosquitto", program, sizeof program))
+    return mc_err_set(why, MC_ERR_NOT_FOUND, "mosquitto is not installed");
+  *s = (bench_server){.name = "mosquitto", .plain = bench_free_port(), .tls = ca_from ? bench_free_port() : 0};
+  MC_TRY(make_dir(o, "mosquitto", s, why));
+  int n = snprintf(config, sizeof config, "user root\npersistence false\nmax_queued_messages 0\nmax_inflight_messages 0\nper_listener_settings false\nallow_anonymous true\nset_tcp_nodelay true\nlistener %u 127.0.0.1\n", s->plain);
+  if (ca_from)
+    snprintf(config + n, sizeof config - (size_t)n, "listener %u 127.0.0.1\ncafile %s/ca.pem\ncertfile %s/server.pem\nkeyfile %s/server.key\nrequire_certificate true\n", s->tls, ca_from, ca_from, ca_from);
+  return start_peer(o, program, "mosquitto", config, s, why);
+}
+
+mc_err bench_start_flashmq(const bench_options *o, const char *ca_from, bench_server *s, mc_why *why)
+{
+  char program[400], config[4000];
+  if (!bench_find_program("flashmq", program, sizeof program) && !bench_find_program("FlashMQ", program, sizeof program))
+    return mc_err_set(why, MC_ERR_NOT_FOUND, "FlashMQ is not installed");
+  *s = (bench_server){.name = "flashmq", .plain = bench_free_port(), .tls = ca_from ? bench_free_port() : 0};
+  MC_TRY(make_dir(o, "flashmq", s, why));
+  int n = snprintf(config, sizeof config, "allow_anonymous true\nlog_level warning\nmax_qos_msg_pending_per_client 65535\nstorage_dir %s\nlisten {\n  protocol mqtt\n  inet4_bind_address 127.0.0.1\n  inet_protocol ip4\n  tcp_nodelay true\n  port %u\n}\n", s->dir, s->plain);
+  if (ca_from)
+    snprintf(config + n, sizeof config - (size_t)n, "listen {\n  protocol mqtt\n  inet4_bind_address 127.0.0.1\n  inet_protocol ip4\n  port %u\n  fullchain %s/server.pem\n  privkey %s/server.key\n  client_verification_ca_file %s/ca.pem\n}\n", s->tls, ca_from, ca_from, ca_from);
+  return start_peer(o, program, "flashmq", config, s, why);
+}
+
+static mc_err remove_one(void *ctx, const char *name)
+{
+  char path[1300];
+  snprintf(path, sizeof path, "%s/%s", (const char *)ctx, name);
+  if (mc_fs_unlink(mc_fs_posix(), path, NULL) != MC_OK) {
+    mc_fs_list(mc_fs_posix(), path, remove_one, path, NULL);
+    rmdir(path);
+  }
+  return MC_OK;
+}
+
+void bench_stop(bench_server *s)
+{
+  bench_kill(&s->process);
+  if (getenv("MOTORCADE_BENCH_KEEP"))
+    return;
+  mc_fs_list(mc_fs_posix(), s->dir, remove_one, s->dir, NULL);
+  rmdir(s->dir);
+}
