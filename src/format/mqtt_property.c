@@ -214,19 +214,17 @@ static mc_err read_list(mc_mqtt_reader *r, uint32_t place, mc_mqtt_props *out)
   size_t at = 0;
   while (at < out->raw.len) {
     r->at = start + at;
-    uint32_t id;
-    bool minimal;
-    int used = mc_mqtt_read_varint(out->raw.data + at, out->raw.len - at, &id, &minimal);
-    const property *p = used > 0 && minimal ? property_of(id) : NULL;
+    uint8_t id = out->raw.data[at]; /* identifiers are varints, but all that exist take one byte */
+    const property *p = property_of(id);
     if (!p)
       return mc_mqtt_refuse(r, MC_MQTT_MALFORMED, "unknown property identifier (2.2.2.2)");
-    mc_mqtt_property v = {.id = (uint8_t)id};
-    size_t next = at + (size_t)used;
+    mc_mqtt_property v = {.id = id};
+    size_t next = at + 1;
     if (!take_value(out->raw, &next, p, &v))
       return mc_mqtt_refuse(r, MC_MQTT_MALFORMED, "property value is cut off or malformed (1.5, 2.2.2.2)");
     if (!(p->places & place))
       note(&first, misplaced_reason(place), r->at, "property is not allowed in this packet (2.2.2.2)");
-    if ((out->present & p->present) && !may_repeat(v.id, place))
+    if ((out->present & p->present) && !may_repeat(id, place))
       note(&first, MC_MQTT_PROTOCOL_ERROR, r->at, "property is given more than once");
     uint8_t bad = value_fault(p, &v);
     if (bad)
