@@ -94,6 +94,10 @@ typedef struct mc_unit {
 /* Finds by id or by a spelling met in DBC and VSS files ("degC", "°C", "celsius", "deg C"). NULL: unknown;
  * the file's own text is kept then. */
 const mc_unit *mc_unit_find(mc_slice spelling);
+size_t mc_unit_count(void);
+const mc_unit *mc_unit_at(size_t i); /* NULL behind the last */
+size_t mc_unit_spelling_count(void);
+const char *mc_unit_spelling_at(size_t i); /* every one is found by mc_unit_find */
 
 /* ---- decode plans: CAN frame -> signal values, compiled once per manifest ---- */
 typedef struct mc_can_frame {
