@@ -1,6 +1,7 @@
 #include "base/loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ struct mc_loop {
   _Alignas(64) _Atomic(mc_post *) inbox; /* newest first; taken whole and reversed */
   atomic_bool asleep;                    /* true only while the loop waits, or is about to */
   atomic_bool stop;
+  atomic_int posters; /* threads inside mc_loop_post or mc_loop_stop: the loop may run a post before its poster has left */
 };
 
 mc_err mc_loop_create(mc_loop **out, mc_why *why)
@@ -68,6 +70,8 @@ void mc_loop_destroy(mc_loop **loop)
   mc_loop *l = *loop;
   if (!l)
     return;
+  while (atomic_load(&l->posters))
+    sched_yield();
   for (size_t i = l->attached_len; i-- > 0;)
     if (l->attached[i].destroy)
       l->attached[i].destroy(l->attached[i].value);
@@ -212,11 +216,13 @@ static void wake(mc_loop *loop)
 
 void mc_loop_post(mc_loop *loop, mc_post *post)
 {
+  atomic_fetch_add_explicit(&loop->posters, 1, memory_order_relaxed);
   mc_post *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
   do
     post->next = head;
   while (!atomic_compare_exchange_weak(&loop->inbox, &head, post));
   wake(loop);
+  atomic_fetch_sub_explicit(&loop->posters, 1, memory_order_release);
 }
 
 static void run_posts(mc_loop *loop)
@@ -318,8 +324,10 @@ void mc_loop_run(mc_loop *loop)
 
 void mc_loop_stop(mc_loop *loop)
 {
+  atomic_fetch_add_explicit(&loop->posters, 1, memory_order_relaxed);
   atomic_store(&loop->stop, true);
   wake(loop);
+  atomic_fetch_sub_explicit(&loop->posters, 1, memory_order_release);
 }
 
 int64_t mc_loop_now_us(const mc_loop *loop)

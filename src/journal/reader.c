@@ -17,6 +17,7 @@ struct mc_journal_reader {
   uint64_t seg_first, seg_size;
   mc_window window;
   uint64_t reads_checked;
+  uint64_t nothing_behind; /* offline: an end behind which nothing was found; not searched again at every poll */
 };
 
 static const char *dir_of(const mc_journal_reader *r)
@@ -184,13 +185,15 @@ static mc_err offline_group(mc_journal_reader *r, mc_why *why)
   }
   uint64_t next = UINT64_MAX;
   bool more = false;
-  if (found == MC_FOUND_BROKEN)
+  if (found == MC_FOUND_BROKEN || r->nothing_behind != r->at)
     MC_TRY(mc_scan_ahead(&r->window, r->at + 8, seg_end, r->id, &next, why));
   if (next == UINT64_MAX)
     MC_TRY(next_has_groups(r, &more, why));
   r->window.buf.len = 0;
-  if (next == UINT64_MAX && !more)
+  if (next == UINT64_MAX && !more) {
+    r->nothing_behind = r->at;
     return MC_ERR_END;
+  }
   r->limit = next == UINT64_MAX ? seg_end : next;
   return skip_damage(r, r->limit, why);
 }
