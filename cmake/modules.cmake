@@ -43,6 +43,7 @@ mc_module(gateway FLOOR 4 USES base format access journal net registry)
 mc_module(campaign FLOOR 4 USES base format signal journal db registry LINK PkgConfig::JANSSON)
 mc_module(edge FLOOR 4 USES base format signal net)
 mc_module(api FLOOR 5 USES base format access signal journal db net registry twin store geo gateway campaign LINK PkgConfig::JANSSON)
+mc_module(sim FLOOR 5 USES base format signal net geo edge LINK PkgConfig::JANSSON)
 if(TARGET mc_api)
   # Dispatch table, schemas and OpenAPI text, made from the one description of the operations.
   set(api_gen ${CMAKE_BINARY_DIR}/generated/api)
