@@ -53,7 +53,10 @@ typedef struct mc_fw_manifest {
 } mc_fw_manifest;
 
 /* ConditionNode: a tree; kinds by field tag */
-typedef enum mc_fw_node_kind { MC_FW_NODE_NONE = 0, MC_FW_NODE_OPERATOR = 1, MC_FW_NODE_FUNCTION = 2, MC_FW_NODE_DOUBLE = 3, MC_FW_NODE_SIGNAL = 4, MC_FW_NODE_BOOL = 5, MC_FW_NODE_PATH = 6, MC_FW_NODE_STRING = 7 } mc_fw_node_kind;
+typedef enum mc_fw_node_kind {
+  MC_FW_NODE_NONE = 0, MC_FW_NODE_OPERATOR = 1, MC_FW_NODE_FUNCTION = 2, MC_FW_NODE_DOUBLE = 3, MC_FW_NODE_SIGNAL = 4,
+  MC_FW_NODE_BOOL = 5, MC_FW_NODE_PATH = 6, MC_FW_NODE_STRING = 7
+} mc_fw_node_kind;
 typedef enum mc_fw_function { MC_FW_FN_WINDOW = 1, MC_FW_FN_CUSTOM = 3, MC_FW_FN_IS_NULL = 4 } mc_fw_function;
 typedef struct mc_fw_node {
   mc_fw_node_kind kind;

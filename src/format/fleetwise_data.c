@@ -1,5 +1,7 @@
 /* VehicleData (contract fleetwise, 5.5): the message that telemetry comes in. Hand-written, since every sample of
  * the fleet passes here. */
+#include <assert.h>
+
 #include "format/fleetwise.h"
 #include "format/proto.h"
 
@@ -183,6 +185,7 @@ static mc_err read_dtcs(const context *c, mc_slice in, mc_fw_vehicle_data *out, 
     } else if (f.tag == 2) {
       if (f.wire != MC_WIRE_LEN || !mc_slice_is_utf8(f.bytes))
         return refuse(c, "dtc_data.active_dtc_codes", where, MC_ERR_MALFORMED, "expected a UTF-8 string");
+      assert(dtc);
       dtc[out->dtc_count++] = f.bytes;
     }
   }
@@ -214,7 +217,8 @@ static mc_err read_field(const context *c, const mc_proto_field *f, size_t at, m
   return MC_OK;
 }
 
-static mc_err fill(const context *c, mc_fw_vehicle_data *out, mc_fw_sample *sample, mc_slice *dtc)
+/* Second pass, over the same bytes as count(): it meets as many samples and codes, and no broken field. */
+static mc_err fill(const context *c, const counts *have, mc_fw_vehicle_data *out, mc_fw_sample *sample, mc_slice *dtc)
 {
   size_t at = 0;
   size_t n = 0;
@@ -222,6 +226,7 @@ static mc_err fill(const context *c, mc_fw_vehicle_data *out, mc_fw_sample *samp
     const uint8_t *p = c->in.data + at;
     size_t step = short_sample(p, c->in.len - at);
     if (step) {
+      assert(sample && n < have->sample);
       if (!read_sample_fast(p + 2, p + step, &sample[n]))
         MC_TRY(read_sample_slow(c, at + 2, step - 2, &sample[n]));
       n++;
@@ -230,8 +235,9 @@ static mc_err fill(const context *c, mc_fw_vehicle_data *out, mc_fw_sample *samp
     }
     mc_proto_field f;
     size_t before = at;
-    if (mc_proto_next(c->in, &at, &f) != MC_OK) /* the first pass has seen all errors: this is the end */
+    if (mc_proto_next(c->in, &at, &f) != MC_OK) /* the end */
       break;
+    assert(f.tag != 5 || (sample && n < have->sample));
     if (f.tag == 5)
       MC_TRY(read_sample_slow(c, (size_t)(f.bytes.data - c->in.data), f.bytes.len, &sample[n++]));
     else
@@ -258,7 +264,7 @@ mc_err mc_fw_read_vehicle_data(mc_slice in, mc_arena *arena, mc_fw_vehicle_data 
                   "needs more memory than this message may have; send fewer samples in one message");
   out->sample = sample;
   out->dtc = dtc;
-  return fill(&c, out, sample, dtc);
+  return fill(&c, &n, out, sample, dtc);
 }
 
 /* ---- writing ---- */

@@ -151,7 +151,7 @@ static inline void clear(void *object, size_t size)
 /* ---- CONNECT ---- */
 static mc_err read_protocol(mc_mqtt_reader *r, mc_mqtt_connect *out)
 {
-  mc_slice name;
+  mc_slice name = {0};
   MC_TRY(mc_mqtt_read_binary(r, "packet ends in the protocol name (3.1.2.1)", &name));
   bool old = mc_slice_eq(name, MC_LIT("MQIsdp"));
   if (!old && !mc_slice_eq(name, MC_LIT("MQTT"))) {
@@ -330,7 +330,7 @@ static mc_err read_options(mc_mqtt_reader *r, mc_slice filter)
 
 static mc_err read_filter(mc_mqtt_reader *r, bool unsubscribe)
 {
-  mc_slice filter;
+  mc_slice filter = {0};
   size_t start = r->at;
   MC_TRY(mc_mqtt_read_binary(r, "packet ends in a topic filter (3.8.3, 3.10.3)", &filter));
   if (!mc_mqtt_filter_valid(filter)) {

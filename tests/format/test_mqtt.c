@@ -147,7 +147,7 @@ static void test_refuses_bad_acknowledgements_and_lists(void)
           {5, 0x82, "90 04 0001 00 03", "reason code"}, {4, 0x81, "90 03 0001 03", "return code"}, {5, 0x81, "90 03 0001 00", "no return code"},
           {5, 0x82, "B0 04 0001 00 01", "reason code"}, {4, 0x81, "B0 03 0001 00", "bytes follow"}, {4, 0x82, "20 02 00 06", "CONNACK"},
           {4, 0x82, "20 02 01 05", "session present"}, {5, 0x82, "20 03 01 80 00", "session present"}, {5, 0x82, "20 03 00 04 00", "CONNACK"},
-          {5, 0x81, "20 02 00 00", "property length"}, {5, 0x82, "E0 01 10", "reason code"}, 
+          {5, 0x81, "20 02 00 00", "property length"}, {5, 0x82, "E0 01 10", "reason code"},
           {5, 0x82, "F0 01 18", "no authentication method"});
 }
 
