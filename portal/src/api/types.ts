@@ -1,0 +1,677 @@
+// Made by tools/generate_api.py --typescript from src/api/operations.json. Do not edit.
+
+export interface Problem {
+  /** URI reference of the kind of problem */
+  type: string
+  title: string
+  status: number
+  /** what, where and what to do */
+  detail?: string
+  /** path of the field in the request, e.g. /signals/0/fqn */
+  field?: string
+  request_id: string
+}
+
+export interface SignIn {
+  name: string
+  password: string
+}
+
+export interface LinkSignIn {
+  /** one-time code from the sign-in link */
+  code: string
+}
+
+export interface Me {
+  name: string
+  kind: "user" | "token"
+  role: "viewer" | "operator" | "admin"
+  tenant: string
+  permissions: string[]
+  /** to be sent as X-CSRF-Token with every change (browser sessions) */
+  csrf?: string
+}
+
+export interface PasswordChange {
+  current: string
+  password: string
+}
+
+export interface User {
+  id: number
+  name: string
+  role: "viewer" | "operator" | "admin"
+  disabled: boolean
+  created: string
+  last_sign_in?: string
+}
+
+export interface UserCreate {
+  name: string
+  password: string
+  role: "viewer" | "operator" | "admin"
+}
+
+export interface UserUpdate {
+  role?: "viewer" | "operator" | "admin"
+  disabled?: boolean
+  password?: string
+}
+
+export interface UserList {
+  items: User[]
+  /** cursor of the next page; absent on the last */
+  next?: string
+}
+
+export interface Token {
+  id: number
+  name: string
+  role: "viewer" | "operator" | "admin"
+  created: string
+  expires?: string
+  last_used?: string
+}
+
+export interface TokenCreate {
+  name: string
+  role: "viewer" | "operator" | "admin"
+  /** absent: never */
+  expires?: string
+}
+
+export interface TokenCreated {
+  token: Token
+  /** shown once */
+  secret: string
+}
+
+export interface TokenList {
+  items: Token[]
+  /** cursor of the next page; absent on the last */
+  next?: string
+}
+
+export interface Position {
+  /** degrees WGS 84 */
+  latitude: number
+  /** degrees WGS 84 */
+  longitude: number
+  /** degrees clockwise from north */
+  heading?: number
+  time: string
+}
+
+export interface Vehicle {
+  /** dense id, also the index in live frames */
+  id: number
+  name: string
+  vin: string
+  make: string
+  model: string
+  kind: string
+  year?: number
+  /** decoder manifest in use; empty: none */
+  manifest: string
+  motion: "unknown" | "moving" | "idle" | "parked" | "offline"
+  position?: Position
+  /** km/h */
+  speed?: number
+  /** km */
+  odometer?: number
+  /** percent */
+  fuel?: number
+  /** percent */
+  charge?: number
+  ignition?: boolean
+  /** arrival of the last message */
+  heard?: string
+  created: string
+}
+
+export interface VehicleList {
+  items: Vehicle[]
+  /** cursor of the next page; absent on the last */
+  next?: string
+}
+
+export interface VehicleCreate {
+  name: string
+  vin?: string
+  make?: string
+  model?: string
+  kind?: string
+  year?: number
+  manifest?: string
+}
+
+export interface VehicleUpdate {
+  vin?: string
+  make?: string
+  model?: string
+  kind?: string
+  year?: number
+  manifest?: string
+}
+
+export interface Certificate {
+  /** SHA-256 of the DER form, hex */
+  id: string
+  thing: string
+  state: "active" | "inactive" | "revoked"
+  not_after: string
+  created: string
+}
+
+export interface CertificateList {
+  items: Certificate[]
+}
+
+export interface CertificateIssue {
+  days?: number
+}
+
+export interface CertificateIssued {
+  certificate: Certificate
+  certificate_pem: string
+  /** shown once; not kept */
+  private_key_pem: string
+  ca_pem: string
+}
+
+export interface CertificateUpdate {
+  state: "active" | "inactive" | "revoked"
+}
+
+export interface SignalInfo {
+  id: number
+  fqn: string
+  unit: string
+  description: string
+  type: string
+  min?: number
+  max?: number
+  values?: SignalValueName[]
+}
+
+export interface SignalValueName {
+  value: number
+  name: string
+}
+
+export interface SignalList {
+  items: SignalInfo[]
+  /** cursor of the next page; absent on the last */
+  next?: string
+}
+
+export interface Latest {
+  signal: number
+  fqn: string
+  unit: string
+  type: string
+  /** physical value; absent for text */
+  value?: number
+  /** text value, or the name of the number in the signal's value table */
+  text?: string
+  raw?: number
+  time: string
+  /** now minus time, by the server's clock */
+  age_ms: number
+}
+
+export interface LatestList {
+  vehicle: number
+  server_time: string
+  items: Latest[]
+}
+
+export interface Series {
+  signal: number
+  fqn: string
+  unit: string
+  /** true: min, max, mean per bucket; false: single samples (min = max = mean) */
+  downsampled: boolean
+  bucket_ms?: number
+  /** milliseconds since 1970, start of the bucket or time of the sample */
+  time: number[]
+  mean: number[]
+  min: number[]
+  max: number[]
+  count: number[]
+}
+
+export interface History {
+  vehicle: number
+  server_time: string
+  series: Series[]
+}
+
+export interface TrackPoint {
+  /** ms since 1970 */
+  time: number
+  latitude: number
+  longitude: number
+  /** km/h */
+  speed?: number
+}
+
+export interface Track {
+  vehicle: number
+  points: TrackPoint[]
+}
+
+export interface VehicleEvent {
+  campaign: number
+  campaign_name: string
+  event_id: number
+  time: string
+  arrival: string
+  messages: number
+  samples: number
+  /** journal offset */
+  offset: number
+}
+
+export interface VehicleEventList {
+  items: VehicleEvent[]
+}
+
+export interface CampaignCollect {
+  fqn: string
+  /** 0: 1,000 */
+  max_samples?: number
+  min_period_ms?: number
+}
+
+export interface CampaignCreate {
+  name: string
+  start_now?: boolean
+  description?: string
+  target_kind: "all" | "manifest" | "vehicle"
+  /** manifest or vehicle name; empty for all */
+  target?: string
+  kind: "time" | "condition"
+  /** time based */
+  period_ms?: number
+  /** condition based */
+  expression?: string
+  min_interval_ms?: number
+  rising_edge?: boolean
+  /** collect this long after the trigger */
+  after_ms?: number
+  compress?: boolean
+  persist?: boolean
+  priority?: number
+  start?: string
+  expiry?: string
+  signals: CampaignCollect[]
+}
+
+export interface CampaignUpdate {
+  description?: string
+  target_kind: "all" | "manifest" | "vehicle"
+  /** manifest or vehicle name; empty for all */
+  target?: string
+  kind: "time" | "condition"
+  /** time based */
+  period_ms?: number
+  /** condition based */
+  expression?: string
+  min_interval_ms?: number
+  rising_edge?: boolean
+  /** collect this long after the trigger */
+  after_ms?: number
+  compress?: boolean
+  persist?: boolean
+  priority?: number
+  start?: string
+  expiry?: string
+  signals: CampaignCollect[]
+}
+
+export interface Campaign {
+  id: number
+  name: string
+  status: "draft" | "running" | "suspended" | "ended"
+  /** empty while it touches no manifest */
+  sync_id: string
+  created: string
+  updated: string
+  /** vehicles it targets */
+  vehicles: number
+  /** confirmed by the vehicle */
+  healthy: number
+  pending: number
+  refused: number
+  description?: string
+  target_kind: "all" | "manifest" | "vehicle"
+  /** manifest or vehicle name; empty for all */
+  target?: string
+  kind: "time" | "condition"
+  /** time based */
+  period_ms?: number
+  /** condition based */
+  expression?: string
+  min_interval_ms?: number
+  rising_edge?: boolean
+  /** collect this long after the trigger */
+  after_ms?: number
+  compress?: boolean
+  persist?: boolean
+  priority?: number
+  start?: string
+  expiry?: string
+  signals: CampaignCollect[]
+}
+
+export interface CampaignList {
+  items: Campaign[]
+}
+
+export interface CampaignStatusChange {
+  status: "running" | "suspended" | "ended"
+}
+
+export interface CampaignVehicle {
+  vehicle: number
+  name: string
+  state: "pending" | "healthy" | "refused"
+  /** what the agent said when it refused */
+  text?: string
+  changed: string
+}
+
+export interface CampaignVehicleList {
+  items: CampaignVehicle[]
+}
+
+export interface ExpressionCheck {
+  expression: string
+}
+
+export interface ExpressionResult {
+  valid: boolean
+  error?: string
+  /** byte of the error */
+  at?: number
+  depth?: number
+  signals?: string[]
+}
+
+export interface Manifest {
+  name: string
+  sync_id: string
+  signals: number
+  vehicles: number
+  created: string
+}
+
+export interface ManifestList {
+  items: Manifest[]
+}
+
+export interface ManifestSignals {
+  name: string
+  items: SignalInfo[]
+}
+
+export interface DbcImport {
+  name: string
+  interface: string
+  /** text of the DBC file */
+  dbc: string
+  /** JSON object FQN to "Message.Signal" */
+  map?: string
+}
+
+export interface DbcImportResult {
+  name: string
+  sync_id: string
+  signals: number
+  messages: number
+  multiplexed: number
+  ieee: number
+  warnings: string[]
+}
+
+export interface Client {
+  client_id: string
+  thing: string
+  address: string
+  connected: boolean
+  version: "3.1.1" | "5"
+  clean: boolean
+  /** s */
+  keep_alive: number
+  subscriptions: number
+  queued: number
+  inflight: number
+  received: number
+  delivered: number
+  refused: number
+  connected_at?: string
+  disconnected_at?: string
+  last_packet?: string
+  last_error?: string
+}
+
+export interface ClientList {
+  items: Client[]
+  /** cursor of the next page; absent on the last */
+  next?: string
+}
+
+export interface ConnectionEvent {
+  time: string
+  client_id: string
+  address: string
+  kind: "connected" | "ended"
+  /** MQTT reason code */
+  code: number
+  text: string
+}
+
+export interface ConnectionEventList {
+  items: ConnectionEvent[]
+}
+
+export interface FleetCounts {
+  vehicles: number
+  moving: number
+  idle: number
+  parked: number
+  offline: number
+  unknown: number
+}
+
+export interface Overview {
+  server_time: string
+  counts: FleetCounts
+  connections: number
+  messages_per_s: number
+  samples_per_s: number
+  journal_bytes: number
+  store_bytes: number
+  campaigns_running: number
+  /** age of the oldest journaled message not yet decoded */
+  lag_ms: number
+}
+
+export interface HealthPart {
+  name: string
+  ok: boolean
+  text: string
+}
+
+export interface Health {
+  ok: boolean
+  version: string
+  uptime_s: number
+  parts: HealthPart[]
+}
+
+export interface MapInfo {
+  name: string
+  attribution: string
+  /** [west, south, east, north] */
+  bounds: [number, number, number, number]
+  center: [number, number]
+  min_zoom: number
+  max_zoom: number
+}
+
+export type Empty = Record<string, never>
+
+export interface Operations {
+  /** Is the platform able to work? No details without a sign-in. */
+  health: { path: undefined; query: undefined; body: undefined; reply: Health }
+  /** This description. */
+  openapi: { path: undefined; query: undefined; body: undefined; reply: undefined }
+  /** Sign in with name and password; sets the session cookie. */
+  sign_in: { path: undefined; query: undefined; body: SignIn; reply: Me }
+  /** Redeem a one-time sign-in link; sets the session cookie. */
+  sign_in_link: { path: undefined; query: undefined; body: LinkSignIn; reply: Me }
+  /** End this session. */
+  sign_out: { path: undefined; query: undefined; body: undefined; reply: undefined }
+  /** Who am I, and what may I do? */
+  me: { path: undefined; query: undefined; body: undefined; reply: Me }
+  /** Change one's own password. */
+  password_change: { path: undefined; query: undefined; body: PasswordChange; reply: undefined }
+  /** Users of this tenant. */
+  user_list: { path: undefined; query: undefined; body: undefined; reply: UserList }
+  /** Create a user. */
+  user_create: { path: undefined; query: undefined; body: UserCreate; reply: User }
+  /** Change role, password or disable. */
+  user_update: { path: { id: string | number }; query: undefined; body: UserUpdate; reply: User }
+  /** API tokens (never their secrets). */
+  token_list: { path: undefined; query: undefined; body: undefined; reply: TokenList }
+  /** Create an API token; its secret is shown once. Its role is at most the caller's. */
+  token_create: { path: undefined; query: undefined; body: TokenCreate; reply: TokenCreated }
+  /** Revoke an API token. */
+  token_revoke: { path: { id: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Key figures of the fleet and the platform. */
+  overview: { path: undefined; query: undefined; body: undefined; reply: Overview }
+  /** Vehicles with what is true of them now, ordered by name. */
+  vehicle_list: { path: undefined; query: { after?: string; limit?: number; filter?: string; motion?: "unknown" | "moving" | "idle" | "parked" | "offline" }; body: undefined; reply: VehicleList }
+  /** Create a vehicle and its device. */
+  vehicle_create: { path: undefined; query: undefined; body: VehicleCreate; reply: Vehicle }
+  /** One vehicle. */
+  vehicle_get: { path: { id: string | number }; query: undefined; body: undefined; reply: Vehicle }
+  /** Change facts or manifest of a vehicle. */
+  vehicle_update: { path: { id: string | number }; query: undefined; body: VehicleUpdate; reply: Vehicle }
+  /** The last value of every signal, with its time. With `offset`, waits (at most 5 s) until that journal offset is visible. */
+  vehicle_latest: { path: { id: string | number }; query: { offset?: number }; body: undefined; reply: LatestList }
+  /** Samples of up to 16 signals in [from, to). More than `points` samples are down-sampled to min, max and mean per bucket. */
+  vehicle_history: { path: { id: string | number }; query: { signals: string; from: string; to: string; points?: number }; body: undefined; reply: History }
+  /** Positions in [from, to), thinned to at most `points`. */
+  vehicle_track: { path: { id: string | number }; query: { from: string; to: string; points?: number }; body: undefined; reply: Track }
+  /** Signals this vehicle has sent in the last 30 days or can send by its manifest. */
+  vehicle_signals: { path: { id: string | number }; query: undefined; body: undefined; reply: SignalList }
+  /** Campaign events received, newest first. */
+  vehicle_events: { path: { id: string | number }; query: { limit?: number }; body: undefined; reply: VehicleEventList }
+  /** The vehicle's MQTT connection: state, counters and last error in words. */
+  vehicle_connection: { path: { id: string | number }; query: undefined; body: undefined; reply: Client }
+  /** Certificates of the vehicle's device. */
+  certificate_list: { path: { id: string | number }; query: undefined; body: undefined; reply: CertificateList }
+  /** Issue a certificate with our own CA; the private key is shown once. */
+  certificate_issue: { path: { id: string | number }; query: undefined; body: CertificateIssue; reply: CertificateIssued }
+  /** Activate, deactivate or revoke. Live sessions of a certificate that stops being active are ended. */
+  certificate_update: { path: { fingerprint: string | number }; query: undefined; body: CertificateUpdate; reply: Certificate }
+  /** The signal catalog, ordered by name. */
+  signal_list: { path: undefined; query: { after?: string; limit?: number; filter?: string }; body: undefined; reply: SignalList }
+  /** One signal. */
+  signal_get: { path: { id: string | number }; query: undefined; body: undefined; reply: SignalInfo }
+  /** Decoder manifests. */
+  manifest_list: { path: undefined; query: undefined; body: undefined; reply: ManifestList }
+  /** Signals a manifest decodes. */
+  manifest_signals: { path: { name: string | number }; query: undefined; body: undefined; reply: ManifestSignals }
+  /** Make catalog, vehicle model and decoder manifest from a DBC. */
+  manifest_import: { path: undefined; query: undefined; body: DbcImport; reply: DbcImportResult }
+  /** Campaigns. */
+  campaign_list: { path: undefined; query: undefined; body: undefined; reply: CampaignList }
+  /** Create a campaign. */
+  campaign_create: { path: undefined; query: undefined; body: CampaignCreate; reply: Campaign }
+  /** One campaign. */
+  campaign_get: { path: { id: string | number }; query: undefined; body: undefined; reply: Campaign }
+  /** Replace what a campaign collects; vehicles get a new version. */
+  campaign_update: { path: { id: string | number }; query: undefined; body: CampaignUpdate; reply: Campaign }
+  /** Run, suspend or end a campaign. */
+  campaign_status: { path: { id: string | number }; query: undefined; body: CampaignStatusChange; reply: Campaign }
+  /** Delete a campaign; vehicles drop it. */
+  campaign_delete: { path: { id: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** State of the campaign on each vehicle. */
+  campaign_vehicles: { path: { id: string | number }; query: { limit?: number }; body: undefined; reply: CampaignVehicleList }
+  /** Check a trigger expression without storing it. */
+  expression_check: { path: undefined; query: undefined; body: ExpressionCheck; reply: ExpressionResult }
+  /** MQTT clients and sessions. */
+  client_list: { path: undefined; query: { after?: string; limit?: number }; body: undefined; reply: ClientList }
+  /** The last connects, disconnects and refusals, newest first. */
+  connection_events: { path: undefined; query: { limit?: number }; body: undefined; reply: ConnectionEventList }
+  /** The base map: bounds, zoom range, attribution. */
+  map_info: { path: undefined; query: undefined; body: undefined; reply: MapInfo }
+  /** A Mapbox vector tile; 204 where there is nothing. */
+  map_tile: { path: { z: string | number; x: string | number; y: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Metrics in Prometheus text format. */
+  metrics: { path: undefined; query: undefined; body: undefined; reply: undefined }
+  /** WebSocket with live positions and values; see `live`. */
+  live: { path: undefined; query: undefined; body: undefined; reply: undefined }
+}
+
+export const operations = {
+  health: { method: "GET", path: "/api/v1/health", permission: "public" },
+  openapi: { method: "GET", path: "/api/v1/openapi.json", permission: "public" },
+  sign_in: { method: "POST", path: "/api/v1/session", permission: "public" },
+  sign_in_link: { method: "POST", path: "/api/v1/session/link", permission: "public" },
+  sign_out: { method: "DELETE", path: "/api/v1/session", permission: "self:read" },
+  me: { method: "GET", path: "/api/v1/me", permission: "self:read" },
+  password_change: { method: "PUT", path: "/api/v1/me/password", permission: "self:write" },
+  user_list: { method: "GET", path: "/api/v1/users", permission: "user:read" },
+  user_create: { method: "POST", path: "/api/v1/users", permission: "user:write" },
+  user_update: { method: "PATCH", path: "/api/v1/users/{id}", permission: "user:write" },
+  token_list: { method: "GET", path: "/api/v1/tokens", permission: "token:read" },
+  token_create: { method: "POST", path: "/api/v1/tokens", permission: "token:write" },
+  token_revoke: { method: "DELETE", path: "/api/v1/tokens/{id}", permission: "token:write" },
+  overview: { method: "GET", path: "/api/v1/overview", permission: "vehicle:read" },
+  vehicle_list: { method: "GET", path: "/api/v1/vehicles", permission: "vehicle:read" },
+  vehicle_create: { method: "POST", path: "/api/v1/vehicles", permission: "vehicle:write" },
+  vehicle_get: { method: "GET", path: "/api/v1/vehicles/{id}", permission: "vehicle:read" },
+  vehicle_update: { method: "PATCH", path: "/api/v1/vehicles/{id}", permission: "vehicle:write" },
+  vehicle_latest: { method: "GET", path: "/api/v1/vehicles/{id}/latest", permission: "vehicle:read" },
+  vehicle_history: { method: "GET", path: "/api/v1/vehicles/{id}/history", permission: "vehicle:read" },
+  vehicle_track: { method: "GET", path: "/api/v1/vehicles/{id}/track", permission: "vehicle:read" },
+  vehicle_signals: { method: "GET", path: "/api/v1/vehicles/{id}/signals", permission: "vehicle:read" },
+  vehicle_events: { method: "GET", path: "/api/v1/vehicles/{id}/events", permission: "vehicle:read" },
+  vehicle_connection: { method: "GET", path: "/api/v1/vehicles/{id}/connection", permission: "vehicle:read" },
+  certificate_list: { method: "GET", path: "/api/v1/vehicles/{id}/certificates", permission: "certificate:read" },
+  certificate_issue: { method: "POST", path: "/api/v1/vehicles/{id}/certificates", permission: "certificate:write" },
+  certificate_update: { method: "PATCH", path: "/api/v1/certificates/{fingerprint}", permission: "certificate:write" },
+  signal_list: { method: "GET", path: "/api/v1/signals", permission: "signal:read" },
+  signal_get: { method: "GET", path: "/api/v1/signals/{id}", permission: "signal:read" },
+  manifest_list: { method: "GET", path: "/api/v1/manifests", permission: "signal:read" },
+  manifest_signals: { method: "GET", path: "/api/v1/manifests/{name}/signals", permission: "signal:read" },
+  manifest_import: { method: "POST", path: "/api/v1/manifests", permission: "signal:write" },
+  campaign_list: { method: "GET", path: "/api/v1/campaigns", permission: "campaign:read" },
+  campaign_create: { method: "POST", path: "/api/v1/campaigns", permission: "campaign:write" },
+  campaign_get: { method: "GET", path: "/api/v1/campaigns/{id}", permission: "campaign:read" },
+  campaign_update: { method: "PUT", path: "/api/v1/campaigns/{id}", permission: "campaign:write" },
+  campaign_status: { method: "POST", path: "/api/v1/campaigns/{id}/status", permission: "campaign:write" },
+  campaign_delete: { method: "DELETE", path: "/api/v1/campaigns/{id}", permission: "campaign:write" },
+  campaign_vehicles: { method: "GET", path: "/api/v1/campaigns/{id}/vehicles", permission: "campaign:read" },
+  expression_check: { method: "POST", path: "/api/v1/expressions/check", permission: "campaign:read" },
+  client_list: { method: "GET", path: "/api/v1/clients", permission: "system:read" },
+  connection_events: { method: "GET", path: "/api/v1/clients/events", permission: "system:read" },
+  map_info: { method: "GET", path: "/api/v1/map", permission: "vehicle:read" },
+  map_tile: { method: "GET", path: "/api/v1/map/tiles/{z}/{x}/{y}", permission: "vehicle:read" },
+  metrics: { method: "GET", path: "/metrics", permission: "system:read" },
+  live: { method: "GET", path: "/api/v1/live", permission: "vehicle:read" },
+} as const
+
+/** Sizes in bytes of the live stream's binary frames. */
+export const live = {
+  header: 24,
+  fleetRecord: 17,
+  valueRecord: 20,
+  valueHeaderExtra: 4,
+  protocol: "motorcade.live.v1",
+} as const

@@ -1,0 +1,211 @@
+// Create or edit a campaign: whom, when, what, how. The last line says what the button will do, and to how many.
+import { A, useNavigate, useParams } from '@solidjs/router'
+import { For, Show, createEffect, createMemo, createSignal, type JSX } from 'solid-js'
+import { createStore } from 'solid-js/store'
+import { ApiError, call } from '../../api/client'
+import { useLoad } from '../../api/load'
+import type { ExpressionResult } from '../../api/types'
+import { localField } from '../../format/time'
+import { vehicles } from '../../live/directory'
+import { t } from '../../text/text'
+import { Check, Field, Segments, SelectField, TextField } from '../../ui/Field'
+import { Failure, Skeleton } from '../../ui/Notice'
+import { complaintsOf, createOf, draftOf, emptyDraft, requestOf, type Draft } from './draft'
+import { ExpressionField } from './ExpressionField'
+import { SignalPicker } from './SignalPicker'
+
+export default function CampaignEditor(): JSX.Element {
+  const params = useParams()
+  const navigate = useNavigate()
+  const editing = (): number | undefined => (params.id ? Number(params.id) : undefined)
+  const existing = useLoad(editing, (id, signal) => call('campaign_get', { path: { id } }, signal), { key: 'fqn' })
+  const manifests = useLoad(
+    () => true,
+    (_, signal) => call('manifest_list', signal),
+    { key: 'name' },
+  )
+  const [draft, setDraft] = createStore<Draft>(emptyDraft())
+  const [filled, setFilled] = createSignal(false)
+  const [tried, setTried] = createSignal(false)
+  const [busy, setBusy] = createSignal(false)
+  const [error, setError] = createSignal<ApiError>()
+  const [checked, setChecked] = createSignal<ExpressionResult>()
+
+  createEffect(() => {
+    const c = existing.value()
+    if (!c || filled()) return
+    setDraft(draftOf(c, localField))
+    setFilled(true)
+  })
+
+  const complaints = createMemo(() => complaintsOf(draft, editing() !== undefined))
+  const targetName = (): string => {
+    if (draft.targetKind === 'manifest') return draft.target
+    if (draft.targetKind === 'vehicle') for (const v of vehicles()?.values() ?? []) if (v.name === draft.target) return v.manifest
+    return ''
+  }
+  const reach = createMemo((): number | undefined => {
+    const all = vehicles()
+    if (!all) return undefined
+    if (draft.targetKind === 'all') return all.size
+    if (draft.targetKind === 'manifest') return manifests.value()?.items.find((m) => m.name === draft.target)?.vehicles
+    for (const v of all.values()) if (v.name === draft.target) return 1
+    return 0
+  })
+  const insertable = createMemo(() => draft.signals.map((s) => s.fqn))
+  // A trigger's signals need not be collected; people mostly want both.
+  const missing = createMemo(() => (draft.kind === 'condition' && checked()?.valid ? (checked()?.signals ?? []).filter((fqn) => !draft.signals.some((s) => s.fqn === fqn)) : []))
+
+  async function save(startNow: boolean): Promise<void> {
+    setTried(true)
+    setError(undefined)
+    if (Object.keys(complaints()).length) {
+      queueMicrotask(() => document.querySelector<HTMLElement>('[aria-invalid="true"], .field-error')?.scrollIntoView({ block: 'center' }))
+      return
+    }
+    setBusy(true)
+    try {
+      const id = editing()
+      const saved = id === undefined ? await call('campaign_create', { body: createOf(draft, startNow) }) : await call('campaign_update', { path: { id }, body: requestOf(draft) })
+      navigate(`/campaigns/${saved.id}`)
+    } catch (cause) {
+      if (cause instanceof ApiError) setError(cause)
+    } finally {
+      setBusy(false)
+    }
+  }
+
+  return (
+    <div class="page">
+      <header class="page-head">
+        <div class="page-title">
+          <p class="crumb small">
+            <A href="/campaigns">{t('page.campaigns')}</A>
+          </p>
+          <h1>{editing() === undefined ? t('campaign.new') : t('campaign.editing', { name: existing.value()?.name ?? '' })}</h1>
+        </div>
+      </header>
+      <Failure error={existing.error()} retry={() => void existing.again()} />
+      <Show when={editing() === undefined || filled()} fallback={<Show when={!existing.error()}><Skeleton rows={12} /></Show>}>
+        <form
+          class="editor"
+          onSubmit={(event) => {
+            event.preventDefault()
+            void save(true)
+          }}
+        >
+          <section class="editor-part">
+            <h2>{t('editor.what')}</h2>
+            <div class="editor-fields">
+              <Show when={editing() === undefined}>
+                <TextField label={t('editor.name')} value={draft.name} onInput={(v) => setDraft('name', v)} help={t('editor.name.help')} error={complaints().name} force={tried()} code autofocus />
+              </Show>
+              <TextField label={t('editor.description')} value={draft.description} onInput={(v) => setDraft('description', v)} optional={t('field.optional')} />
+            </div>
+          </section>
+          <section class="editor-part">
+            <h2>{t('editor.whom')}</h2>
+            <div class="editor-fields">
+              <Segments
+                label={t('column.target')}
+                value={draft.targetKind}
+                choices={[
+                  { value: 'all', label: t('editor.target.all') },
+                  { value: 'manifest', label: t('editor.target.manifest') },
+                  { value: 'vehicle', label: t('editor.target.vehicle') },
+                ]}
+                onChange={(kind) => setDraft({ targetKind: kind, target: '' })}
+              />
+              <Show when={draft.targetKind === 'manifest'}>
+                <SelectField
+                  label={t('column.manifest')}
+                  value={draft.target}
+                  onChange={(v) => setDraft('target', v)}
+                  error={complaints().target}
+                  force={tried()}
+                  choices={[{ value: '', label: t('editor.choose') }, ...(manifests.value()?.items ?? []).map((m) => ({ value: m.name, label: t('editor.manifest.choice', { name: m.name, count: m.vehicles }) }))]}
+                />
+              </Show>
+              <Show when={draft.targetKind === 'vehicle'}>
+                <Field label={t('column.vehicle')} error={complaints().target ?? (draft.target && reach() === 0 ? t('editor.vehicle.unknown') : undefined)} force={tried()}>
+                  {(ids) => (
+                    <>
+                      <input id={ids().id} class="input code" list="vehicle-names" value={draft.target} aria-describedby={ids().describedBy} aria-invalid={ids().invalid || undefined} onBlur={() => ids().leave()} onInput={(event) => setDraft('target', event.currentTarget.value)} />
+                      <datalist id="vehicle-names">
+                        <For each={[...(vehicles()?.values() ?? [])].slice(0, 1000)}>{(v) => <option value={v.name} />}</For>
+                      </datalist>
+                    </>
+                  )}
+                </Field>
+              </Show>
+            </div>
+          </section>
+          <section class="editor-part">
+            <h2>{t('editor.when')}</h2>
+            <div class="editor-fields">
+              <Segments
+                label={t('column.trigger')}
+                value={draft.kind}
+                choices={[
+                  { value: 'time', label: t('editor.kind.time') },
+                  { value: 'condition', label: t('editor.kind.condition') },
+                ]}
+                onChange={(kind) => setDraft('kind', kind)}
+              />
+              <Show
+                when={draft.kind === 'condition'}
+                fallback={<TextField label={t('editor.period')} value={draft.period} onInput={(v) => setDraft('period', v)} unit="ms" error={complaints().period} force={tried()} help={t('editor.period.help')} class="field-short" />}
+              >
+                <ExpressionField value={draft.expression} onInput={(v) => setDraft('expression', v)} error={complaints().expression} force={tried()} insertable={insertable()} onResult={setChecked} />
+                <Show when={missing().length > 0}>
+                  <p class="small editor-missing">
+                    {t('editor.missing', { names: missing().join(', ') })}{' '}
+                    <button type="button" class="link-button" onClick={() => setDraft('signals', [...draft.signals, ...missing().map((fqn) => ({ fqn, max: '', period: '' }))])}>
+                      {t('editor.missing.add')}
+                    </button>
+                  </p>
+                </Show>
+                <div class="form-pair">
+                  <TextField label={t('editor.interval')} value={draft.interval} onInput={(v) => setDraft('interval', v)} unit="ms" error={complaints().interval} force={tried()} help={t('editor.interval.help')} />
+                  <TextField label={t('editor.after')} value={draft.after} onInput={(v) => setDraft('after', v)} unit="ms" error={complaints().after} force={tried()} help={t('editor.after.help')} />
+                </div>
+                <Check label={t('editor.edge')} help={t('editor.edge.help')} checked={draft.edge} onChange={(v) => setDraft('edge', v)} />
+              </Show>
+            </div>
+          </section>
+          <section class="editor-part">
+            <h2>{t('editor.signals')}</h2>
+            <SignalPicker manifest={targetName()} chosen={draft.signals} onChange={(next) => setDraft('signals', next)} error={tried() ? complaints().signals : undefined} />
+          </section>
+          <section class="editor-part">
+            <h2>{t('editor.how')}</h2>
+            <div class="editor-fields">
+              <Check label={t('editor.compress')} help={t('editor.compress.help')} checked={draft.compress} onChange={(v) => setDraft('compress', v)} />
+              <Check label={t('editor.persist')} help={t('editor.persist.help')} checked={draft.persist} onChange={(v) => setDraft('persist', v)} />
+              <TextField label={t('editor.priority')} value={draft.priority} onInput={(v) => setDraft('priority', v)} error={complaints().priority} force={tried()} help={t('editor.priority.help')} class="field-short" />
+              <div class="form-pair">
+                <TextField label={t('editor.start')} type="datetime-local" value={draft.start} onInput={(v) => setDraft('start', v)} optional={t('field.optional')} />
+                <TextField label={t('editor.expiry')} type="datetime-local" value={draft.expiry} onInput={(v) => setDraft('expiry', v)} optional={t('field.optional')} error={complaints().expiry} force={tried()} />
+              </div>
+            </div>
+          </section>
+          <Failure error={error()} />
+          <footer class="editor-foot">
+            <p class="soft grow">{reach() === undefined ? '' : t('editor.reach', { count: reach() ?? 0 })}</p>
+            <A class="button" href={editing() === undefined ? '/campaigns' : `/campaigns/${editing() ?? ''}`}>
+              {t('action.cancel')}
+            </A>
+            <Show when={editing() === undefined}>
+              <button type="button" class="button" disabled={busy()} onClick={() => void save(false)}>
+                {t('editor.draft')}
+              </button>
+            </Show>
+            <button type="submit" class="button primary" disabled={busy()}>
+              {editing() === undefined ? t('editor.run', { count: reach() ?? 0 }) : t('editor.save', { count: reach() ?? 0 })}
+            </button>
+          </footer>
+        </form>
+      </Show>
+    </div>
+  )
+}

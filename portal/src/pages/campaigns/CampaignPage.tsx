@@ -1,0 +1,164 @@
+// One campaign: what it collects, from whom, and what each vehicle says about it.
+import { A, useNavigate, useParams } from '@solidjs/router'
+import { For, Show, createSignal, type JSX } from 'solid-js'
+import { call } from '../../api/client'
+import { useLoad } from '../../api/load'
+import { may } from '../../api/session'
+import type { Campaign, CampaignVehicle } from '../../api/types'
+import { whole } from '../../format/number'
+import { dateTime, moment, parse } from '../../format/time'
+import { second } from '../../live/clock'
+import { t, word } from '../../text/text'
+import { Confirm, type Question } from '../../ui/Confirm'
+import { Status, type Tone } from '../../ui/Mark'
+import { Empty, Failure, Skeleton } from '../../ui/Notice'
+import { Table, type Column } from '../../ui/Table'
+import { CampaignStatus, Shares, deedsOf, period, questionOf, targetWords, triggerWords, type Deed } from './parts'
+
+const tones: Record<CampaignVehicle['state'], Tone> = { healthy: 'ok', pending: 'notice', refused: 'critical' }
+
+export default function CampaignPage(): JSX.Element {
+  const params = useParams()
+  const navigate = useNavigate()
+  const id = (): number => Number(params.id)
+  const campaign = useLoad(
+    id,
+    (c, signal) => call('campaign_get', { path: { id: c } }, signal),
+    { every: 4000, key: 'fqn' },
+  )
+  const vehicles = useLoad(
+    id,
+    (c, signal) => call('campaign_vehicles', { path: { id: c }, query: { limit: 1000 } }, signal),
+    { every: 4000, key: 'vehicle' },
+  )
+  const [question, setQuestion] = createSignal<Question>()
+  const ask = (c: Campaign, deed: Deed): void => {
+    setQuestion(
+      questionOf(c, deed, async () => {
+        if (deed === 'delete') navigate('/campaigns')
+        else await Promise.all([campaign.again(), vehicles.again()])
+      }),
+    )
+  }
+  const facts = (c: Campaign): [string, string][] => {
+    const out: [string, string][] = [
+      [t('column.target'), targetWords(c)],
+      [t('column.trigger'), triggerWords(c)],
+    ]
+    if (c.kind === 'condition') {
+      out.push([t('editor.interval'), period(c.min_interval_ms ?? 0)])
+      out.push([t('editor.edge'), c.rising_edge ? t('word.yes') : t('word.no')])
+    }
+    if (c.after_ms) out.push([t('editor.after'), period(c.after_ms)])
+    out.push([t('editor.compress'), c.compress ? t('word.yes') : t('word.no')])
+    out.push([t('editor.persist'), c.persist ? t('word.yes') : t('word.no')])
+    if (c.priority !== undefined) out.push([t('editor.priority'), whole(c.priority)])
+    if (c.start) out.push([t('editor.start'), dateTime(parse(c.start))])
+    if (c.expiry) out.push([t('editor.expiry'), dateTime(parse(c.expiry))])
+    out.push([t('column.updated'), moment(parse(c.updated), second())])
+    return out
+  }
+  const columns = (): Column<CampaignVehicle>[] => [
+    { id: 'name', header: t('column.vehicle'), cell: (v) => <A href={`/vehicles/${v.vehicle}`} class="cut cell-name">{v.name}</A>, value: (v) => v.name },
+    { id: 'state', header: t('column.state'), width: '9rem', cell: (v) => <Status tone={tones[v.state]}>{word('delivery', v.state)}</Status>, value: (v) => v.state },
+    { id: 'text', header: t('column.answer'), cell: (v) => <span class="cut">{v.text ?? ''}</span>, value: (v) => v.text ?? '' },
+    { id: 'changed', header: t('column.changed'), align: 'right', width: '9rem', cell: (v) => <span class="soft">{moment(parse(v.changed), second())}</span>, value: (v) => parse(v.changed) },
+  ]
+  return (
+    <div class="page page-fill">
+      <Show
+        when={campaign.value()}
+        fallback={
+          <Show when={campaign.error()} fallback={<Skeleton rows={10} />}>
+            <Failure error={campaign.error()} retry={() => void campaign.again()} />
+          </Show>
+        }
+      >
+        {(c) => (
+          <>
+            <header class="page-head">
+              <div class="page-title">
+                <p class="crumb small">
+                  <A href="/campaigns">{t('page.campaigns')}</A>
+                </p>
+                <h1>{c().name}</h1>
+                <p class="summary-line">
+                  <CampaignStatus status={c().status} />
+                  <span class="soft">{t('campaign.on', { count: c().vehicles })}</span>
+                </p>
+                <Show when={c().description}>
+                  <p class="soft">{c().description}</p>
+                </Show>
+              </div>
+              <span class="grow" />
+              <Show when={may('campaign:write')}>
+                <div class="deeds">
+                  <A class="button" href={`/campaigns/${c().id}/edit`}>
+                    {t('campaign.edit')}
+                  </A>
+                  <For each={deedsOf(c())}>
+                    {(deed) => (
+                      <button class="button" classList={{ 'danger-text': deed === 'delete', primary: deed === 'run' }} onClick={() => ask(c(), deed)}>
+                        {t(`deed.${deed === 'run' && c().status === 'suspended' ? 'resume' : deed}.button` as 'deed.run.button')}
+                      </button>
+                    )}
+                  </For>
+                </div>
+              </Show>
+            </header>
+            <Failure error={campaign.error()} stale retry={() => void campaign.again()} />
+            <div class="campaign">
+              <section class="campaign-facts">
+                <Show when={c().kind === 'condition'}>
+                  <h2>{t('editor.expression')}</h2>
+                  <pre class="expression-shown" tabindex={0}>
+                    {c().expression}
+                  </pre>
+                </Show>
+                <h2>{t('campaign.facts')}</h2>
+                <dl class="facts">
+                  <For each={facts(c())}>
+                    {([name, value]) => (
+                      <div>
+                        <dt>{name}</dt>
+                        <dd>{value}</dd>
+                      </div>
+                    )}
+                  </For>
+                </dl>
+                <h2>{t('campaign.collects', { count: c().signals.length })}</h2>
+                <ul class="collected" tabindex={0} aria-label={t('campaign.collects', { count: c().signals.length })}>
+                  <For each={c().signals}>
+                    {(signal) => (
+                      <li>
+                        <code class="grow">{signal.fqn}</code>
+                        <span class="soft small">
+                          {[signal.min_period_ms ? t('editor.period.short', { period: period(signal.min_period_ms) }) : '', signal.max_samples ? t('editor.max.short', { count: signal.max_samples }) : ''].filter(Boolean).join(', ')}
+                        </span>
+                      </li>
+                    )}
+                  </For>
+                </ul>
+              </section>
+              <section class="campaign-vehicles">
+                <div class="section-head">
+                  <h2>{t('column.vehiclestate')}</h2>
+                  <Shares healthy={c().healthy} pending={c().pending} refused={c().refused} />
+                </div>
+                <Failure error={vehicles.error()} stale={!!vehicles.value()} retry={() => void vehicles.again()} />
+                <Show when={vehicles.value()} fallback={<Show when={!vehicles.error()}><Skeleton rows={8} /></Show>}>
+                  {(list) => (
+                    <Show when={list().items.length > 0} fallback={<Empty text={t('campaign.novehicles')} />}>
+                      <Table main name="campaign-vehicles" label={t('column.vehiclestate')} rows={list().items} columns={columns()} rowKey={(v) => v.vehicle} sort="state" sortDown onOpen={(v) => navigate(`/vehicles/${v.vehicle}`)} />
+                    </Show>
+                  )}
+                </Show>
+              </section>
+            </div>
+          </>
+        )}
+      </Show>
+      <Show when={question()}>{(q) => <Confirm question={q()} onClose={() => setQuestion(undefined)} />}</Show>
+    </div>
+  )
+}
