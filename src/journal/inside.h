@@ -176,6 +176,8 @@ void mc_segment_name(const char *dir, const char *name, char *out, size_t size);
 /* First offsets of the segments in a folder, ascending. */
 mc_err mc_segment_list(const mc_fs *fs, const char *dir, mc_offsets *out, mc_why *why);
 mc_err mc_segment_read_header(mc_file *file, const char *path, mc_segment_header *out, mc_why *why);
+/* The size of a segment whose header is damaged: the file's, made possible. */
+mc_err mc_segment_guess_size(mc_file *file, uint64_t *out, mc_why *why);
 /* Makes a zero-filled, synced segment and gives it its name. pace (may be NULL) is asked before each piece and may
  * block, or stop it with an error. Takes the spare when there is one. Keeper, or before the threads run. */
 mc_err mc_segment_create(mc_journal *j, uint64_t first, mc_err (*pace)(mc_journal *j, uint64_t done), mc_file **out, mc_why *why);

@@ -57,7 +57,7 @@ static mc_err open_segment(mc_journal_reader *r, uint64_t first, uint64_t size, 
   if (err == MC_ERR_IO || err == MC_ERR_UNSUPPORTED)
     return mc_err_set(why, err, "%s", damaged.text);
   if (err)
-    return mc_file_size(r->window.file, &r->seg_size, why); /* its groups tell their places themselves */
+    return mc_segment_guess_size(r->window.file, &r->seg_size, why); /* its groups tell their places themselves */
   r->seg_size = h.size;
   return h.first == first ? MC_OK : gone(r, h.first, why); /* recycled under our eyes */
 }

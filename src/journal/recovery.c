@@ -68,7 +68,7 @@ static mc_err check_owner(mc_journal *j, tail *t, const char *path, mc_why *why)
     return mc_err_set(why, err, "%s", ignored.text);
   if (err) {
     mc_log(MC_LOG_ERROR, "journal", "segment header damaged; the groups tell what it held", MC_KZ("error", ignored.text));
-    return mc_file_size(t->file, &t->size, why);
+    return mc_segment_guess_size(t->file, &t->size, why);
   }
   if (h.first != t->first || memcmp(h.id, j->id, MC_JOURNAL_ID))
     return mc_err_set(why, MC_ERR_INVALID, "%s belongs to another journal or place (its header says offset %llu); take it out of the folder", path,

@@ -58,6 +58,17 @@ mc_err mc_segment_read_header(mc_file *file, const char *path, mc_segment_header
   }
 }
 
+mc_err mc_segment_guess_size(mc_file *file, uint64_t *out, mc_why *why)
+{
+  MC_TRY(mc_file_size(file, out, why));
+  *out &= ~(uint64_t)7;
+  if (*out < MC_SEGMENT_MIN)
+    *out = MC_SEGMENT_MIN;
+  if (*out > MC_SEGMENT_MAX)
+    *out = MC_SEGMENT_MAX;
+  return MC_OK;
+}
+
 /* ---- making one ---- */
 
 static mc_err zero_fill(mc_journal *j, mc_file *file, mc_err (*pace)(mc_journal *j, uint64_t done), mc_why *why)

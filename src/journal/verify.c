@@ -156,7 +156,7 @@ static mc_err verify_one(walk *v, uint64_t first)
   }
   if (err)
     damage(v, first, "the segment header is damaged");
-  err = err ? mc_file_size(w.file, &size, v->why) : (size = h.size, MC_OK);
+  err = err ? mc_segment_guess_size(w.file, &size, v->why) : (size = h.size, MC_OK);
   v->expected = first + size;
   if (!v->report->segments++)
     v->report->first_offset = v->report->end_offset = first;
