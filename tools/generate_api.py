@@ -2,9 +2,10 @@
 """Everything that follows from src/api/operations.json, made from it and from nothing else.
 
   tools/generate_api.py --typescript portal/src/api/types.ts
+  tools/generate_api.py --c build/generated/api    (operations_gen.h, operations_gen.c: dispatch table, schemas, OpenAPI text)
+  tools/generate_api.py --openapi openapi.json
 
-The TypeScript half lives in typescript() alone, so that other outputs (dispatch table, OpenAPI, access tests) can be
-added beside it without touching it. Python's standard library only.
+Python's standard library only.
 """
 import argparse
 import json
@@ -86,17 +87,209 @@ def typescript(doc):
     return "\n".join(out)
 
 
+# ---------------------------------------------------------------------------------------------- OpenAPI
+def openapi(doc):
+    """The OpenAPI 3.1 document as a Python value."""
+
+    def schema_of(schema):
+        if "$ref" in schema:
+            out = {"$ref": "#/components/schemas/" + schema["$ref"]}
+            if schema.get("description"):
+                out["description"] = schema["description"]
+            return out
+        out = {k: v for k, v in schema.items() if k not in ("properties", "items", "name", "required") and v != ""}
+        if "items" in schema:
+            out["items"] = schema_of(schema["items"])
+        if "properties" in schema:
+            out["properties"] = {k: schema_of(v) for k, v in schema["properties"].items()}
+            if schema.get("required"):
+                out["required"] = schema["required"]
+        return out
+
+    def problem(text):
+        return {"description": text, "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+    paths = {}
+    for op in doc["operations"]:
+        parameters = [{"name": p, "in": "path", "required": True, "schema": {"type": "string"}} for p in re.findall(r"{(\w+)}", op["path"])]
+        for q in op["query"]:
+            parameters.append({"name": q["name"], "in": "query", "required": q["required"], "description": q.get("description", ""),
+                               "schema": schema_of({k: v for k, v in q.items() if k != "description"})})
+        if op["method"] == "POST" and op["status"] == 201:
+            parameters.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 128},
+                               "description": "the same key within 24 h gives the first answer again instead of a second object"})
+        reply = {"description": op["summary"]}
+        if op["reply"]:
+            reply["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/" + op["reply"]}}}
+        entry = {"operationId": op["id"], "summary": op["summary"], "parameters": parameters,
+                 "responses": {str(op["status"]): reply, "default": problem("A problem, with what to do about it")}}
+        if op["kind"] == "websocket":
+            entry["responses"] = {"101": {"description": op["summary"]}, "default": problem("A problem")}
+        if op["body"]:
+            entry["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/" + op["body"]}}}}
+        if op["permission"] == "public":
+            entry["security"] = []
+        else:
+            entry["x-permission"] = op["permission"]
+        paths.setdefault(op["path"], {})[op["method"].lower()] = entry
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": doc["title"], "version": doc["version"], "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        "security": [{"token": []}, {"session": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {name: schema_of(schema) for name, schema in doc["schemas"].items()},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "mc_session",
+                            "description": "changes also need the header X-CSRF-Token with the value of Me.csrf"},
+            },
+        },
+        "x-live": doc["live"],
+    }
+
+
+# ---------------------------------------------------------------------------------------------- C
+def check(doc):
+    """What the C side relies on; a mistake stops the build with its place."""
+    seen = set()
+    for op in doc["operations"]:
+        where = "operation " + op["id"]
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", op["id"]) or op["id"] in seen:
+            sys.exit(f"{where}: ids are unique and like vehicle_list")
+        seen.add(op["id"])
+        if not op.get("permission"):
+            sys.exit(f"{where}: names no permission; say \"public\" when it needs none")
+        if op["permission"] != "public" and not re.fullmatch(r"[a-z]+:(read|write)", op["permission"]):
+            sys.exit(f"{where}: permission {op['permission']!r} is not like vehicle:read")
+        if op["body"] and op["body"] not in doc["schemas"] or op["reply"] and op["reply"] not in doc["schemas"]:
+            sys.exit(f"{where}: its body or reply is not among the schemas")
+        if len(re.findall(r"{\w+}", op["path"])) > 4:
+            sys.exit(f"{where}: at most four path parameters")
+
+
+def mutates(op):
+    """A call that changes something is audited; the description may say that an unsafe method only asks."""
+    return op.get("mutates", op["method"] not in ("GET", "HEAD"))
+
+
+def c_header(doc):
+    lines = ["/* Made by tools/generate_api.py from src/api/operations.json. Do not edit. */",
+             "#ifndef MC_API_OPERATIONS_GEN_H", "#define MC_API_OPERATIONS_GEN_H", "", '#include "api/described.h"', "",
+             "typedef enum api_operation_id {"]
+    lines += [f"  API_OP_{op['id'].upper()}," for op in doc["operations"]]
+    lines += ["  API_OPERATIONS", "} api_operation_id;", ""]
+    lines += [f"mc_err api_op_{op['id']}(api_call *c);" for op in doc["operations"] if op["kind"] != "websocket"]
+    lines += ["", "#endif", ""]
+    return "\n".join(lines)
+
+
+def c_source(doc):
+    quote = json.dumps
+    out = ["/* Made by tools/generate_api.py from src/api/operations.json. Do not edit. */",
+           '#include "api/operations_gen.h"', ""]
+    anonymous = []
+
+    def ref(schema, hint):
+        if "$ref" in schema:
+            return "&schema_" + schema["$ref"]
+        name = f"part_{len(anonymous)}_{hint}"
+        anonymous.append(None)
+        emit(schema, name)
+        return "&" + name
+
+    kinds = {"string": "API_STRING", "integer": "API_INTEGER", "number": "API_NUMBER", "boolean": "API_BOOLEAN", "array": "API_ARRAY",
+             "object": "API_OBJECT"}
+
+    def fields(properties, required, name):
+        rows = [f"  {{{quote(key)}, {'true' if key in required else 'false'}, {ref(value, key)}}}," for key, value in properties.items()]
+        if rows:
+            out.append(f"static const api_field {name}[] = {{")
+            out.extend(rows)
+            out.append("};")
+        return name if rows else "NULL", len(rows)
+
+    def linkage(name):
+        return "" if name.startswith("schema_") else "static "
+
+    def emit(schema, name):
+        parts = [f".type = {kinds[schema['type']]}"]
+        if schema["type"] == "object":
+            table, count = fields(schema.get("properties", {}), schema.get("required", []), "fields_" + name)
+            parts += [f".field = {table}", f".field_count = {count}"]
+        if "items" in schema:
+            parts.append(f".items = {ref(schema['items'], 'item')}")
+        if "enum" in schema:
+            out.append(f"static const char *const values_{name}[] = {{{', '.join(quote(v) for v in schema['enum'])}, NULL}};")
+            parts.append(f".values = values_{name}")
+        if "pattern" in schema:
+            parts.append(f".pattern = {quote(schema['pattern'])}")
+        if schema.get("format") == "date-time":
+            parts.append(".date_time = true")
+        for key, member in (("minLength", "min_length"), ("maxLength", "max_length"), ("minItems", "min_items"), ("maxItems", "max_items")):
+            if key in schema:
+                parts.append(f".{member} = {schema[key]}")
+        for key, member in (("minimum", "minimum"), ("maximum", "maximum")):
+            if key in schema:
+                parts += [f".has_{member} = true", f".{member} = {schema[key]}"]
+        out.append(f"{linkage(name)}const api_schema {name} = {{{', '.join(parts)}}};")
+
+    for name in doc["schemas"]:
+        out.append(f"extern const api_schema schema_{name};")
+    for name, schema in doc["schemas"].items():
+        emit(schema, "schema_" + name)
+    tables = {}
+    for op in doc["operations"]:
+        if op["query"]:
+            required = [q["name"] for q in op["query"] if q["required"]]
+            tables[op["id"]] = fields({q["name"]: {k: v for k, v in q.items() if k not in ("name", "required")} for q in op["query"]}, required,
+                                      "query_" + op["id"])
+    out.append("const api_operation api_operation_table[] = {")
+    for op in doc["operations"]:
+        table, count = tables.get(op["id"], ("NULL", 0))
+        kind = {"json": "API_JSON", "raw": "API_RAW", "websocket": "API_WEBSOCKET"}[op["kind"]]
+        run = "NULL" if op["kind"] == "websocket" else "api_op_" + op["id"]
+        body = f"&schema_{op['body']}" if op["body"] else "NULL"
+        reply = f"&schema_{op['reply']}" if op["reply"] else "NULL"
+        out.append(f"  {{{quote(op['id'])}, {quote(op['method'])}, {quote(op['path'])}, {quote(op['permission'])}, {table}, {count}, {body}, {reply}, "
+                   f"{op['status']}, {kind}, {str(mutates(op)).lower()}, {str(op.get('secret', False)).lower()}, {run}}},")
+    out += ["};", "const size_t api_operation_count = sizeof api_operation_table / sizeof api_operation_table[0];", ""]
+    text = json.dumps(openapi(doc), ensure_ascii=False, separators=(",", ":")).encode()
+    out.append("const char api_openapi[] =")
+    for at in range(0, len(text), 96):
+        row = "".join(chr(b) if 32 <= b < 127 and b not in (34, 63, 92) else f"\\{b:03o}" for b in text[at:at + 96])
+        out.append(f'  "{row}"')
+    out += ["  ;", f"const size_t api_openapi_len = {len(text)};", ""]
+    return "\n".join(out)
+
+
 # ---------------------------------------------------------------------------------------------- command line
+def replace(path, text):
+    """Written only when it changed, so that nothing is built again without need."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", type=pathlib.Path, default=SOURCE, help="operations.json")
     parser.add_argument("--typescript", type=pathlib.Path, help="write the portal's types here")
+    parser.add_argument("--openapi", type=pathlib.Path, help="write the OpenAPI document here")
+    parser.add_argument("--c", type=pathlib.Path, metavar="FOLDER", help="write operations_gen.h and operations_gen.c into this folder")
     args = parser.parse_args()
     doc = json.loads(args.source.read_text(encoding="utf-8"))
-    if not args.typescript:
-        parser.error("nothing to write: give --typescript FILE")
-    args.typescript.parent.mkdir(parents=True, exist_ok=True)
-    args.typescript.write_text(typescript(doc), encoding="utf-8")
+    if not (args.typescript or args.openapi or args.c):
+        parser.error("nothing to write: give --typescript FILE, --openapi FILE or --c FOLDER")
+    check(doc)
+    if args.typescript:
+        args.typescript.parent.mkdir(parents=True, exist_ok=True)
+        args.typescript.write_text(typescript(doc), encoding="utf-8")
+    if args.openapi:
+        replace(args.openapi, json.dumps(openapi(doc), indent=1, ensure_ascii=False) + "\n")
+    if args.c:
+        replace(args.c / "operations_gen.h", c_header(doc))
+        replace(args.c / "operations_gen.c", c_source(doc))
     return 0
 
 

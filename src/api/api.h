@@ -29,6 +29,7 @@ typedef struct mc_api_config {
   const char *portal_dir; /* built portal; NULL or missing: a page that says how to build it */
   const char *version;
   size_t workers;      /* 0: 2 */
+  double rate_per_s;   /* requests a second of one principal, bursts of four times that; strangers a fifth. 0: 100 */
   bool metrics_open;   /* /metrics without sign-in for loopback peers */
   /* extra health parts and the decoder's lag, from app */
   void *ctx;

@@ -1,0 +1,257 @@
+/* Campaigns. */
+#include <stdlib.h>
+
+#include "api/inside.h"
+
+static const char *const status_name[] = {"draft", "running", "suspended", "ended"};
+
+typedef struct tally {
+  uint64_t vehicles, healthy, pending, refused;
+} tally;
+
+static mc_err count_vehicles(api_call *c, uint32_t id, tally *out)
+{
+  mc_campaign_vehicle *list;
+  size_t n;
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA((size_t)64 << 20);
+  *out = (tally){0};
+  MC_TRY(mc_campaign_vehicles(c->api->config.campaigns, c->who.tenant, id, 1000000, &arena, &list, &n, &c->why));
+  for (size_t i = 0; i < n; i++) {
+    out->vehicles++;
+    out->healthy += mc_slice_eq_str(list[i].state, "healthy");
+    out->pending += mc_slice_eq_str(list[i].state, "pending");
+    out->refused += mc_slice_eq_str(list[i].state, "refused");
+  }
+  return MC_OK;
+}
+
+static void write_collect(mc_json *j, const mc_campaign *x)
+{
+  mc_json_key(j, "signals");
+  mc_json_array(j);
+  for (uint32_t i = 0; i < x->signal_count; i++) {
+    mc_json_object(j);
+    mc_json_text_field(j, "fqn", x->signal[i].fqn);
+    mc_json_uint_field(j, "max_samples", x->signal[i].max_samples);
+    mc_json_uint_field(j, "min_period_ms", x->signal[i].min_period_ms);
+    mc_json_object_end(j);
+  }
+  mc_json_array_end(j);
+}
+
+static mc_err write_campaign(api_call *c, const mc_campaign *x)
+{
+  tally t;
+  MC_TRY(count_vehicles(c, x->id, &t));
+  mc_json *j = &c->json;
+  mc_json_object(j);
+  mc_json_uint_field(j, "id", x->id);
+  mc_json_text_field(j, "name", x->name);
+  mc_json_str_field(j, "status", status_name[x->status]);
+  mc_json_text_field(j, "sync_id", x->sync_id);
+  json_time(j, "created", x->created_us);
+  json_time(j, "updated", x->updated_us);
+  mc_json_uint_field(j, "vehicles", t.vehicles);
+  mc_json_uint_field(j, "healthy", t.healthy);
+  mc_json_uint_field(j, "pending", t.pending);
+  mc_json_uint_field(j, "refused", t.refused);
+  mc_json_text_field(j, "description", x->description);
+  mc_json_text_field(j, "target_kind", x->target_kind);
+  mc_json_text_field(j, "target", x->target);
+  mc_json_str_field(j, "kind", x->condition_based ? "condition" : "time");
+  if (x->condition_based) {
+    mc_json_text_field(j, "expression", x->expression);
+    mc_json_uint_field(j, "min_interval_ms", x->min_interval_ms);
+    mc_json_bool_field(j, "rising_edge", x->rising_edge);
+  } else {
+    mc_json_uint_field(j, "period_ms", x->period_ms);
+  }
+  mc_json_uint_field(j, "after_ms", x->after_ms);
+  mc_json_bool_field(j, "compress", x->compress);
+  mc_json_bool_field(j, "persist", x->persist);
+  mc_json_uint_field(j, "priority", x->priority);
+  json_time_if(j, "start", x->start_us);
+  json_time_if(j, "expiry", x->expiry_us);
+  write_collect(j, x);
+  mc_json_object_end(j);
+  return MC_OK;
+}
+
+static mc_err get_campaign(api_call *c, mc_campaign *out)
+{
+  uint32_t id;
+  MC_TRY(call_id(c, 0, "campaign", &id));
+  if (mc_campaign_get(c->api->config.campaigns, c->who.tenant, id, &c->arena, out))
+    return mc_err_set(&c->why, MC_ERR_NOT_FOUND, "there is no campaign with id %u", id);
+  return MC_OK;
+}
+
+mc_err api_op_campaign_list(api_call *c)
+{
+  mc_campaign *list;
+  size_t n;
+  MC_TRY(mc_campaign_list(c->api->config.campaigns, c->who.tenant, &c->arena, &list, &n, &c->why));
+  mc_json_object(&c->json);
+  mc_json_key(&c->json, "items");
+  mc_json_array(&c->json);
+  for (size_t i = 0; i < n; i++)
+    MC_TRY(write_campaign(c, &list[i]));
+  mc_json_array_end(&c->json);
+  mc_json_object_end(&c->json);
+  return MC_OK;
+}
+
+mc_err api_op_campaign_get(api_call *c)
+{
+  mc_campaign x;
+  MC_TRY(get_campaign(c, &x));
+  return write_campaign(c, &x);
+}
+
+static mc_err read_collect(api_call *c, mc_campaign *x)
+{
+  json_t *list = json_object_get(c->body, "signals");
+  x->signal_count = (uint32_t)json_array_size(list);
+  x->signal = mc_arena_array(&c->arena, x->signal_count, sizeof *x->signal);
+  if (!x->signal)
+    return mc_err_set(&c->why, MC_ERR_MEMORY, "out of memory for %u signals", x->signal_count);
+  for (uint32_t i = 0; i < x->signal_count; i++) {
+    json_t *item = json_array_get(list, i), *fqn = json_object_get(item, "fqn");
+    x->signal[i].fqn = mc_slice_of(json_string_value(fqn), json_string_length(fqn));
+    x->signal[i].max_samples = (uint32_t)json_integer_value(json_object_get(item, "max_samples"));
+    x->signal[i].min_period_ms = (uint32_t)json_integer_value(json_object_get(item, "min_period_ms"));
+  }
+  return MC_OK;
+}
+
+/* What belongs together is asked for together; the rest is checked where the campaign is compiled. */
+static mc_err read_campaign(api_call *c, mc_campaign *x)
+{
+  x->tenant = c->who.tenant;
+  x->description = body_text(c, "description");
+  x->target_kind = body_text(c, "target_kind");
+  x->target = body_text(c, "target");
+  x->condition_based = mc_slice_eq_str(body_text(c, "kind"), "condition");
+  x->period_ms = (uint32_t)body_int(c, "period_ms", x->condition_based ? 0 : 10000);
+  x->expression = body_text(c, "expression");
+  x->min_interval_ms = (uint32_t)body_int(c, "min_interval_ms", 0);
+  x->rising_edge = body_bool(c, "rising_edge", false);
+  x->after_ms = (uint32_t)body_int(c, "after_ms", 0);
+  x->compress = body_bool(c, "compress", true);
+  x->persist = body_bool(c, "persist", false);
+  x->priority = (uint32_t)body_int(c, "priority", 0);
+  MC_TRY(body_time(c, "start", &x->start_us));
+  MC_TRY(body_time(c, "expiry", &x->expiry_us));
+  if (!mc_slice_eq_str(x->target_kind, "all") && !x->target.len)
+    return call_refuse(c, "/target", "name the %.*s that the campaign is for", MC_FMT(x->target_kind));
+  if (x->condition_based && !x->expression.len)
+    return call_refuse(c, "/expression", "a campaign with a condition needs its expression");
+  if (x->expiry_us && x->expiry_us <= x->start_us)
+    return call_refuse(c, "/expiry", "expiry must be later than start");
+  return read_collect(c, x);
+}
+
+mc_err api_op_campaign_create(api_call *c)
+{
+  mc_campaign x = {0}, made;
+  x.name = body_text(c, "name");
+  MC_TRY(read_campaign(c, &x));
+  MC_TRY(mc_campaign_create(c->api->config.campaigns, &x, body_bool(c, "start_now", false), &c->arena, &c->why));
+  MC_TRY(mc_campaign_get(c->api->config.campaigns, c->who.tenant, x.id, &c->arena, &made));
+  return write_campaign(c, &made);
+}
+
+mc_err api_op_campaign_update(api_call *c)
+{
+  mc_campaign x, made;
+  MC_TRY(get_campaign(c, &x));
+  MC_TRY(read_campaign(c, &x));
+  MC_TRY(mc_campaign_update(c->api->config.campaigns, &x, &c->arena, &c->why));
+  MC_TRY(mc_campaign_get(c->api->config.campaigns, c->who.tenant, x.id, &c->arena, &made));
+  return write_campaign(c, &made);
+}
+
+mc_err api_op_campaign_status(api_call *c)
+{
+  mc_campaign x;
+  mc_slice wanted = body_text(c, "status");
+  MC_TRY(get_campaign(c, &x));
+  int status = MC_CAMPAIGN_RUNNING;
+  while (status < MC_CAMPAIGN_ENDED && !mc_slice_eq_str(wanted, status_name[status]))
+    status++;
+  MC_TRY(mc_campaign_set_status(c->api->config.campaigns, c->who.tenant, x.id, (mc_campaign_status)status, &c->why));
+  MC_TRY(get_campaign(c, &x));
+  return write_campaign(c, &x);
+}
+
+mc_err api_op_campaign_delete(api_call *c)
+{
+  mc_campaign x;
+  MC_TRY(get_campaign(c, &x));
+  return mc_campaign_delete(c->api->config.campaigns, c->who.tenant, x.id, &c->why);
+}
+
+mc_err api_op_campaign_vehicles(api_call *c)
+{
+  mc_campaign x;
+  mc_campaign_vehicle *list;
+  size_t n;
+  MC_TRY(get_campaign(c, &x));
+  MC_TRY(mc_campaign_vehicles(c->api->config.campaigns, c->who.tenant, x.id, (size_t)query_int(c, "limit", 200), &c->arena, &list, &n, &c->why));
+  mc_json *j = &c->json;
+  mc_json_object(j);
+  mc_json_key(j, "items");
+  mc_json_array(j);
+  for (size_t i = 0; i < n; i++) {
+    mc_vehicle v;
+    bool shown = mc_slice_eq_str(list[i].state, "pending") || mc_slice_eq_str(list[i].state, "healthy") || mc_slice_eq_str(list[i].state, "refused");
+    if (!shown || mc_registry_vehicle_get(c->api->config.registry, c->who.tenant, list[i].vehicle, &v))
+      continue;
+    mc_json_object(j);
+    mc_json_uint_field(j, "vehicle", list[i].vehicle);
+    mc_json_str_field(j, "name", v.name);
+    mc_json_text_field(j, "state", list[i].state);
+    if (list[i].text.len)
+      mc_json_text_field(j, "text", list[i].text);
+    json_time(j, "changed", list[i].changed_us);
+    mc_json_object_end(j);
+  }
+  mc_json_array_end(j);
+  mc_json_object_end(j);
+  return MC_OK;
+}
+
+/* "... byte 17 ..." of an error text; -1 when it names none. */
+static int64_t byte_in(const char *text)
+{
+  const char *at = strstr(text, "byte ");
+  return at && at[5] >= '0' && at[5] <= '9' ? strtoll(at + 5, NULL, 10) : -1;
+}
+
+mc_err api_op_expression_check(api_call *c)
+{
+  uint32_t depth = 0;
+  mc_slice *fqn = NULL;
+  size_t n = 0;
+  mc_why why = {0};
+  mc_err err = mc_campaign_check_expression(c->api->config.campaigns, c->who.tenant, body_text(c, "expression"), &depth, &c->arena, &fqn, &n, &why);
+  if (err == MC_ERR_MEMORY)
+    return mc_err_set(&c->why, err, "out of memory");
+  mc_json *j = &c->json;
+  mc_json_object(j);
+  mc_json_bool_field(j, "valid", err == MC_OK);
+  if (err) {
+    mc_json_str_field(j, "error", why.text);
+    if (byte_in(why.text) >= 0)
+      mc_json_int_field(j, "at", byte_in(why.text));
+  } else {
+    mc_json_uint_field(j, "depth", depth);
+    mc_json_key(j, "signals");
+    mc_json_array(j);
+    for (size_t i = 0; i < n; i++)
+      mc_json_text(j, fqn[i]);
+    mc_json_array_end(j);
+  }
+  mc_json_object_end(j);
+  return MC_OK;
+}

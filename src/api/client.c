@@ -1,0 +1,72 @@
+/* MQTT clients and what happened to them lately. */
+#include "api/inside.h"
+
+void json_client(mc_json *j, const mc_client_info *info)
+{
+  mc_json_object(j);
+  mc_json_str_field(j, "client_id", info->client_id);
+  mc_json_str_field(j, "thing", info->thing);
+  mc_json_str_field(j, "address", info->address);
+  mc_json_bool_field(j, "connected", info->connected);
+  mc_json_str_field(j, "version", info->version == MC_MQTT_5 ? "5" : "3.1.1");
+  mc_json_bool_field(j, "clean", info->clean);
+  mc_json_uint_field(j, "keep_alive", info->keep_alive_s);
+  mc_json_uint_field(j, "subscriptions", info->subscriptions);
+  mc_json_uint_field(j, "queued", info->queued);
+  mc_json_uint_field(j, "inflight", info->inflight);
+  mc_json_uint_field(j, "received", info->received);
+  mc_json_uint_field(j, "delivered", info->delivered);
+  mc_json_uint_field(j, "refused", info->refused);
+  json_time_if(j, "connected_at", info->connected_us);
+  json_time_if(j, "disconnected_at", info->disconnected_us);
+  json_time_if(j, "last_packet", info->last_packet_us);
+  if (info->last_error[0])
+    mc_json_str_field(j, "last_error", info->last_error);
+  mc_json_object_end(j);
+}
+
+mc_err api_op_client_list(api_call *c)
+{
+  size_t limit = (size_t)query_int(c, "limit", 100), n;
+  mc_client_info *list;
+  MC_TRY(mc_gateway_clients(c->api->config.gateway, c->who.tenant, query_slice(c, "after"), limit + 1, &c->arena, &list, &n, &c->why));
+  bool more = n > limit;
+  if (more)
+    n = limit;
+  mc_json_object(&c->json);
+  mc_json_key(&c->json, "items");
+  mc_json_array(&c->json);
+  for (size_t i = 0; i < n; i++)
+    json_client(&c->json, &list[i]);
+  mc_json_array_end(&c->json);
+  if (more)
+    mc_json_str_field(&c->json, "next", list[n - 1].client_id);
+  mc_json_object_end(&c->json);
+  return MC_OK;
+}
+
+mc_err api_op_connection_events(api_call *c)
+{
+  size_t limit = (size_t)query_int(c, "limit", 100);
+  mc_connection_event *list = mc_arena_array(&c->arena, limit, sizeof *list);
+  if (!list)
+    return mc_err_set(&c->why, MC_ERR_MEMORY, "out of memory for %zu events; ask for fewer", limit);
+  size_t n = mc_gateway_events(c->api->config.gateway, c->who.tenant, list, limit);
+  mc_json *j = &c->json;
+  mc_json_object(j);
+  mc_json_key(j, "items");
+  mc_json_array(j);
+  for (size_t i = 0; i < n && i < limit; i++) {
+    mc_json_object(j);
+    json_time(j, "time", list[i].time_us);
+    mc_json_str_field(j, "client_id", list[i].client_id);
+    mc_json_str_field(j, "address", list[i].address);
+    mc_json_str_field(j, "kind", list[i].connected ? "connected" : "ended");
+    mc_json_uint_field(j, "code", list[i].code);
+    mc_json_str_field(j, "text", list[i].text);
+    mc_json_object_end(j);
+  }
+  mc_json_array_end(j);
+  mc_json_object_end(j);
+  return MC_OK;
+}
