@@ -39,6 +39,8 @@ mc_err mc_gateway_create(const mc_gateway_config *config, mc_gateway **out, mc_w
 /* Listeners: mtls_port (8883, certificate required) and dev_port (plain, loopback only, everything allowed: --insecure-dev). 0 = none.
  * The shared ALPN port belongs to app, which asks mc_gateway_handler for MQTT connections. */
 mc_err mc_gateway_listen(mc_gateway *g, const char *host, uint16_t mtls_port, mc_tls *tls, uint16_t dev_port, mc_why *why);
+/* The same with -1 = none and 0 = a port that the system chooses. Both: before the loops run. */
+mc_err mc_gateway_listen_any(mc_gateway *g, const char *host, int mtls_port, mc_tls *tls, int dev_port, mc_why *why);
 uint16_t mc_gateway_port(const mc_gateway *g, bool dev);
 /* For connections that a listener with ALPN accepted on loop i; the listener's ctx must be mc_gateway_loop_ctx(g, i). */
 const mc_conn_handler *mc_gateway_handler(void);
@@ -47,10 +49,14 @@ void *mc_gateway_loop_ctx(mc_gateway *g, size_t loop_index);
 void mc_gateway_stop(mc_gateway *g);
 void mc_gateway_destroy(mc_gateway **g);
 
-/* The platform's own messages to vehicles. Any thread. Journaled (MC_STREAM_COMMAND) when qos 1; delivered like any other. */
+/* The platform's own messages to vehicles. Any thread; returns when it is queued, in order per topic. Journaled (MC_STREAM_COMMAND) when qos 1 or
+ * retained, and delivered like any other once it is on disk; when the disk is behind it waits in memory for its turn. */
 mc_err mc_gateway_publish(mc_gateway *g, uint32_t tenant, mc_slice topic, mc_slice payload, uint8_t qos, bool retain, mc_why *why);
 /* Ends live sessions of a thing (revoked, renamed, removed). Any thread. */
 void mc_gateway_kick(mc_gateway *g, uint32_t tenant, uint32_t thing, uint8_t reason_code, const char *text);
+
+/* The stream that publishes on a topic are journaled under (TELEMETRY, CHECKIN, else MESSAGE). */
+mc_stream mc_gateway_stream_of_topic(mc_slice topic);
 
 /* ---- what people see ---- any thread */
 typedef struct mc_client_info {

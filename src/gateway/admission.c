@@ -1,0 +1,546 @@
+#include "gateway/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+/* CONNECT: who is it, may it, and where is its session? The session may live on another loop; then a claim travels there and
+ * the session comes back (README, "A session moves"). */
+
+enum { RETRY_US = 2000 };
+
+struct mc_claim {
+  mc_post post;
+  mc_timer retry;
+  mc_link *link; /* NULL: it closed meanwhile */
+  mc_gateway_loop *to, *from;
+  mc_session *session;
+  mc_will *will;
+  uint64_t *seen;    /* of the loop it came from */
+  mc_buf filters;    /* the session's subscriptions on their way */
+  uint32_t tenant, thing, expiry_s, kicks;
+  uint16_t asked_keep_alive_s;
+  bool clean, assigned, clamped, present, held;
+  char *thing_name; /* NULL: the client id */
+  char address[56];
+  uint16_t id_len;
+  char id[];
+};
+
+static mc_slice claim_id(const struct mc_claim *c) { return mc_slice_of(c->id, c->id_len); }
+
+static void claim_free(struct mc_claim *c)
+{
+  mc_buf_free(&c->filters);
+  free(c->thing_name);
+  free(c->will);
+  free(c->seen);
+  free(c);
+}
+
+/* ---- refusal ---- */
+void mc_admission_refuse(mc_link *link, uint8_t version, uint8_t code, const char *text)
+{
+  mc_gateway_loop *l = link->home;
+  if (link->conn && (version == MC_MQTT_5 || version == MC_MQTT_311)) {
+    mc_buf_clear(&l->props);
+    mc_mqtt_put_text(&l->props, 0x1F, mc_slice_str(text));
+    if (mc_mqtt_write_connack(mc_conn_out(link->conn), version, false, code, version == MC_MQTT_5 ? mc_buf_slice(&l->props) : (mc_slice){0}) == MC_OK)
+      mc_conn_dirty(link->conn);
+  } else if (link->conn && code == MC_MQTT_BAD_VERSION) { /* a 3.1 or unknown client understands this much (MQTT 3.1.1, 3.1.2-2) */
+    mc_conn_write(link->conn, MC_LIT("\x20\x02\x00\x01"));
+  }
+  mc_link_end(link, code, "%s", text);
+}
+
+static void refuse_named(mc_link *link, const mc_mqtt_connect *c, uint32_t tenant, uint8_t code, const char *text)
+{
+  mc_gateway *g = link->home->gateway;
+  if (tenant || c->client_id.len) { /* on the client's own card too, so that its owner sees why it stays away */
+    mc_event_add(g, tenant, c->client_id, link->address, false, code, text);
+    pthread_mutex_lock(&g->lock);
+    mc_session *s = tenant ? mc_session_find(g, tenant, c->client_id) : NULL;
+    if (s) {
+      free(s->last_error);
+      s->last_error = strdup(text);
+      mc_count_add(&s->refused, 1);
+    }
+    pthread_mutex_unlock(&g->lock);
+  }
+  mc_log(MC_LOG_WARN, "gateway", "client refused", MC_KS("client", c->client_id), MC_KZ("address", link->address), MC_KU("code", code), MC_KZ("why", text));
+  link->told = true;
+  mc_count_add(&link->home->count.refused, 1);
+  mc_admission_refuse(link, c->version, code, text);
+}
+
+/* ---- who ---- */
+static mc_err authenticate(mc_link *link, mc_principal *who, mc_why *why)
+{
+  mc_peer peer;
+  mc_gateway *g = link->home->gateway;
+  mc_conn_peer(link->conn, &peer);
+  memcpy(link->address, peer.address, sizeof link->address);
+  mc_policy_release(link->policy);
+  link->policy = NULL;
+  if (link->dev) {
+    *who = (mc_principal){.tenant = MC_TENANT_DEFAULT, .kind = MC_PRINCIPAL_DEV};
+    link->policy = mc_policy_all();
+    mc_policy_retain(link->policy);
+    return MC_OK;
+  }
+  if (!peer.has_cert)
+    return mc_err_set(why, MC_ERR_UNAUTHENTICATED, "no client certificate was presented: install the certificate and key that were issued for this device");
+  return mc_registry_authenticate(g->registry, &peer, who, &link->policy, why);
+}
+
+static mc_err random_id(char out[32])
+{
+  uint8_t raw[10];
+  if (getrandom(raw, sizeof raw, 0) != sizeof raw)
+    return MC_ERR_IO;
+  memcpy(out, "auto-", 5);
+  for (size_t i = 0; i < sizeof raw; i++)
+    snprintf(out + 5 + 2 * i, 3, "%02x", raw[i]);
+  return MC_OK;
+}
+
+/* A device is known by its thing's name; an empty client id gets it (3.1.3.1). False: refused. */
+static bool settle_id(mc_link *link, mc_mqtt_connect *c, const mc_principal *who, char made[32], bool *assigned)
+{
+  char text[800];
+  *assigned = c->client_id.len == 0;
+  if (*assigned && who->kind != MC_PRINCIPAL_DEV)
+    c->client_id = mc_slice_str(who->name);
+  else if (*assigned && random_id(made) == MC_OK)
+    c->client_id = mc_slice_str(made);
+  if (who->kind == MC_PRINCIPAL_THING && !mc_slice_eq_str(c->client_id, who->name)) {
+    snprintf(text, sizeof text, "client id \"%.*s\" is not the name of the device that this certificate was issued to: set the client id to \"%s\"",
+             (int)(c->client_id.len > 128 ? 128 : c->client_id.len), (const char *)c->client_id.data, who->name);
+    refuse_named(link, c, who->tenant, MC_MQTT_BAD_CLIENT_ID, text);
+    return false;
+  }
+  if (!mc_policy_allows(link->policy, who, MC_ACTION_CONNECT, c->client_id)) {
+    snprintf(text, sizeof text, "client id \"%.*s\" is not one that the policy of \"%s\" names: use \"%s\" or \"%s/<anything>\"",
+             (int)(c->client_id.len > 128 ? 128 : c->client_id.len), (const char *)c->client_id.data, who->name, who->name, who->name);
+    refuse_named(link, c, who->tenant, MC_MQTT_BAD_CLIENT_ID, text);
+    return false;
+  }
+  return true;
+}
+
+static bool will_allowed(mc_link *link, const mc_mqtt_connect *c, const mc_principal *who)
+{
+  if (!c->has_will)
+    return true;
+  if (c->will_qos == 2 && c->version == MC_MQTT_5) {
+    refuse_named(link, c, who->tenant, MC_MQTT_QOS_NOT_SUPPORTED, "the will asks for QoS 2, this server has QoS 0 and 1: set the will's QoS to 1");
+    return false;
+  }
+  if (mc_policy_allows(link->policy, who, MC_ACTION_PUBLISH, c->will_topic))
+    return true;
+  char text[300];
+  snprintf(text, sizeof text, "the will's topic \"%.*s\" is not one that this client may publish to",
+           (int)(c->will_topic.len > 150 ? 150 : c->will_topic.len), (const char *)c->will_topic.data);
+  refuse_named(link, c, who->tenant, MC_MQTT_NOT_AUTHORIZED, text);
+  return false;
+}
+
+/* All properties but the will delay are passed on with the will (3.1.3.2). */
+static mc_will *will_of(const mc_mqtt_connect *c, const mc_principal *who, uint8_t partition)
+{
+  mc_slice raw = c->will_props.raw;
+  mc_will *w = calloc(1, sizeof *w + c->will_topic.len + raw.len + c->will_payload.len);
+  if (!w)
+    return NULL;
+  *w = (mc_will){.qos = c->will_qos > 1 ? 1 : c->will_qos, .retain = c->will_retain, .v5 = c->version == MC_MQTT_5, .partition = partition, .principal = who->id,
+                 .topic_len = (uint32_t)c->will_topic.len, .payload_len = (uint32_t)c->will_payload.len};
+  if (c->will_props.present & MC_MQTT_P_WILL_DELAY)
+    w->delay_s = c->will_props.will_delay_s;
+  uint8_t *p = w->bytes;
+  memcpy(p, c->will_topic.data, c->will_topic.len);
+  p += c->will_topic.len;
+  mc_mqtt_property property;
+  for (size_t at = 0, begin = 0; mc_mqtt_property_next(raw, &at, &property); begin = at) {
+    if (property.id == 0x18)
+      continue;
+    memcpy(p, raw.data + begin, at - begin);
+    p += at - begin;
+    w->props_len += (uint32_t)(at - begin);
+  }
+  if (c->will_payload.len)
+    memcpy(p, c->will_payload.data, c->will_payload.len);
+  return w;
+}
+
+/* ---- the answer ---- */
+static void put_number(mc_buf *props, uint8_t id, uint32_t value) { mc_mqtt_put_number(props, id, value); }
+
+static void connack(mc_link *link, const struct mc_claim *c)
+{
+  mc_gateway_loop *l = link->home;
+  const mc_gateway_limits *limit = &l->gateway->limit;
+  mc_buf *props = &l->props;
+  mc_buf_clear(props);
+  if (link->version == MC_MQTT_5) {
+    if (c->clamped)
+      put_number(props, 0x11, c->expiry_s); /* session expiry */
+    put_number(props, 0x21, limit->max_inflight); /* receive maximum */
+    put_number(props, 0x24, 1);                   /* maximum QoS */
+    put_number(props, 0x27, limit->max_packet);
+    if (c->assigned)
+      mc_mqtt_put_text(props, 0x12, claim_id(c));
+    put_number(props, 0x22, limit->topic_alias_max);
+    put_number(props, 0x2A, 0); /* shared subscriptions */
+  }
+  if (mc_mqtt_write_connack(mc_conn_out(link->conn), link->version, c->present, MC_MQTT_SUCCESS, mc_buf_slice(props)) == MC_OK)
+    mc_conn_dirty(link->conn);
+}
+
+/* ---- the session is here ---- */
+static void drop_forbidden(mc_link *link, mc_session *s)
+{
+  mc_principal who = {.tenant = s->tenant, .kind = link->kind, .id = s->thing};
+  mc_slice_to_str(s->thing_name ? mc_slice_str(s->thing_name) : mc_session_id(s), who.name, sizeof who.name);
+  mc_buf filter = {0};
+  for (uint32_t i = s->subs.count; i-- > 0;) {
+    mc_buf_clear(&filter);
+    if (mc_topic_node_text(s->subs.item[i].node, &filter) != MC_OK || mc_policy_allows(link->policy, &who, MC_ACTION_SUBSCRIBE, mc_buf_slice(&filter)))
+      continue;
+    mc_log(MC_LOG_WARN, "gateway", "a kept subscription is no longer allowed", MC_KS("client", mc_session_id(s)), MC_KS("filter", mc_buf_slice(&filter)));
+    mc_session_unsubscribe(s, mc_buf_slice(&filter));
+  }
+  mc_buf_free(&filter);
+}
+
+static void fill_card(mc_session *s, mc_link *link, struct mc_claim *c)
+{
+  mc_gateway *g = s->home->gateway;
+  char *address = strdup(link->address);
+  pthread_mutex_lock(&g->lock);
+  s->connected = true;
+  s->clean = c->clean;
+  s->version = link->version;
+  s->keep_alive_s = link->keep_alive_s;
+  s->connected_us = s->home->wall_us;
+  s->thing = c->thing;
+  free(s->address);
+  s->address = address;
+  free(s->thing_name);
+  s->thing_name = c->thing_name;
+  c->thing_name = NULL;
+  if (s->thing)
+    mc_map_put(&g->by_thing, (uint64_t)s->tenant << 32 | s->thing, (uintptr_t)s);
+  pthread_mutex_unlock(&g->lock);
+}
+
+static void admitted(mc_session *s, struct mc_claim *c)
+{
+  mc_link *link = c->link;
+  mc_gateway *g = s->home->gateway;
+  char text[200];
+  snprintf(text, sizeof text, "connected: MQTT %s, %s%s", link->version == MC_MQTT_5 ? "5" : "3.1.1", c->present ? "session resumed" : "new session",
+           link->dev ? ", plain (development port)" : "");
+  mc_event_add(g, s->tenant, mc_session_id(s), link->address, true, 0, text);
+  mc_log(MC_LOG_INFO, "gateway", "client connected", MC_KS("client", mc_session_id(s)), MC_KZ("address", link->address),
+         MC_KU("version", link->version), MC_KI("resumed", c->present));
+}
+
+/* Takes c. The session is on this loop and has no link. */
+static void finish(struct mc_claim *c, mc_session *s)
+{
+  mc_link *link = c->link;
+  if (c->clean || s->ended) {
+    if (s->will)
+      mc_session_will_fire(s); /* its session ends here */
+    mc_session_clear(s);
+    c->present = false;
+    s->ended = false;
+  }
+  free(s->will); /* a delayed one: the client is back in time (3.1.3.2.2) */
+  s->will = c->will;
+  c->will = NULL;
+  s->will_due_us = s->expires_us = INT64_MAX;
+  mc_loop_timer_clear(s->home->loop, &s->timer);
+  bool was_persistent = s->persistent;
+  s->expiry_s = c->expiry_s;
+  s->persistent = c->expiry_s > 0;
+  s->link = link;
+  link->session = s;
+  link->claim = NULL;
+  fill_card(s, link, c);
+  if (s->subs.count)
+    drop_forbidden(link, s);
+  if (s->persistent || was_persistent)
+    mc_session_journal(s, MC_SESSION_OPEN, !c->present);
+  connack(link, c);
+  admitted(s, c);
+  mc_link_set_keep_alive(link);
+  mc_deliver_resume(s);
+  mc_conn_pause(link->conn, false);
+  claim_free(c);
+}
+
+/* The one that was there makes room: both addresses are named, for two devices with one id is what this often is. */
+static void displace(mc_session *s, const char *new_address)
+{
+  mc_link *old = s->link;
+  if (!old)
+    return;
+  mc_link_end(old, MC_MQTT_TAKEN_OVER, "session taken over: client id \"%.*s\" connected from %s while this connection from %s was open; if these are two devices, give each its own id",
+              (int)(s->id_len > 128 ? 128 : s->id_len), s->id, new_address, old->address);
+  mc_session_detach(s, old, old->end_text ? old->end_text : "taken over");
+}
+
+/* ---- claims ---- */
+static void claim_try(struct mc_claim *c);
+
+static void on_retry(mc_timer *timer)
+{
+  struct mc_claim *c = (struct mc_claim *)((char *)timer - offsetof(struct mc_claim, retry));
+  c->to->wall_us = mc_clock_wall_us();
+  if (c->link)
+    claim_try(c);
+  else
+    claim_free(c);
+}
+
+static void claim_fail(struct mc_claim *c, const char *text)
+{
+  mc_link *link = c->link;
+  if (link) {
+    link->claim = NULL;
+    mc_admission_refuse(link, link->version, MC_MQTT_UNAVAILABLE, text);
+  }
+  claim_free(c);
+}
+
+static void put_back(struct mc_claim *c)
+{
+  mc_session *s = c->session;
+  mc_session_filter f;
+  mc_session_record r = {.kind = MC_SESSION_SUBSCRIBE, .list = mc_buf_slice(&c->filters)};
+  size_t at = 0, moved = 0, kept = 0;
+  while (mc_session_record_next_filter(&r, &at, &f)) {
+    bool existed;
+    moved++;
+    kept += mc_session_subscribe(s, f.filter, f.options, f.id, &existed) == MC_OK;
+  }
+  atomic_fetch_sub(&s->home->gateway->subscriptions, moved); /* were counted while on the way */
+  if (kept != moved)
+    mc_log(MC_LOG_ERROR, "gateway", "out of memory: subscriptions lost while a session moved", MC_KS("client", mc_session_id(s)));
+}
+
+/* Groups that this loop saw before the session came, and the other only after it had left: read from the journal. */
+static void fill_gap(struct mc_claim *c)
+{
+  mc_gateway_loop *l = c->to;
+  uint64_t from = UINT64_MAX, to = 0;
+  for (size_t i = 0; i < l->gateway->loop_count; i++) {
+    if (l->seen[i] <= c->seen[i])
+      continue;
+    from = c->seen[i] + 1 < from ? c->seen[i] + 1 : from;
+    to = l->seen[i] > to ? l->seen[i] : to;
+  }
+  mc_session *s = c->session;
+  if (s->since > from)
+    from = s->since;
+  if (s->subs.count && from <= to)
+    mc_deliver_scan(s, from, to);
+}
+
+/* On the claiming loop again, with the session. */
+static void claim_arrived(mc_post *post)
+{
+  struct mc_claim *c = (struct mc_claim *)post;
+  mc_gateway_loop *l = c->to;
+  mc_session *s = c->session;
+  l->wall_us = mc_clock_wall_us();
+  mc_session_link_list(l, s);
+  pthread_mutex_lock(&l->gateway->lock);
+  s->owner = l;
+  s->moving = false;
+  pthread_mutex_unlock(&l->gateway->lock);
+  put_back(c);
+  if (s->subs.count)
+    fill_gap(c);
+  mc_why why;
+  mc_principal who;
+  mc_link *link = c->link;
+  if (link && c->kicks != atomic_load(&l->gateway->kicks) && authenticate(link, &who, &why) != MC_OK) {
+    link->claim = NULL;
+    mc_admission_refuse(link, link->version, MC_MQTT_NOT_AUTHORIZED, why.text);
+    link = NULL;
+  }
+  if (link) {
+    c->present = !s->ended && !c->clean;
+    finish(c, s);
+    return;
+  }
+  claim_free(c);
+  if (s->ended || s->expiry_s == 0) {
+    mc_session_destroy(s, true);
+    return;
+  }
+  s->expires_us = s->expiry_s == UINT32_MAX ? INT64_MAX : mc_loop_now_us(l->loop) + (int64_t)s->expiry_s * 1000000;
+  mc_session_arm(s);
+}
+
+/* On the loop that has the session: lets it go. */
+static void claim_release(mc_post *post)
+{
+  struct mc_claim *c = (struct mc_claim *)post;
+  mc_gateway_loop *l = c->from;
+  mc_session *s = c->session;
+  l->wall_us = mc_clock_wall_us();
+  if (mc_checkpoint_holds_moves(l)) { /* its checkpoint part is about to be written: not now */
+    mc_loop_post(l->loop, &c->post);
+    return;
+  }
+  displace(s, c->address);
+  mc_session_flush_acked(l);
+  for (uint32_t i = 0; i < s->subs.count; i++) {
+    const mc_sub *sub = mc_sub_of_item(&s->subs.item[i]);
+    mc_session_filter f = {.options = sub->options, .id = sub->id};
+    mc_buf_clear(&l->scratch);
+    if (mc_topic_node_text(s->subs.item[i].node, &l->scratch) != MC_OK)
+      continue;
+    f.filter = mc_buf_slice(&l->scratch);
+    mc_session_record_add_filter(&c->filters, &f, false);
+  }
+  mc_sub_tree_remove_all(&l->subs, &s->subs); /* the sum keeps counting them */
+  mc_session_unlink_list(s);
+  memcpy(c->seen, l->seen, l->gateway->loop_count * sizeof *c->seen);
+  c->post.run = claim_arrived;
+  mc_loop_post(c->to->loop, &c->post);
+}
+
+static void claim_try(struct mc_claim *c)
+{
+  mc_gateway_loop *l = c->to;
+  mc_gateway *g = l->gateway;
+  pthread_mutex_lock(&g->lock);
+  mc_session *s = mc_session_find(g, c->tenant, claim_id(c));
+  bool moving = s && s->moving, elsewhere = s && !moving && s->owner != l;
+  if (elsewhere) {
+    s->moving = true;
+    c->from = s->owner;
+  }
+  pthread_mutex_unlock(&g->lock);
+  if (moving) {
+    mc_loop_timer_set(l->loop, &c->retry, mc_loop_now_us(l->loop) + RETRY_US);
+    return;
+  }
+  if (elsewhere) {
+    c->session = s;
+    c->post.run = claim_release;
+    mc_loop_post(c->from->loop, &c->post);
+    return;
+  }
+  if (s) {
+    bool kept = s->expiry_s > 0;
+    if (s->link && !kept)
+      s->expiry_s = 1; /* the object lives through the take-over; its content ends with its connection */
+    displace(s, c->address);
+    s->ended = !kept;
+    c->present = kept && !c->clean;
+    finish(c, s);
+    return;
+  }
+  mc_err err = mc_session_create(l, c->tenant, claim_id(c), &s);
+  if (err == MC_ERR_EXISTS) {
+    mc_loop_timer_set(l->loop, &c->retry, mc_loop_now_us(l->loop) + RETRY_US);
+    return;
+  }
+  if (err != MC_OK) {
+    claim_fail(c, "the server is out of memory; connect again later");
+    return;
+  }
+  finish(c, s);
+}
+
+void mc_admission_abandon(mc_link *link)
+{
+  link->claim->link = NULL; /* the claim finds out when the session comes, or at its retry */
+  link->claim = NULL;
+}
+
+/* ---- CONNECT ---- */
+static struct mc_claim *claim_of(mc_link *link, const mc_mqtt_connect *c, const mc_principal *who, uint32_t kicks)
+{
+  mc_gateway *g = link->home->gateway;
+  struct mc_claim *claim = calloc(1, sizeof *claim + c->client_id.len + 1);
+  if (!claim)
+    return NULL;
+  claim->seen = calloc(g->loop_count, sizeof *claim->seen);
+  claim->will = c->has_will ? will_of(c, who, link->partition) : NULL;
+  bool named = who->kind != MC_PRINCIPAL_DEV && !mc_slice_eq_str(c->client_id, who->name);
+  claim->thing_name = named ? strdup(who->name) : NULL;
+  if (!claim->seen || (c->has_will && !claim->will) || (named && !claim->thing_name)) {
+    claim_free(claim);
+    return NULL;
+  }
+  claim->retry.fire = on_retry;
+  claim->link = link;
+  claim->to = link->home;
+  claim->tenant = who->tenant;
+  claim->thing = who->id;
+  claim->clean = c->clean;
+  claim->kicks = kicks;
+  uint32_t most = g->limit.max_session_expiry_s;
+  /* 3.1.1 has no expiry: a kept session stays for as long as this server keeps any. */
+  uint32_t asked = c->version == MC_MQTT_311 ? (c->clean ? 0 : most) : c->props.present & MC_MQTT_P_SESSION_EXPIRY ? c->props.session_expiry_s : 0;
+  claim->expiry_s = asked > most ? most : asked;
+  claim->clamped = asked > most;
+  memcpy(claim->address, link->address, sizeof claim->address);
+  claim->id_len = (uint16_t)c->client_id.len;
+  memcpy(claim->id, c->client_id.data, c->client_id.len);
+  return claim;
+}
+
+static void set_link(mc_link *link, const mc_mqtt_connect *c, const mc_principal *who)
+{
+  const mc_gateway_limits *limit = &link->home->gateway->limit;
+  link->kind = (uint8_t)who->kind;
+  link->keep_alive_s = c->keep_alive_s;
+  link->send_window = limit->max_inflight;
+  link->reason_wanted = c->version == MC_MQTT_5;
+  link->partition = mc_journal_partition_of(who->name[0] ? mc_slice_str(who->name) : c->client_id);
+  if (c->props.present & MC_MQTT_P_RECEIVE_MAX && c->props.receive_max < link->send_window)
+    link->send_window = c->props.receive_max;
+  if (c->props.present & MC_MQTT_P_MAX_PACKET)
+    link->max_packet = c->props.max_packet;
+  if (c->props.present & MC_MQTT_P_REQUEST_PROBLEM && c->props.request_problem == 0)
+    link->reason_wanted = false;
+}
+
+void mc_admission_connect(mc_link *link, const mc_mqtt_connect *given)
+{
+  mc_gateway *g = link->home->gateway;
+  mc_mqtt_connect c = *given;
+  mc_principal who = {0};
+  mc_why why;
+  char made[32];
+  bool assigned;
+  uint32_t kicks = atomic_load(&g->kicks);
+  link->version = c.version;
+  if (c.props.present & MC_MQTT_P_AUTH_METHOD) {
+    refuse_named(link, &c, 0, MC_MQTT_BAD_AUTH_METHOD, "enhanced authentication is not supported: connect with the device's certificate and without an authentication method");
+    return;
+  }
+  if (authenticate(link, &who, &why) != MC_OK) {
+    refuse_named(link, &c, who.tenant, why.err == MC_ERR_TIMEOUT ? MC_MQTT_UNAVAILABLE : MC_MQTT_NOT_AUTHORIZED, why.text);
+    return;
+  }
+  if (!settle_id(link, &c, &who, made, &assigned) || !will_allowed(link, &c, &who))
+    return;
+  set_link(link, &c, &who);
+  struct mc_claim *claim = claim_of(link, &c, &who, kicks);
+  if (!claim) {
+    refuse_named(link, &c, who.tenant, MC_MQTT_UNAVAILABLE, "the server is out of memory; connect again later");
+    return;
+  }
+  claim->assigned = assigned && c.version == MC_MQTT_5;
+  link->claim = claim;
+  mc_conn_pause(link->conn, true);
+  claim_try(claim);
+}

@@ -1,0 +1,452 @@
+#include "gateway/state.h"
+
+#include <stdlib.h>
+
+/* Messages to subscribers. A QoS 1 copy is either in flight (its journal offset kept until acknowledged) or waits as an offset; a slow client
+ * therefore costs eight bytes a message, and beyond max_queued of them nothing but a place in the journal to read on from. */
+
+enum { PROP_EXPIRY = 0x02, PROP_SUB_ID = 0x0B, SCAN_RECORDS = 4096 };
+
+/* ---- properties for version 5 ---- */
+static void examine(mc_message *m)
+{
+  m->examined = true;
+  if (!m->v5)
+    return;
+  mc_mqtt_property p;
+  for (size_t at = 0, begin = 0; mc_mqtt_property_next(m->props, &at, &p); begin = at)
+    if (p.id == PROP_EXPIRY) {
+      m->expires = true;
+      m->expiry_s = p.number;
+      m->expiry_at = begin;
+    }
+}
+
+/* Whole seconds that the message waited here (MQTT 5.0, 3.3.2.3.3). */
+static uint32_t waited_s(const mc_gateway_loop *l, const mc_message *m)
+{
+  int64_t us = l->wall_us - m->time_us;
+  return us <= 0 ? 0 : us / 1000000 > UINT32_MAX ? UINT32_MAX : (uint32_t)(us / 1000000);
+}
+
+static bool expired(const mc_gateway_loop *l, mc_message *m)
+{
+  if (!m->props.len)
+    return false;
+  if (!m->examined)
+    examine(m);
+  return m->expires && waited_s(l, m) >= m->expiry_s && waited_s(l, m) > 0;
+}
+
+/* The properties as this subscriber gets them: remaining expiry, its subscription identifiers. */
+static mc_err props_for(mc_gateway_loop *l, const mc_message *m, const mc_sub_match *match, mc_slice *out)
+{
+  mc_slice raw = m->v5 ? m->props : (mc_slice){0};
+  uint32_t waited = m->expires ? waited_s(l, m) : 0;
+  if (!waited && match->ids == UINT32_MAX) {
+    *out = raw;
+    return MC_OK;
+  }
+  mc_buf_clear(&l->props);
+  MC_TRY(mc_buf_append_slice(&l->props, raw));
+  if (waited)
+    mc_store_be32(l->props.data + m->expiry_at + 1, m->expiry_s - waited);
+  for (uint32_t i = match->ids; i != UINT32_MAX; i = l->subs.id.at[i].next)
+    MC_TRY(mc_mqtt_put_number(&l->props, PROP_SUB_ID, l->subs.id.at[i].id));
+  *out = mc_buf_slice(&l->props);
+  return MC_OK;
+}
+
+/* ---- one packet ---- */
+typedef struct packet {
+  mc_mqtt_publish publish;
+  mc_slice props;
+} packet;
+
+/* False: the client cannot take it (larger than its Maximum Packet Size); it counts as delivered (3.1.2.11.4). */
+static bool prepare(mc_session *s, const mc_message *m, const mc_sub_match *match, uint8_t qos, bool retain, packet *out)
+{
+  mc_link *link = s->link;
+  *out = (packet){.publish = {.retain = retain, .qos = qos, .topic = m->topic, .payload = m->payload, .packet_id = 1}};
+  if (link->version == MC_MQTT_5 && props_for(s->home, m, match, &out->props) != MC_OK)
+    return false;
+  return !link->max_packet || mc_mqtt_publish_size(link->version, &out->publish, out->props) <= link->max_packet;
+}
+
+static bool put(mc_session *s, packet *p)
+{
+  mc_gateway_loop *l = s->home;
+  mc_buf *out = mc_conn_out(s->link->conn);
+  size_t before = out->len;
+  if (mc_mqtt_write_publish(out, s->link->version, &p->publish, p->props) != MC_OK)
+    return false;
+  mc_conn_dirty(s->link->conn);
+  mc_count_add(&l->count.bytes_out, out->len - before);
+  mc_count_add(&l->count.delivered, 1);
+  mc_count_add(&s->delivered, 1);
+  return true;
+}
+
+static bool can_write(const mc_session *s)
+{
+  return s->link && s->link->conn && !s->link->closing;
+}
+
+static void put_qos0(mc_session *s, const mc_message *m, const mc_sub_match *match, bool retain)
+{
+  mc_gateway_loop *l = s->home;
+  if (!can_write(s))
+    return;
+  packet p;
+  if (mc_conn_backlog(s->link->conn) >= MC_Q0_BACKLOG) {
+    mc_count_add(&l->count.dropped_q0, 1);
+    return;
+  }
+  if (prepare(s, m, match, 0, retain, &p) && !put(s, &p))
+    mc_count_add(&l->count.dropped_q0, 1);
+}
+
+/* Sends a QoS 1 copy and keeps its entry in flight. False: no memory, nothing happened. */
+static bool put_qos1(mc_session *s, const mc_message *m, const mc_sub_match *match, uint64_t entry)
+{
+  packet p;
+  if (!prepare(s, m, match, 1, entry & MC_OUT_RETAINED || (m->retain && match->retain_as_published), &p)) {
+    mc_session_note_acked(s, entry & MC_OUT_OFFSET);
+    return true;
+  }
+  if (mc_outbox_send(s->outbox, entry | MC_OUT_SENT, &p.publish.packet_id) != MC_OK)
+    return false;
+  if (put(s, &p))
+    return true;
+  s->outbox->inflight.len--;
+  return false;
+}
+
+/* ---- waiting ---- */
+static void begin_scan(mc_session *s)
+{
+  mc_outbox *o = s->outbox;
+  mc_gateway *g = s->home->gateway;
+  o->scan_begin = o->scan_at = mc_journal_end_offset(g->journal);
+  o->scan_end = UINT64_MAX;
+  mc_count_add(&s->home->count.spilled, 1);
+  mc_log(MC_LOG_WARN, "gateway", "client is far behind; its messages stay in the journal and are read from there", MC_KS("client", mc_session_id(s)),
+         MC_KU("waiting", o->waiting.len));
+  mc_session_set_error(s, "far behind: its messages wait in the journal and are read from there");
+}
+
+/* From now on everything of a later group is found by the scan; what is still on its way from before it queues normally. */
+static void wait_in_line(mc_session *s, uint64_t entry)
+{
+  mc_outbox *o = s->outbox;
+  if (mc_u64_ring_push(&o->waiting, entry) != MC_OK) {
+    mc_count_add(&s->home->count.lost, 1);
+    mc_log(MC_LOG_ERROR, "gateway", "out of memory for a client's queue", MC_KS("client", mc_session_id(s)));
+  }
+  if (o->waiting.len >= s->home->gateway->limit.max_queued && !mc_outbox_scanning(o))
+    begin_scan(s);
+  mc_count_set(&s->queued, o->waiting.len);
+  if (can_write(s) && o->inflight.len < s->link->send_window && mc_conn_backlog(s->link->conn) < MC_QOS1_BACKLOG)
+    mc_deliver_want_pump(s);
+}
+
+static bool may_go_now(const mc_session *s, const mc_outbox *o)
+{
+  return can_write(s) && o->waiting.len == 0 && o->resend == UINT32_MAX && !mc_outbox_scanning(o) && o->inflight.len < s->link->send_window &&
+         mc_conn_backlog(s->link->conn) < MC_QOS1_BACKLOG;
+}
+
+void mc_deliver_to(mc_session *s, mc_message *m, const mc_sub_match *match)
+{
+  uint8_t qos = m->qos < match->qos ? m->qos : match->qos;
+  if (expired(s->home, m))
+    return;
+  if (qos == 0) {
+    put_qos0(s, m, match, m->retain && match->retain_as_published);
+    return;
+  }
+  mc_outbox *o = mc_session_outbox(s);
+  if (!o) {
+    mc_count_add(&s->home->count.lost, 1);
+    mc_log(MC_LOG_ERROR, "gateway", "out of memory for a client's queue", MC_KS("client", mc_session_id(s)));
+    return;
+  }
+  if (mc_outbox_scanned(o, m->offset))
+    return;
+  if (may_go_now(s, o) && put_qos1(s, m, match, m->offset))
+    mc_count_set(&s->inflight, o->inflight.len);
+  else
+    wait_in_line(s, m->offset);
+}
+
+void mc_deliver(mc_gateway_loop *l, mc_message *m)
+{
+  const mc_sub_owner *publisher = m->publisher ? &m->publisher->subs : NULL;
+  if (mc_sub_tree_match(&l->subs, m->tenant, m->topic, publisher) != MC_OK) {
+    mc_count_add(&l->count.lost, 1);
+    mc_log(MC_LOG_ERROR, "gateway", "out of memory while matching a topic", MC_KS("topic", m->topic));
+    return;
+  }
+  for (size_t i = 0; i < l->subs.match.len; i++)
+    mc_deliver_to((mc_session *)l->subs.match.at[i].owner, m, &l->subs.match.at[i]);
+}
+
+/* ---- retained messages for a new subscription ---- */
+typedef struct retained_ctx {
+  mc_session *s;
+  uint8_t qos;
+  uint32_t id;
+} retained_ctx;
+
+static mc_message message_of_retained(uint32_t tenant, mc_slice topic, const mc_retained *value)
+{
+  return (mc_message){.tenant = tenant, .qos = value->qos, .retain = true, .v5 = value->flags & MC_RECORD_V5, .offset = value->offset,
+                      .time_us = value->time_us, .topic = topic, .props = mc_slice_of(value->bytes, value->props_len),
+                      .payload = mc_slice_of(value->bytes + value->props_len, value->payload_len)};
+}
+
+static mc_err give_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc_retained *value)
+{
+  retained_ctx *r = ctx;
+  mc_session *s = r->s;
+  mc_gateway_loop *l = s->home;
+  mc_message m = message_of_retained(tenant, topic, value);
+  if (expired(l, &m))
+    return MC_OK;
+  mc_vec_clear(&l->subs.id);
+  mc_sub_match match = {&s->subs, r->qos, true, UINT32_MAX};
+  struct mc_sub_id id = {r->id, UINT32_MAX};
+  if (r->id && mc_vec_push(&l->subs.id, id) == MC_OK)
+    match.ids = 0;
+  if (m.qos == 0 || r->qos == 0) {
+    put_qos0(s, &m, &match, true);
+    return MC_OK;
+  }
+  mc_outbox *o = mc_session_outbox(s);
+  if (!o)
+    return MC_ERR_MEMORY;
+  uint64_t entry = value->offset | MC_OUT_RETAINED;
+  if (may_go_now(s, o) && put_qos1(s, &m, &match, entry))
+    mc_count_set(&s->inflight, o->inflight.len);
+  else
+    wait_in_line(s, entry);
+  return MC_OK;
+}
+
+void mc_deliver_retained(mc_session *s, mc_slice filter, uint8_t options, uint32_t id)
+{
+  retained_ctx r = {s, options & MC_SUB_QOS, id};
+  if (mc_retained_match(&s->home->gateway->retained, s->tenant, filter, give_retained, &r) != MC_OK)
+    mc_log(MC_LOG_ERROR, "gateway", "out of memory: retained messages not delivered", MC_KS("client", mc_session_id(s)), MC_KS("filter", filter));
+}
+
+/* ---- reading back ---- */
+typedef struct back_ctx {
+  mc_session *s;
+  uint64_t entry;
+  bool resend;
+  uint16_t packet_id;
+  bool retry; /* no memory now: keep the entry */
+} back_ctx;
+
+/* What a queued message may still be: matched again against the subscriptions of now. */
+static bool send_back(back_ctx *b, mc_message *m)
+{
+  mc_session *s = b->s;
+  mc_gateway_loop *l = s->home;
+  mc_sub_match match;
+  uint64_t offset = b->entry & MC_OUT_OFFSET;
+  if (expired(l, m) || !mc_sub_tree_match_one(&l->subs, m->tenant, m->topic, &s->subs, &match) || match.qos == 0) {
+    mc_session_note_acked(s, offset); /* unsubscribed since, or too old: nothing is owed any more (3.10.4) */
+    return false;
+  }
+  if (!b->resend) {
+    b->retry = !put_qos1(s, m, &match, b->entry);
+    return !b->retry;
+  }
+  packet p;
+  if (!prepare(s, m, &match, 1, b->entry & MC_OUT_RETAINED || (m->retain && match.retain_as_published), &p))
+    return false;
+  p.publish.packet_id = b->packet_id;
+  p.publish.dup = b->entry & MC_OUT_SENT;
+  return put(s, &p);
+}
+
+static mc_err send_back_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc_retained *value)
+{
+  mc_message m = message_of_retained(tenant, topic, value);
+  return send_back(ctx, &m) ? MC_OK : MC_ERR_NOT_FOUND;
+}
+
+/* False: there is nothing to send for this entry (any more). */
+static bool read_and_send(back_ctx *b)
+{
+  mc_session *s = b->s;
+  mc_gateway_loop *l = s->home;
+  mc_record record;
+  mc_message m;
+  mc_why why;
+  uint64_t offset = b->entry & MC_OUT_OFFSET;
+  mc_buf_clear(&l->read);
+  mc_err err = mc_journal_read_at(l->gateway->journal, offset, &l->read, &record, &why);
+  if (err == MC_OK)
+    return mc_message_of_record(&record, &m) && send_back(b, &m);
+  if (mc_retained_by_offset(&l->gateway->retained, offset, send_back_retained, b))
+    return true;
+  mc_count_add(&l->count.lost, 1);
+  mc_log(MC_LOG_ERROR, "gateway", "a queued message can no longer be read from the journal", MC_KS("client", mc_session_id(s)), MC_KU("offset", offset),
+         MC_KZ("error", why.text));
+  return false;
+}
+
+/* ---- reading on in the journal ---- */
+static bool queue_if_matching(mc_session *s, const mc_record *record)
+{
+  mc_message m;
+  mc_sub_match match;
+  if (record->tenant != s->tenant || !mc_message_of_record(record, &m) || m.qos == 0 || record->offset < s->since ||
+      !mc_sub_tree_match_one(&s->home->subs, m.tenant, m.topic, &s->subs, &match) || match.qos == 0)
+    return false;
+  return mc_u64_ring_push(&s->outbox->waiting, record->offset) == MC_OK;
+}
+
+static const mc_journal_filter message_filter = {1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND, 0};
+
+/* True: call again, there may be more. */
+static bool scan_on(mc_session *s)
+{
+  mc_outbox *o = s->outbox;
+  mc_gateway *g = s->home->gateway;
+  mc_why why = {0};
+  if (!o->reader) {
+    uint64_t from = o->scan_at, first = mc_journal_first_offset(g->journal);
+    if (from < first) {
+      mc_log(MC_LOG_ERROR, "gateway", "the journal kept less than a client is behind", MC_KS("client", mc_session_id(s)), MC_KU("bytes", first - from));
+      from = first;
+    }
+    if (mc_journal_reader_create(g->journal, from, message_filter, &o->reader, &why) != MC_OK) {
+      mc_log(MC_LOG_ERROR, "gateway", "cannot read the journal for a client that is behind", MC_KS("client", mc_session_id(s)), MC_KZ("error", why.text));
+      return false;
+    }
+  }
+  mc_record record;
+  mc_err err = MC_OK;
+  for (size_t n = 0; n < SCAN_RECORDS && o->waiting.len < g->limit.max_queued / 2 + 1; n++) {
+    err = mc_journal_reader_next(o->reader, &record, &why);
+    if (err != MC_OK)
+      break;
+    queue_if_matching(s, &record);
+  }
+  o->scan_at = mc_journal_reader_offset(o->reader);
+  mc_count_set(&s->queued, o->waiting.len);
+  if (err == MC_OK)
+    return true;
+  if (err != MC_ERR_END)
+    mc_log(MC_LOG_ERROR, "gateway", "reading the journal for a client failed", MC_KS("client", mc_session_id(s)), MC_KZ("error", why.text));
+  /* Everything committed so far was seen; what comes next comes live. A group that reached this loop before now ends before scan_at. */
+  o->scan_end = o->scan_at;
+  mc_journal_reader_destroy(&o->reader);
+  return false;
+}
+
+void mc_deliver_scan(mc_session *s, uint64_t from, uint64_t to)
+{
+  mc_gateway *g = s->home->gateway;
+  mc_journal_reader *reader;
+  mc_why why;
+  if (from < mc_journal_first_offset(g->journal))
+    from = mc_journal_first_offset(g->journal);
+  if (!mc_session_outbox(s) || mc_journal_reader_create(g->journal, from, message_filter, &reader, &why) != MC_OK)
+    return;
+  mc_record record;
+  while (mc_journal_reader_next(reader, &record, &why) == MC_OK && record.offset <= to)
+    if (!mc_outbox_scanned(s->outbox, record.offset))
+      queue_if_matching(s, &record);
+  mc_journal_reader_destroy(&reader);
+}
+
+/* ---- the pump ---- */
+void mc_deliver_want_pump(mc_session *s)
+{
+  mc_gateway_loop *l = s->home;
+  if (s->in_pump)
+    return;
+  s->in_pump = true;
+  s->next_pump = l->pump;
+  l->pump = s;
+  mc_loop_wake(l);
+}
+
+static bool pump_resend(mc_session *s)
+{
+  mc_outbox *o = s->outbox;
+  if (o->resend >= o->inflight.len) {
+    o->resend = UINT32_MAX;
+    return false;
+  }
+  uint64_t entry = *mc_u64_ring_at(&o->inflight, o->resend);
+  back_ctx b = {s, entry, true, mc_outbox_id(o, o->resend), false};
+  o->resend++;
+  if (!(entry & MC_OUT_DONE) && !read_and_send(&b))
+    mc_outbox_ack(o, b.packet_id, &entry);
+  return true;
+}
+
+/* One step; false when nothing can be done now. */
+static bool pump_step(mc_session *s)
+{
+  mc_outbox *o = s->outbox;
+  if (o->resend != UINT32_MAX && pump_resend(s))
+    return true;
+  if (o->inflight.len >= s->link->send_window)
+    return false;
+  if (!o->waiting.len)
+    return mc_outbox_scanning(o) && (scan_on(s) || o->waiting.len);
+  back_ctx b = {.s = s, .entry = mc_u64_ring_pop(&o->waiting)};
+  read_and_send(&b);
+  if (b.retry) /* room is there: it was just popped */
+    mc_u64_ring_push_front(&o->waiting, b.entry);
+  return !b.retry;
+}
+
+void mc_deliver_pump(mc_session *s)
+{
+  mc_outbox *o = s->outbox;
+  if (!o || !can_write(s))
+    return;
+  bool more = true;
+  size_t n = 0;
+  for (; more && n < MC_PUMP_BATCH && mc_conn_backlog(s->link->conn) < MC_QOS1_BACKLOG; n++)
+    more = pump_step(s);
+  mc_count_set(&s->queued, o->waiting.len);
+  mc_count_set(&s->inflight, o->inflight.len);
+  bool full = mc_conn_backlog(s->link->conn) >= MC_QOS1_BACKLOG;
+  /* Full: once let the turn's flush try; if it is full after that the socket is blocked and drained() will come. */
+  if (more && (!full || !s->flushed))
+    mc_deliver_want_pump(s);
+  s->flushed = full;
+}
+
+void mc_deliver_resume(mc_session *s)
+{
+  mc_outbox *o = s->outbox;
+  if (!o)
+    return;
+  o->resend = o->inflight.len ? 0 : UINT32_MAX;
+  if (!mc_outbox_empty(o))
+    mc_deliver_want_pump(s);
+}
+
+void mc_deliver_acked(mc_session *s, uint16_t packet_id, uint8_t code)
+{
+  mc_outbox *o = s->outbox;
+  uint64_t entry;
+  if (!o || !mc_outbox_ack(o, packet_id, &entry))
+    return; /* late or unknown: harmless (4.8 of neither version asks for more) */
+  if (code >= 0x80)
+    mc_log(MC_LOG_INFO, "gateway", "client refused a message", MC_KS("client", mc_session_id(s)), MC_KU("code", code), MC_KZ("name", mc_mqtt_reason_name(code)));
+  mc_session_note_acked(s, entry & MC_OUT_OFFSET);
+  mc_count_set(&s->inflight, o->inflight.len);
+  if (o->waiting.len || mc_outbox_scanning(o) || o->resend != UINT32_MAX)
+    mc_deliver_want_pump(s);
+}

@@ -1,0 +1,316 @@
+#include "gateway/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* One connection: bytes in, packets judged in order, keep-alive, the end with its reason. */
+
+static mc_link *link_of_timer(mc_timer *t) { return (mc_link *)((char *)t - offsetof(mc_link, timer)); }
+
+/* ---- birth and death ---- */
+static void on_timer(mc_timer *timer);
+
+static void open_as(mc_conn *conn, bool dev)
+{
+  mc_gateway_loop *l = mc_conn_user(conn);
+  mc_link *link = l->stopping ? NULL : calloc(1, sizeof *link);
+  mc_conn_set_user(conn, link);
+  if (!link) {
+    mc_conn_close(conn);
+    return;
+  }
+  link->conn = conn;
+  link->home = l;
+  link->dev = dev;
+  link->timer.fire = on_timer;
+  link->last_in_us = mc_loop_now_us(l->loop);
+  link->verdict_key = (++l->link_serial * l->gateway->loop_count + l->index) * 0xD6E8FEB86659FD93ULL;
+  mc_loop_timer_set(l->loop, &link->timer, link->last_in_us + (int64_t)l->gateway->limit.connect_timeout_ms * 1000);
+  mc_count_add(&l->count.connections, 1);
+}
+
+static void on_open(mc_conn *conn) { open_as(conn, false); }
+static void on_open_dev(mc_conn *conn) { open_as(conn, true); }
+
+static void link_free(mc_link *link)
+{
+  mc_policy_release(link->policy);
+  mc_alias_table_free(link->alias);
+  free(link->end_text);
+  free(link);
+}
+
+void mc_link_release(mc_link *link)
+{
+  if (--link->pending == 0 && !link->conn)
+    link_free(link);
+}
+
+static void leave_blocked(mc_link *link)
+{
+  for (mc_link **at = &link->home->blocked; link->blocked && *at; at = &(*at)->next_blocked)
+    if (*at == link) {
+      *at = link->next_blocked;
+      link->blocked = false;
+      return;
+    }
+}
+
+static void on_closed(mc_conn *conn, mc_err err, const char *text)
+{
+  mc_link *link = mc_conn_user(conn);
+  if (!link)
+    return;
+  mc_gateway_loop *l = link->home;
+  l->wall_us = mc_clock_wall_us();
+  mc_loop_timer_clear(l->loop, &link->timer);
+  leave_blocked(link);
+  mc_count_add(&l->count.connections, (uint64_t)-1);
+  link->conn = NULL;
+  if (link->claim)
+    mc_admission_abandon(link);
+  if (link->session) {
+    char lost[300];
+    if (!link->end_text)
+      snprintf(lost, sizeof lost, "connection lost without a DISCONNECT: %s", text && *text ? text : mc_err_text(err));
+    mc_session_detach(link->session, link, link->end_text ? link->end_text : lost);
+  } else if (!link->version && !link->end_text) {
+    mc_log(MC_LOG_DEBUG, "gateway", "connection closed before CONNECT", MC_KZ("why", text ? text : ""));
+  }
+  if (link->pending == 0)
+    link_free(link);
+  if (l->stopping)
+    mc_loop_wake(l);
+}
+
+void mc_link_end(mc_link *link, uint8_t code, const char *format, ...)
+{
+  if (link->closing || !link->conn)
+    return;
+  mc_why why;
+  va_list args;
+  va_start(args, format);
+  char text[MC_WHY_TEXT];
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  mc_err_set(&why, MC_OK, "%s", text);
+  mc_gateway_loop *l = link->home;
+  link->closing = true;
+  link->end_code = code;
+  free(link->end_text);
+  link->end_text = strdup(why.text);
+  if (code && link->version == MC_MQTT_5 && link->session) {
+    mc_buf_clear(&l->props);
+    if (link->reason_wanted)
+      mc_mqtt_put_text(&l->props, 0x1F, mc_slice_str(why.text));
+    if (mc_mqtt_write_disconnect(mc_conn_out(link->conn), MC_MQTT_5, code, mc_buf_slice(&l->props)) == MC_OK)
+      mc_conn_dirty(link->conn);
+  }
+  if (!link->session && !link->told) { /* nobody's card to write on */
+    char address[56];
+    mc_peer peer;
+    if (!link->address[0]) {
+      mc_conn_peer(link->conn, &peer);
+      memcpy(address, peer.address, sizeof address);
+    } else {
+      memcpy(address, link->address, sizeof address);
+    }
+    mc_log(MC_LOG_WARN, "gateway", "connection refused", MC_KZ("address", address), MC_KZ("why", why.text));
+    mc_event_add(l->gateway, 0, mc_slice_str(""), address, false, code, why.text);
+    mc_count_add(&l->count.refused, 1);
+  }
+  if (link->blocked) {
+    leave_blocked(link);
+    mc_conn_pause(link->conn, false);
+  }
+  mc_conn_close(link->conn);
+}
+
+/* ---- time ---- */
+static int64_t patience_us(const mc_link *link) { return (int64_t)link->keep_alive_s * 1500000; }
+
+void mc_link_set_keep_alive(mc_link *link)
+{
+  if (link->keep_alive_s)
+    mc_loop_timer_set(link->home->loop, &link->timer, link->last_in_us + patience_us(link));
+  else
+    mc_loop_timer_clear(link->home->loop, &link->timer);
+}
+
+static void on_timer(mc_timer *timer)
+{
+  mc_link *link = link_of_timer(timer);
+  int64_t now = mc_loop_now_us(link->home->loop);
+  link->home->wall_us = mc_clock_wall_us();
+  if (!link->version || link->claim) {
+    mc_link_end(link, 0, "no CONNECT within %u ms of connecting", link->home->gateway->limit.connect_timeout_ms);
+    return;
+  }
+  if (link->blocked) /* we do not read it: its silence is ours */
+    link->last_in_us = now;
+  if (link->session && link->session->outbox && !link->session->in_pump)
+    mc_session_tidy(link->session);
+  if (now - link->last_in_us < patience_us(link)) {
+    mc_link_set_keep_alive(link);
+    return;
+  }
+  mc_link_end(link, MC_MQTT_KEEP_ALIVE_TIMEOUT, "no packet for %lld s (keep-alive %u s, limit 1.5 times that)",
+              (long long)((now - link->last_in_us) / 1000000), link->keep_alive_s);
+}
+
+void mc_link_unblock(mc_gateway_loop *l)
+{
+  mc_link *link = l->blocked;
+  l->blocked = NULL;
+  while (link) {
+    mc_link *next = link->next_blocked;
+    link->blocked = false;
+    if (link->conn && !link->deaf)
+      mc_conn_pause(link->conn, false);
+    link = next;
+  }
+}
+
+/* ---- packets ---- */
+static mc_taken take_disconnect(mc_link *link, const mc_mqtt_disconnect *d)
+{
+  mc_session *s = link->session;
+  if (d->props.present & MC_MQTT_P_SESSION_EXPIRY) {
+    if (s->expiry_s == 0 && d->props.session_expiry_s) {
+      mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "DISCONNECT asks to keep a session that CONNECT asked to end (MQTT 5.0, 3.14.2.2.2)");
+      return MC_TAKE_CLOSED;
+    }
+    uint32_t most = link->home->gateway->limit.max_session_expiry_s;
+    s->expiry_s = d->props.session_expiry_s > most ? most : d->props.session_expiry_s;
+  }
+  link->clean_end = d->code == MC_MQTT_SUCCESS;
+  link->end_text = link->end_text ? link->end_text : strdup(link->clean_end ? "the client disconnected" : "the client disconnected and asked for its will");
+  link->closing = true;
+  mc_session_detach(s, link, link->end_text ? link->end_text : "");
+  mc_conn_close(link->conn);
+  return MC_TAKE_CLOSED;
+}
+
+static mc_taken take_ping(mc_link *link)
+{
+  if (mc_mqtt_write_ping(mc_conn_out(link->conn), MC_MQTT_PINGRESP) == MC_OK)
+    mc_conn_dirty(link->conn);
+  return MC_TAKEN;
+}
+
+static mc_taken take(mc_link *link, const mc_mqtt_packet *p)
+{
+  switch (p->type) {
+  case MC_MQTT_PUBLISH:
+    return mc_publish_take(link, &p->publish);
+  case MC_MQTT_PUBACK:
+    mc_deliver_acked(link->session, p->ack.packet_id, p->ack.code);
+    return MC_TAKEN;
+  case MC_MQTT_SUBSCRIBE:
+    return mc_subscribe_take(link, &p->subscribe);
+  case MC_MQTT_UNSUBSCRIBE:
+    return mc_unsubscribe_take(link, &p->subscribe);
+  case MC_MQTT_PINGREQ:
+    return take_ping(link);
+  case MC_MQTT_DISCONNECT:
+    return take_disconnect(link, &p->disconnect);
+  case MC_MQTT_PUBREC:
+  case MC_MQTT_PUBCOMP:
+    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "%s for a message that was not sent with QoS 2", p->type == MC_MQTT_PUBREC ? "PUBREC" : "PUBCOMP");
+    return MC_TAKE_CLOSED;
+  case MC_MQTT_PUBREL:
+    mc_link_end(link, MC_MQTT_QOS_NOT_SUPPORTED, "PUBREL: QoS 2 is not supported by this server");
+    return MC_TAKE_CLOSED;
+  case MC_MQTT_CONNECT:
+    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a second CONNECT on one connection (MQTT 5.0, 3.1.0-2)");
+    return MC_TAKE_CLOSED;
+  case MC_MQTT_AUTH:
+    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "AUTH without an authentication method in CONNECT (MQTT 5.0, 4.12)");
+    return MC_TAKE_CLOSED;
+  default:
+    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a packet that only a server sends (type %d)", (int)p->type);
+    return MC_TAKE_CLOSED;
+  }
+}
+
+static mc_taken take_bytes(mc_link *link, mc_slice bytes)
+{
+  mc_mqtt_packet p;
+  uint8_t reason = MC_MQTT_MALFORMED;
+  mc_why why;
+  bool first = link->version == 0;
+  if (first && bytes.data[0] >> 4 != MC_MQTT_CONNECT) {
+    mc_link_end(link, 0, "the first packet is not a CONNECT but of type %u (is the client speaking TLS or HTTP to the plain MQTT port?)", bytes.data[0] >> 4);
+    return MC_TAKE_CLOSED;
+  }
+  if (first)
+    p.connect.version = 0;
+  if (mc_mqtt_parse(bytes, first ? MC_MQTT_5 : link->version, &p, &reason, &why) != MC_OK) {
+    if (first)
+      mc_admission_refuse(link, p.connect.version, reason, why.text);
+    else
+      mc_link_end(link, reason, "%s", why.text);
+    return MC_TAKE_CLOSED;
+  }
+  if (!first)
+    return take(link, &p);
+  mc_admission_connect(link, &p.connect);
+  return link->closing ? MC_TAKE_CLOSED : MC_TAKEN;
+}
+
+static size_t on_data(mc_conn *conn, mc_slice in)
+{
+  mc_link *link = mc_conn_user(conn);
+  if (!link || link->closing)
+    return in.len;
+  mc_gateway_loop *l = link->home;
+  l->wall_us = mc_clock_wall_us();
+  link->last_in_us = mc_loop_now_us(l->loop);
+  size_t at = 0;
+  while (at < in.len && !link->claim) {
+    mc_slice rest = mc_slice_sub(in, at, in.len);
+    size_t size;
+    mc_err err = mc_mqtt_peek(rest, l->gateway->limit.max_packet, &size);
+    if (err == MC_ERR_AGAIN || (err == MC_OK && rest.len < size))
+      break;
+    if (err != MC_OK) {
+      if (err == MC_ERR_TOO_LARGE)
+        mc_link_end(link, MC_MQTT_PACKET_TOO_LARGE, "a packet larger than %u bytes (CONNACK, Maximum Packet Size)", l->gateway->limit.max_packet);
+      else
+        mc_link_end(link, MC_MQTT_MALFORMED, "malformed remaining length (MQTT 5.0, 1.5.5)");
+      return in.len;
+    }
+    mc_taken taken = take_bytes(link, mc_slice_sub(rest, 0, size));
+    if (taken == MC_TAKE_LATER)
+      break;
+    at += size;
+    if (link->closing)
+      return in.len;
+  }
+  mc_count_add(&l->count.bytes_in, at);
+  if (link->session)
+    mc_count_set(&link->session->last_packet_us, (uint64_t)l->wall_us);
+  if (mc_conn_backlog(conn) > MC_INPUT_BACKLOG && !link->deaf) { /* it talks but does not listen */
+    link->deaf = true;
+    mc_conn_pause(conn, true);
+  }
+  return at;
+}
+
+static void on_drained(mc_conn *conn)
+{
+  mc_link *link = mc_conn_user(conn);
+  if (!link || link->closing)
+    return;
+  link->home->wall_us = mc_clock_wall_us();
+  if (link->deaf) {
+    link->deaf = false;
+    if (!link->blocked && !link->claim)
+      mc_conn_pause(conn, false);
+  }
+  if (link->session)
+    mc_deliver_pump(link->session);
+}
+
+const mc_conn_handler mc_link_handler = {on_open, on_data, on_drained, on_closed};
+const mc_conn_handler mc_link_dev_handler = {on_open_dev, on_data, on_drained, on_closed};

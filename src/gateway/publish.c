@@ -1,0 +1,341 @@
+#include "gateway/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What clients publish: alias, policy, then the journal (QoS 1, retained, FleetWise) or straight to subscribers (QoS 0). */
+
+/* ---- streams ---- the same rule as campaign's; app checks that both agree */
+static const struct {
+  const char *prefix;
+} stream_prefix[] = {{"$aws/iotfleetwise/vehicles/"}, {"cms/fleetwise/vehicles/"}};
+static const struct {
+  const char *last;
+  mc_stream stream;
+} stream_last[] = {{"signals", MC_STREAM_TELEMETRY}, {"checkins", MC_STREAM_CHECKIN}};
+
+mc_stream mc_publish_stream_of(mc_slice topic)
+{
+  for (size_t i = 0; i < sizeof stream_prefix / sizeof stream_prefix[0]; i++) {
+    mc_slice prefix = mc_slice_str(stream_prefix[i].prefix);
+    if (!mc_slice_starts(topic, prefix))
+      continue;
+    size_t slash = mc_slice_find(topic, '/', prefix.len);
+    if (slash == prefix.len || slash == topic.len)
+      return MC_STREAM_MESSAGE;
+    mc_slice last = mc_slice_sub(topic, slash + 1, topic.len);
+    for (size_t k = 0; k < sizeof stream_last / sizeof stream_last[0]; k++)
+      if (mc_slice_eq_str(last, stream_last[k].last))
+        return stream_last[k].stream;
+    return MC_STREAM_MESSAGE;
+  }
+  return MC_STREAM_MESSAGE;
+}
+
+/* ---- topic aliases (MQTT 5.0, 3.3.2.3.4) ---- */
+struct mc_alias_table {
+  uint32_t count;
+  char *topic[]; /* by alias - 1; malloc'd with length in front */
+};
+
+void mc_alias_table_free(struct mc_alias_table *t)
+{
+  for (uint32_t i = 0; t && i < t->count; i++)
+    free(t->topic[i]);
+  free(t);
+}
+
+static mc_err alias_set(mc_link *link, uint16_t alias, mc_slice topic)
+{
+  uint32_t count = link->home->gateway->limit.topic_alias_max;
+  if (!link->alias) {
+    link->alias = calloc(1, sizeof *link->alias + count * sizeof(char *));
+    if (!link->alias)
+      return MC_ERR_MEMORY;
+    link->alias->count = count;
+  }
+  char *copy = malloc(2 + topic.len);
+  if (!copy)
+    return MC_ERR_MEMORY;
+  mc_store_le16(copy, (uint16_t)topic.len);
+  memcpy(copy + 2, topic.data, topic.len);
+  free(link->alias->topic[alias - 1]);
+  link->alias->topic[alias - 1] = copy;
+  return MC_OK;
+}
+
+/* False: the connection was ended. */
+static bool resolve_alias(mc_link *link, const mc_mqtt_publish *p, mc_slice *topic)
+{
+  uint16_t alias = p->props.alias;
+  if (alias == 0 || alias > link->home->gateway->limit.topic_alias_max) {
+    mc_link_end(link, MC_MQTT_BAD_ALIAS, "topic alias %u: this server takes 1 to %u (CONNACK, Topic Alias Maximum)", alias,
+                link->home->gateway->limit.topic_alias_max);
+    return false;
+  }
+  if (p->topic.len) {
+    if (alias_set(link, alias, p->topic) == MC_OK)
+      return true;
+    mc_link_end(link, MC_MQTT_QUOTA, "out of memory for topic aliases");
+    return false;
+  }
+  const char *known = link->alias ? link->alias->topic[alias - 1] : NULL;
+  if (!known) {
+    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "topic alias %u was not set on this connection: send the topic with it once", alias);
+    return false;
+  }
+  *topic = mc_slice_of(known + 2, mc_load_le16(known));
+  return true;
+}
+
+/* ---- policy, cached a connection and topic ---- */
+static void principal_of(const mc_link *link, mc_principal *who)
+{
+  const mc_session *s = link->session;
+  *who = (mc_principal){.tenant = s->tenant, .kind = link->kind, .id = s->thing};
+  mc_slice_to_str(s->thing_name ? mc_slice_str(s->thing_name) : mc_session_id(s), who->name, sizeof who->name);
+}
+
+static mc_verdict verdict_of(mc_link *link, mc_slice topic)
+{
+  mc_gateway_loop *l = link->home;
+  /* The hash is seeded per process and the salt is per connection: a client cannot aim at another's entry. */
+  uint64_t key = (mc_slice_hash(topic) ^ link->verdict_key) * 0x9E3779B97F4A7C15ULL | 1;
+  mc_verdict *v = &l->verdict[(key >> 40) % MC_VERDICTS];
+  if (v->key == key)
+    return *v;
+  mc_principal who;
+  principal_of(link, &who);
+  *v = (mc_verdict){key, mc_policy_allows(link->policy, &who, MC_ACTION_PUBLISH, topic), (uint8_t)mc_publish_stream_of(topic)};
+  return *v;
+}
+
+static void put_refusal(mc_link *link, uint16_t packet_id, uint8_t code, const char *text)
+{
+  mc_gateway_loop *l = link->home;
+  mc_buf_clear(&l->props);
+  if (link->reason_wanted)
+    mc_mqtt_put_text(&l->props, 0x1F, mc_slice_str(text));
+  if (mc_mqtt_write_ack(mc_conn_out(link->conn), MC_MQTT_PUBACK, link->version, packet_id, code, mc_buf_slice(&l->props)) == MC_OK)
+    mc_conn_dirty(link->conn);
+}
+
+static mc_taken deny(mc_link *link, const mc_mqtt_publish *p, mc_slice topic, uint8_t code, const char *rule)
+{
+  mc_gateway_loop *l = link->home;
+  mc_session *s = link->session;
+  char text[360];
+  snprintf(text, sizeof text, "publish to \"%.*s\" refused: %s", (int)(topic.len > 120 ? 120 : topic.len), (const char *)topic.data, rule);
+  mc_count_add(&s->refused, 1);
+  mc_count_add(&l->count.refused, 1);
+  link->denied++;
+  if ((link->denied & (link->denied - 1)) == 0) { /* the 1st, 2nd, 4th, 8th: a stubborn client does not flood the log */
+    mc_log(MC_LOG_WARN, "gateway", "publish refused", MC_KS("client", mc_session_id(s)), MC_KZ("address", link->address),
+           MC_KZ("why", text), MC_KU("times", link->denied));
+    mc_event_add(l->gateway, s->tenant, mc_session_id(s), link->address, true, code, text);
+    mc_session_set_error(s, text);
+  }
+  if (p->qos == 0)
+    return MC_TAKEN;
+  if (link->version == MC_MQTT_5) {
+    put_refusal(link, p->packet_id, code, text);
+    return MC_TAKEN;
+  }
+  /* 3.1.1 has no negative PUBACK, and a positive one would be a lie (MQTT 3.1.1, 3.3.5). */
+  mc_link_end(link, code, "%s; MQTT 3.1.1 cannot say so, therefore the connection is closed", text);
+  return MC_TAKE_CLOSED;
+}
+
+/* ---- into the journal ---- */
+static mc_err ring_reserve(mc_pending_ring *r)
+{
+  if (r->len < r->cap)
+    return MC_OK;
+  uint32_t cap = r->cap ? r->cap * 2 : 1024;
+  mc_pending *at = malloc(cap * sizeof *at);
+  if (!at)
+    return MC_ERR_MEMORY;
+  for (uint32_t i = 0; i < r->len; i++)
+    at[i] = r->at[(r->head + i) & (r->cap - 1)];
+  free(r->at);
+  *r = (mc_pending_ring){at, 0, r->len, cap};
+  return MC_OK;
+}
+
+mc_err mc_pending_push(mc_gateway_loop *l, const mc_record *record, const mc_pending *p)
+{
+  mc_pending_ring *r = &l->pending;
+  MC_TRY(ring_reserve(r));
+  if (r->len == 0)
+    l->low = mc_journal_end_offset(l->gateway->journal);
+  MC_TRY(mc_journal_append(l->writer, record, NULL));
+  r->at[(r->head + r->len++) & (r->cap - 1)] = *p;
+  if (p->link)
+    p->link->pending++;
+  return MC_OK;
+}
+
+static void block(mc_link *link)
+{
+  mc_gateway_loop *l = link->home;
+  if (link->blocked)
+    return;
+  link->blocked = true;
+  link->next_blocked = l->blocked;
+  l->blocked = link;
+  mc_conn_pause(link->conn, true);
+}
+
+/* The properties to pass on: all but the alias, which is of this connection only. */
+static mc_slice props_to_keep(mc_gateway_loop *l, const mc_mqtt_publish *p)
+{
+  if (!(p->props.present & MC_MQTT_P_ALIAS))
+    return p->props.raw;
+  mc_buf_clear(&l->props);
+  mc_mqtt_property property;
+  for (size_t at = 0, begin = 0; mc_mqtt_property_next(p->props.raw, &at, &property); begin = at)
+    if (property.id != 0x23)
+      mc_buf_append(&l->props, p->props.raw.data + begin, at - begin);
+  return mc_buf_slice(&l->props);
+}
+
+static mc_taken to_journal(mc_link *link, const mc_mqtt_publish *p, const mc_record *record)
+{
+  mc_gateway_loop *l = link->home;
+  mc_pending pending = {.link = link, .packet_id = p->packet_id, .kind = p->qos ? MC_PENDING_PUBACK : MC_PENDING_NONE, .retain = p->retain};
+  mc_err err = mc_pending_push(l, record, &pending);
+  if (err == MC_OK) {
+    link->unacked += p->qos > 0;
+    return MC_TAKEN;
+  }
+  if (err == MC_ERR_FULL) { /* the disk is behind: this client waits, unread */
+    block(link);
+    return MC_TAKE_LATER;
+  }
+  if (err == MC_ERR_TOO_LARGE)
+    return deny(link, p, record->topic, MC_MQTT_QUOTA, "the message is larger than a journal record may be");
+  mc_link_end(link, MC_MQTT_UNSPECIFIED, "the message could not be stored: %s; send it again", mc_err_text(err));
+  return MC_TAKE_CLOSED;
+}
+
+static size_t levels_of(mc_slice topic)
+{
+  size_t n = 1;
+  for (size_t i = 0; i < topic.len; i++)
+    n += topic.data[i] == '/';
+  return n;
+}
+
+mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
+{
+  mc_gateway_loop *l = link->home;
+  mc_session *s = link->session;
+  if (p->qos == 2) {
+    mc_link_end(link, MC_MQTT_QOS_NOT_SUPPORTED, "QoS 2 is not supported by this server: publish with QoS 1 (CONNACK said Maximum QoS 1)");
+    return MC_TAKE_CLOSED;
+  }
+  mc_slice topic = p->topic;
+  if ((p->props.present & MC_MQTT_P_ALIAS) && !resolve_alias(link, p, &topic))
+    return MC_TAKE_CLOSED;
+  if (p->props.present & MC_MQTT_P_SUB_ID) { /* 3.3.4-6: from the server only */
+    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a client's PUBLISH must not carry a subscription identifier (MQTT 5.0, 3.3.4-6)");
+    return MC_TAKE_CLOSED;
+  }
+  if (p->qos && link->unacked >= l->gateway->limit.max_inflight) {
+    if (link->version == MC_MQTT_5) {
+      mc_link_end(link, MC_MQTT_RECEIVE_MAX_EXCEEDED, "more than %u QoS 1 publishes unacknowledged (CONNACK, Receive Maximum)", l->gateway->limit.max_inflight);
+      return MC_TAKE_CLOSED;
+    }
+    block(link); /* 3.1.1 knows no window: it is read again when answers went out */
+    return MC_TAKE_LATER;
+  }
+  mc_verdict verdict = verdict_of(link, topic);
+  if (!verdict.allowed)
+    return deny(link, p, topic, MC_MQTT_NOT_AUTHORIZED, "the policy of this client does not name it; a vehicle may publish only under its own name");
+  if (p->retain && levels_of(topic) > MC_TOPIC_LEVELS_MAX)
+    return deny(link, p, topic, MC_MQTT_BAD_TOPIC, "a retained message's topic has at most 128 levels");
+  mc_slice props = props_to_keep(l, p);
+  if (props.len > UINT16_MAX)
+    return deny(link, p, topic, MC_MQTT_QUOTA, "its properties exceed 65,535 bytes");
+  mc_taken taken = MC_TAKEN;
+  if (p->qos || p->retain || verdict.stream != MC_STREAM_MESSAGE) {
+    mc_record record = {.stream = verdict.stream,
+                        .partition = link->partition,
+                        .flags = (uint8_t)((p->qos ? MC_RECORD_QOS1 : 0) | (p->retain ? MC_RECORD_RETAIN : 0) | (link->version == MC_MQTT_5 ? MC_RECORD_V5 : 0)),
+                        .tenant = s->tenant,
+                        .principal = s->thing,
+                        .time_us = l->wall_us,
+                        .topic = topic,
+                        .props = props,
+                        .payload = p->payload};
+    taken = to_journal(link, p, &record);
+  } else {
+    mc_message m = {.tenant = s->tenant, .v5 = link->version == MC_MQTT_5, .offset = MC_NO_OFFSET, .time_us = l->wall_us, .topic = topic, .props = props,
+                    .payload = p->payload, .publisher = s};
+    if (mc_fan_out_wanted(l))
+      mc_batch_add(l, &m);
+    mc_deliver(l, &m);
+  }
+  if (taken == MC_TAKEN) {
+    mc_count_add(&s->received, 1);
+    mc_count_add(&l->count.received, 1);
+  }
+  return taken;
+}
+
+/* ---- our own messages: wills, the platform's ---- */
+static mc_err defer(mc_gateway_loop *l, const mc_record *r)
+{
+  mc_deferred *d = malloc(sizeof *d + r->topic.len + r->props.len + r->payload.len);
+  if (!d)
+    return MC_ERR_MEMORY;
+  d->next = NULL;
+  d->record = *r;
+  uint8_t *p = d->bytes;
+  mc_slice *part[] = {&d->record.topic, &d->record.props, &d->record.payload};
+  for (size_t i = 0; i < 3; i++) {
+    if (part[i]->len)
+      memcpy(p, part[i]->data, part[i]->len);
+    part[i]->data = p;
+    p += part[i]->len;
+  }
+  *l->deferred_tail = d;
+  l->deferred_tail = &d->next;
+  return MC_OK;
+}
+
+mc_err mc_publish_own(mc_gateway_loop *l, const mc_record *record, uint8_t qos)
+{
+  if (qos == 0 && !(record->flags & MC_RECORD_RETAIN)) {
+    mc_message m = {.tenant = record->tenant, .v5 = record->flags & MC_RECORD_V5, .offset = MC_NO_OFFSET, .time_us = record->time_us,
+                    .topic = record->topic, .props = record->props, .payload = record->payload};
+    if (mc_fan_out_wanted(l))
+      mc_batch_add(l, &m);
+    mc_deliver(l, &m);
+    return MC_OK;
+  }
+  mc_pending pending = {.kind = MC_PENDING_NONE, .retain = record->flags & MC_RECORD_RETAIN};
+  mc_err err = l->deferred ? MC_ERR_FULL : mc_pending_push(l, record, &pending);
+  if (err == MC_ERR_FULL)
+    err = defer(l, record);
+  if (err != MC_OK)
+    mc_log(MC_LOG_ERROR, "gateway", "a message of the platform could not be stored", MC_KS("topic", record->topic), MC_KZ("error", mc_err_text(err)));
+  return err;
+}
+
+void mc_publish_retry_deferred(mc_gateway_loop *l)
+{
+  while (l->deferred) {
+    mc_deferred *d = l->deferred;
+    mc_pending pending = {.kind = MC_PENDING_NONE, .retain = d->record.flags & MC_RECORD_RETAIN};
+    mc_err err = mc_pending_push(l, &d->record, &pending);
+    if (err == MC_ERR_FULL)
+      return;
+    if (err != MC_OK)
+      mc_log(MC_LOG_ERROR, "gateway", "a message of the platform could not be stored", MC_KS("topic", d->record.topic), MC_KZ("error", mc_err_text(err)));
+    l->deferred = d->next;
+    if (!l->deferred)
+      l->deferred_tail = &l->deferred;
+    free(d);
+  }
+}

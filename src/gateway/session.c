@@ -1,0 +1,340 @@
+#include "gateway/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Sessions: born at CONNECT, found by (tenant, client id), ended by their expiry. */
+
+enum { ACK_FLUSH_US = 20000, ACK_KEEP_CAP = 64 };
+
+void mc_session_key(uint32_t tenant, mc_slice client_id, mc_buf *out)
+{
+  uint8_t head[4];
+  mc_store_be32(head, tenant);
+  mc_buf_clear(out);
+  mc_buf_append(out, head, sizeof head);
+  mc_buf_append_slice(out, client_id);
+}
+
+mc_session *mc_session_find(mc_gateway *g, uint32_t tenant, mc_slice client_id)
+{
+  mc_buf key = {0};
+  uint64_t value = 0;
+  mc_session_key(tenant, client_id, &key);
+  bool found = mc_strmap_get(&g->directory, mc_buf_slice(&key), &value);
+  mc_buf_free(&key);
+  return found ? (mc_session *)(uintptr_t)value : NULL;
+}
+
+/* ---- the loop's list ---- */
+void mc_session_link_list(mc_gateway_loop *l, mc_session *s)
+{
+  s->home = l;
+  s->prev = NULL;
+  s->next = l->sessions;
+  if (s->next)
+    s->next->prev = s;
+  l->sessions = s;
+  mc_count_add(&l->count.sessions, 1);
+}
+
+void mc_session_unlink_list(mc_session *s)
+{
+  mc_gateway_loop *l = s->home;
+  if (s->prev)
+    s->prev->next = s->next;
+  else
+    l->sessions = s->next;
+  if (s->next)
+    s->next->prev = s->prev;
+  s->prev = s->next = NULL;
+  mc_count_add(&l->count.sessions, (uint64_t)-1);
+  for (mc_session **at = &l->pump; s->in_pump && *at; at = &(*at)->next_pump)
+    if (*at == s) {
+      *at = s->next_pump;
+      s->in_pump = false;
+      break;
+    }
+  for (mc_session **at = &l->acked; s->in_acked && *at; at = &(*at)->next_acked)
+    if (*at == s) {
+      *at = s->next_acked;
+      s->in_acked = false;
+      break;
+    }
+  mc_loop_timer_clear(l->loop, &s->timer);
+}
+
+/* ---- the timer of an absent session ---- */
+static void on_timer(mc_timer *timer)
+{
+  mc_session *s = (mc_session *)((char *)timer - offsetof(mc_session, timer));
+  int64_t now = mc_loop_now_us(s->home->loop);
+  s->home->wall_us = mc_clock_wall_us();
+  if (s->link)
+    return;
+  if (s->will && now >= s->will_due_us)
+    mc_session_will_fire(s);
+  if (now >= s->expires_us) {
+    mc_event_add(s->home->gateway, s->tenant, mc_session_id(s), s->address, false, 0, "the session expired: its subscriptions and waiting messages are gone");
+    mc_session_destroy(s, true);
+    return;
+  }
+  mc_session_arm(s);
+}
+
+void mc_session_arm(mc_session *s)
+{
+  int64_t due = s->expires_us;
+  if (s->will && s->will_due_us < due)
+    due = s->will_due_us;
+  if (due == INT64_MAX || s->link)
+    mc_loop_timer_clear(s->home->loop, &s->timer);
+  else
+    mc_loop_timer_set(s->home->loop, &s->timer, due);
+}
+
+/* ---- life ---- */
+mc_err mc_session_create(mc_gateway_loop *l, uint32_t tenant, mc_slice client_id, mc_session **out)
+{
+  mc_gateway *g = l->gateway;
+  *out = NULL;
+  mc_session *s = calloc(1, sizeof *s + client_id.len + 1);
+  mc_buf key = {0};
+  if (!s)
+    return MC_ERR_MEMORY;
+  s->tenant = tenant;
+  s->partition = mc_journal_partition_of(client_id);
+  s->timer.fire = on_timer;
+  s->will_due_us = s->expires_us = INT64_MAX;
+  s->owner = l;
+  s->id_len = (uint16_t)client_id.len;
+  if (client_id.len)
+    memcpy(s->id, client_id.data, client_id.len);
+  mc_session_key(tenant, client_id, &key);
+  pthread_mutex_lock(&g->lock);
+  mc_err err = mc_strmap_get(&g->directory, mc_buf_slice(&key), NULL) ? MC_ERR_EXISTS : mc_strmap_put(&g->directory, mc_buf_slice(&key), (uintptr_t)s);
+  pthread_mutex_unlock(&g->lock);
+  mc_buf_free(&key);
+  if (err != MC_OK) {
+    free(s);
+    return err;
+  }
+  mc_session_link_list(l, s);
+  *out = s;
+  return MC_OK;
+}
+
+void mc_session_clear(mc_session *s)
+{
+  mc_session_leave_tree(s);
+  if (s->outbox && s->outbox->reader)
+    mc_journal_reader_destroy(&s->outbox->reader);
+  mc_outbox_destroy(&s->outbox);
+  mc_vec_free(&s->acked);
+  mc_count_set(&s->queued, 0);
+  mc_count_set(&s->inflight, 0);
+}
+
+void mc_session_destroy(mc_session *s, bool journal_it)
+{
+  mc_gateway *g = s->home->gateway;
+  if (s->will)
+    mc_session_will_fire(s); /* the session ends before the delay does (MQTT 5.0, 3.1.3.2.2) */
+  if (journal_it && s->persistent)
+    mc_session_journal(s, MC_SESSION_ENDED, false);
+  s->persistent = false;
+  mc_session_clear(s);
+  mc_buf key = {0};
+  mc_session_key(s->tenant, mc_session_id(s), &key);
+  pthread_mutex_lock(&g->lock);
+  bool moving = s->moving;
+  if (!moving) {
+    mc_strmap_remove(&g->directory, mc_buf_slice(&key), NULL);
+    uint64_t thing_key = (uint64_t)s->tenant << 32 | s->thing, value;
+    if (s->thing && mc_map_get(&g->by_thing, thing_key, &value) && value == (uintptr_t)s)
+      mc_map_remove(&g->by_thing, thing_key, NULL);
+  }
+  pthread_mutex_unlock(&g->lock);
+  mc_buf_free(&key);
+  if (moving) { /* another loop has asked for it and takes over an empty one */
+    s->ended = true;
+    s->expires_us = INT64_MAX;
+    mc_loop_timer_clear(s->home->loop, &s->timer);
+    return;
+  }
+  mc_session_unlink_list(s);
+  free(s->will);
+  free(s->last_error);
+  free(s->address);
+  free(s->thing_name);
+  free(s);
+}
+
+void mc_session_will_fire(mc_session *s)
+{
+  mc_will *w = s->will;
+  if (!w)
+    return;
+  s->will = NULL;
+  s->will_due_us = INT64_MAX;
+  mc_slice topic = mc_slice_of(w->bytes, w->topic_len);
+  mc_record record = {.stream = mc_publish_stream_of(topic),
+                      .partition = w->partition,
+                      .flags = (uint8_t)((w->qos ? MC_RECORD_QOS1 : 0) | (w->retain ? MC_RECORD_RETAIN : 0) | (w->v5 ? MC_RECORD_V5 : 0)),
+                      .tenant = s->tenant,
+                      .principal = w->principal,
+                      .time_us = mc_clock_wall_us(),
+                      .topic = topic,
+                      .props = mc_slice_of(w->bytes + w->topic_len, w->props_len),
+                      .payload = mc_slice_of(w->bytes + w->topic_len + w->props_len, w->payload_len)};
+  mc_publish_own(s->home, &record, w->qos);
+  free(w);
+}
+
+void mc_session_set_error(mc_session *s, const char *text)
+{
+  mc_gateway *g = s->home->gateway;
+  char *copy = strdup(text);
+  pthread_mutex_lock(&g->lock);
+  free(s->last_error);
+  s->last_error = copy;
+  pthread_mutex_unlock(&g->lock);
+}
+
+void mc_session_detach(mc_session *s, mc_link *link, const char *text)
+{
+  mc_gateway *g = s->home->gateway;
+  int64_t now = mc_loop_now_us(s->home->loop);
+  s->link = NULL;
+  link->session = NULL;
+  pthread_mutex_lock(&g->lock);
+  s->connected = false;
+  s->disconnected_us = mc_clock_wall_us();
+  pthread_mutex_unlock(&g->lock);
+  if (!link->clean_end)
+    mc_session_set_error(s, text);
+  mc_event_add(g, s->tenant, mc_session_id(s), link->address, false, link->end_code, text);
+  mc_log(link->clean_end ? MC_LOG_INFO : MC_LOG_WARN, "gateway", "client disconnected", MC_KS("client", mc_session_id(s)), MC_KZ("address", link->address),
+         MC_KZ("why", text));
+  if (s->will && !link->clean_end && s->will->delay_s && s->expiry_s)
+    s->will_due_us = now + (int64_t)s->will->delay_s * 1000000;
+  else if (s->will && !link->clean_end)
+    mc_session_will_fire(s);
+  if (link->clean_end) {
+    free(s->will);
+    s->will = NULL;
+  }
+  if (s->expiry_s == 0) {
+    mc_session_destroy(s, true);
+    return;
+  }
+  if (s->outbox) {
+    if (s->outbox->reader)
+      mc_journal_reader_destroy(&s->outbox->reader);
+    s->outbox->resend = s->outbox->inflight.len ? 0 : UINT32_MAX;
+    mc_session_tidy(s);
+  }
+  s->expires_us = s->expiry_s == UINT32_MAX ? INT64_MAX : now + (int64_t)s->expiry_s * 1000000;
+  mc_session_arm(s);
+  if (s->persistent)
+    mc_session_journal(s, MC_SESSION_CLOSED, false);
+}
+
+/* ---- subscriptions ---- */
+mc_err mc_session_subscribe(mc_session *s, mc_slice filter, uint8_t options, uint32_t id, bool *existed)
+{
+  mc_gateway *g = s->home->gateway;
+  /* Counted before it can match: a publish acknowledged after our SUBACK must find it (commit.c, fan_out). */
+  atomic_fetch_add(&g->subscriptions, 1);
+  mc_err err = mc_sub_tree_add(&s->home->subs, s->tenant, filter, &s->subs, options, id, existed);
+  if (err != MC_OK || *existed)
+    atomic_fetch_sub(&g->subscriptions, 1);
+  if (err == MC_OK)
+    mc_count_set(&s->subscriptions, s->subs.count);
+  return err;
+}
+
+bool mc_session_unsubscribe(mc_session *s, mc_slice filter)
+{
+  if (!mc_sub_tree_remove(&s->home->subs, s->tenant, filter, &s->subs))
+    return false;
+  atomic_fetch_sub(&s->home->gateway->subscriptions, 1);
+  mc_count_set(&s->subscriptions, s->subs.count);
+  return true;
+}
+
+void mc_session_leave_tree(mc_session *s)
+{
+  atomic_fetch_sub(&s->home->gateway->subscriptions, s->subs.count);
+  mc_sub_tree_remove_all(&s->home->subs, &s->subs);
+  mc_count_set(&s->subscriptions, 0);
+}
+
+/* ---- outbox ---- */
+mc_outbox *mc_session_outbox(mc_session *s)
+{
+  if (!s->outbox)
+    mc_outbox_create(&s->outbox);
+  return s->outbox;
+}
+
+void mc_session_tidy(mc_session *s)
+{
+  mc_outbox *o = s->outbox;
+  if (!o)
+    return;
+  mc_count_set(&s->queued, o->waiting.len);
+  mc_count_set(&s->inflight, o->inflight.len);
+  if (mc_outbox_empty(o))
+    mc_outbox_destroy(&s->outbox);
+}
+
+/* ---- the journal's view of a session ---- */
+static void append(mc_session *s, mc_slice name, const mc_buf *payload)
+{
+  mc_record record = {.stream = MC_STREAM_SESSION, .partition = s->partition, .tenant = s->tenant, .principal = s->thing, .time_us = mc_clock_wall_us(),
+                      .topic = name, .payload = mc_buf_slice(payload)};
+  mc_publish_own(s->home, &record, 1); /* waits its turn when the disk is behind */
+}
+
+void mc_session_journal(mc_session *s, mc_session_kind kind, bool clean)
+{
+  mc_gateway_loop *l = s->home;
+  mc_session_record r = {.kind = kind, .client_id = mc_session_id(s), .expiry_s = s->expiry_s, .clean = clean, .mqtt_version = s->version, .thing = s->thing,
+                         .thing_name = mc_slice_str(s->thing_name)};
+  mc_buf_clear(&l->record);
+  if (mc_session_record_begin(&l->record, &r) == MC_OK)
+    append(s, mc_session_kind_name(kind), &l->record);
+}
+
+void mc_session_note_acked(mc_session *s, uint64_t offset)
+{
+  mc_gateway_loop *l = s->home;
+  if (!s->persistent || mc_vec_push(&s->acked, offset) != MC_OK) /* lost: delivered once more after a crash, as QoS 1 may be */
+    return;
+  if (s->in_acked)
+    return;
+  s->in_acked = true;
+  s->next_acked = l->acked;
+  l->acked = s;
+  if (!l->ack_timer.heap_index)
+    mc_loop_timer_set(l->loop, &l->ack_timer, mc_loop_now_us(l->loop) + ACK_FLUSH_US);
+}
+
+void mc_session_flush_acked(mc_gateway_loop *l)
+{
+  while (l->acked) {
+    mc_session *s = l->acked;
+    l->acked = s->next_acked;
+    s->in_acked = false;
+    mc_session_record r = {.kind = MC_SESSION_ACKED, .client_id = mc_session_id(s)};
+    mc_buf_clear(&l->record);
+    if (s->acked.len && mc_session_record_begin(&l->record, &r) == MC_OK && mc_session_record_add_offsets(&l->record, s->acked.at, s->acked.len) == MC_OK) {
+      mc_session_record_set_count(&l->record, 0, (uint32_t)s->acked.len);
+      append(s, mc_session_kind_name(MC_SESSION_ACKED), &l->record);
+    }
+    mc_vec_clear(&s->acked);
+    if (s->acked.cap > ACK_KEEP_CAP || !s->link)
+      mc_vec_free(&s->acked);
+  }
+}

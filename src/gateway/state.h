@@ -1,0 +1,305 @@
+/* The gateway's insides, shared by its files. Who owns what, threads and lock order: README. Private to gateway. */
+#ifndef MC_GATEWAY_STATE_H
+#define MC_GATEWAY_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/metric.h"
+#include "base/vec.h"
+#include "gateway/gateway.h"
+#include "gateway/outbox.h"
+#include "gateway/retained.h"
+#include "gateway/session_record.h"
+#include "gateway/subscription.h"
+
+enum {
+  MC_Q0_BACKLOG = 1 << 20,      /* bytes a socket may owe before QoS 0 copies for it are dropped and counted */
+  MC_QOS1_BACKLOG = 256 << 10,  /* ... before QoS 1 waits as journal offsets */
+  MC_INPUT_BACKLOG = 512 << 10, /* ... before we stop reading from a client that does not read */
+  MC_PUMP_BATCH = 256,          /* queued messages sent to one client before others have their turn */
+  MC_EVENTS_KEPT = 4096,
+  MC_VERDICTS = 4096, /* cached policy verdicts a loop */
+  MC_SEEN_NONE = 0
+};
+
+typedef struct mc_link mc_link;
+typedef struct mc_session mc_session;
+typedef struct mc_gateway_loop mc_gateway_loop;
+
+/* Written by its loop only, read by anybody: relaxed. */
+typedef _Atomic uint64_t mc_count;
+static inline void mc_count_add(mc_count *c, uint64_t n) { atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed); }
+static inline void mc_count_set(mc_count *c, uint64_t n) { atomic_store_explicit(c, n, memory_order_relaxed); }
+static inline uint64_t mc_count_get(const mc_count *c) { return atomic_load_explicit((mc_count *)c, memory_order_relaxed); }
+
+/* One client's connection, from accept to close. Belongs to its loop. Lives on while publishes of it await the journal. */
+struct mc_link {
+  mc_conn *conn;       /* NULL once closed */
+  mc_session *session; /* NULL before CONNECT was taken and after it left */
+  mc_gateway_loop *home;
+  const mc_policy *policy; /* retained */
+  mc_timer timer;          /* CONNECT must come; then keep-alive */
+  mc_link *next_blocked;
+  struct mc_alias_table *alias; /* topic aliases of the client, made at first use */
+  struct mc_claim *claim;  /* waits for its session to come from another loop */
+  uint64_t verdict_key;    /* salt of this connection's cached policy verdicts */
+  int64_t last_in_us;      /* monotonic */
+  uint32_t pending;        /* records in the journal's staging that will be answered here */
+  uint32_t unacked;        /* of these, its QoS 1 publishes */
+  uint32_t denied;         /* publishes that policy refused */
+  uint32_t max_packet;     /* the client's; 0 none */
+  uint16_t send_window;    /* the client's Receive Maximum, bounded by ours */
+  uint16_t keep_alive_s;
+  uint8_t version;         /* 0 before CONNECT */
+  uint8_t kind;            /* principal kind */
+  uint8_t partition;
+  bool dev, blocked, deaf /* paused because it does not read */, closing, clean_end, reason_wanted, told /* log and events know why */;
+  uint8_t end_code;        /* why we ended it; 0: the peer did */
+  char *end_text;
+  char address[56];
+};
+
+typedef struct mc_will {
+  uint8_t qos;
+  bool retain, v5;
+  uint32_t delay_s;
+  uint32_t topic_len, props_len, payload_len;
+  uint8_t partition;
+  uint32_t principal;
+  uint8_t bytes[];
+} mc_will;
+
+/* What outlives a connection. Belongs to the loop that it is on; moves to another loop only when its client does. */
+struct mc_session {
+  mc_sub_owner subs; /* first: a match hands it back */
+  mc_gateway_loop *home;
+  mc_link *link; /* NULL: absent */
+  mc_outbox *outbox;
+  mc_will *will;
+  MC_VEC(uint64_t) acked; /* offsets not yet journaled as acknowledged */
+  mc_timer timer;         /* while absent: will delay, expiry */
+  mc_session *prev, *next; /* of its loop */
+  mc_session *next_pump, *next_acked;
+  int64_t will_due_us, expires_us; /* monotonic; INT64_MAX never */
+  uint64_t since; /* journal end when it last subscribed: nothing older is for it */
+  uint32_t tenant, thing;
+  uint32_t expiry_s; /* 0: ends with its connection; UINT32_MAX never */
+  bool in_pump, in_acked, persistent /* its life is journaled */, ended /* while moving: nothing of it is kept */, flushed /* the pump let a flush happen */;
+  uint8_t partition;
+  mc_count received, delivered, refused, queued, inflight, subscriptions, last_packet_us;
+  /* the card that people read: under mc_gateway.lock */
+  bool connected, clean;
+  uint8_t version;
+  uint16_t keep_alive_s;
+  int64_t connected_us, disconnected_us;
+  char *last_error, *address, *thing_name; /* thing_name NULL: the client id */
+  /* directory, under mc_gateway.lock */
+  mc_gateway_loop *owner;
+  bool moving;
+  uint16_t id_len;
+  char id[];
+};
+static inline mc_slice mc_session_id(const mc_session *s) { return mc_slice_of(s->id, s->id_len); }
+
+/* One message on its way to subscribers; borrows everything. */
+#define MC_NO_OFFSET UINT64_MAX
+typedef struct mc_message {
+  uint32_t tenant;
+  uint8_t qos;
+  bool retain, v5;
+  uint64_t offset; /* in the journal, MC_NO_OFFSET for a QoS 0 one that is not there */
+  int64_t time_us; /* arrival */
+  mc_slice topic, props, payload;
+  const mc_session *publisher; /* on this loop; NULL unknown */
+  /* found out when first needed */
+  bool examined, expires;
+  uint32_t expiry_s;
+  size_t expiry_at; /* of the property in props */
+} mc_message;
+
+/* What happens when a staged record is on disk. In ticket order, beside the journal's queue. */
+typedef enum mc_pending_kind { MC_PENDING_NONE, MC_PENDING_PUBACK, MC_PENDING_REPLY } mc_pending_kind;
+typedef struct mc_pending {
+  mc_link *link;
+  struct mc_reply *reply; /* bytes to send then: SUBACK, UNSUBACK */
+  uint16_t packet_id;
+  uint8_t kind;
+  bool retain;
+} mc_pending;
+typedef struct mc_reply {
+  size_t len;
+  uint8_t bytes[];
+} mc_reply;
+
+typedef struct mc_pending_ring {
+  mc_pending *at;
+  uint32_t head, len, cap;
+} mc_pending_ring;
+
+/* The platform's messages and wills that the journal had no room for. */
+typedef struct mc_deferred {
+  struct mc_deferred *next;
+  mc_record record;
+  uint8_t bytes[];
+} mc_deferred;
+
+/* QoS 0 messages for other loops, gathered during a turn. Entries as README, "Between loops". */
+typedef struct mc_batch {
+  atomic_uint refs;
+  size_t len, cap;
+  uint8_t bytes[];
+} mc_batch;
+
+typedef struct mc_verdict {
+  uint64_t key;
+  uint8_t allowed; /* 1 yes */
+  uint8_t stream;
+} mc_verdict;
+
+struct mc_gateway_loop {
+  mc_gateway *gateway;
+  mc_loop *loop;
+  size_t index;
+  mc_journal_writer *writer;
+  mc_sub_tree subs;
+  mc_session *sessions;
+  mc_link *blocked; /* paused until the journal has room */
+  mc_pending_ring pending;
+  mc_deferred *deferred, **deferred_tail;
+  mc_batch *batch;
+  mc_session *pump, *acked;
+  mc_timer ack_timer;
+  mc_post wake;
+  bool wake_posted;
+  uint64_t low;       /* no staged record of ours will get an offset below this */
+  uint64_t *seen;     /* by loop: last offset that was fanned out to here */
+  int64_t wall_us;    /* at the start of the current callback */
+  uint64_t link_serial;
+  mc_verdict *verdict;
+  mc_buf scratch, props, read, record;
+  mc_listener *listener[2]; /* mtls, dev */
+  /* checkpoint */
+  size_t tokens; /* of loops that have nothing older on its way to here */
+  bool token_sent;
+  /* stopping */
+  bool stopping, stopped;
+  int64_t stop_by_us;
+  mc_timer stop_timer;
+  struct { mc_count connections, sessions, received, delivered, acknowledged, refused, bytes_in, bytes_out, dropped_q0, spilled, lost; } count;
+};
+
+struct mc_gateway {
+  mc_journal *journal;
+  mc_registry *registry;
+  const mc_fs *fs;
+  char *dir;
+  mc_gateway_limits limit;
+  mc_gateway_loop *loop;
+  size_t loop_count;
+  atomic_size_t subscriptions; /* of all loops, with those of sessions on the move */
+  mc_retained_store retained;
+  atomic_bool stopping;
+  atomic_uint kicks; /* a CONNECT that was on its way meanwhile asks the registry again */
+
+  pthread_mutex_t lock; /* directory, cards, events. A leaf: nothing else is taken under it */
+  mc_strmap directory;  /* tenant (4 bytes) + client id -> mc_session */
+  mc_map by_thing;      /* tenant << 32 | thing -> mc_session, the one that connected last */
+  struct mc_connection_event *event;
+  size_t event_at, event_len;
+
+  struct mc_checkpointer *checkpointer;
+  pthread_mutex_t stop_lock;
+  pthread_cond_t stop_cond;
+  size_t stopped;
+  uint16_t port[2];
+  bool tls_needed;
+};
+
+/* ---- link.c: bytes in, packets out ---- */
+extern const mc_conn_handler mc_link_handler, mc_link_dev_handler;
+/* Ends a connection from our side: v5 DISCONNECT with code and text, then close. Code 0: close without a word. The text also goes to log and events. */
+void mc_link_end(mc_link *link, uint8_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void mc_link_release(mc_link *link); /* one pending less; frees a closed one */
+void mc_link_unblock(mc_gateway_loop *l);
+void mc_link_set_keep_alive(mc_link *link);
+
+/* ---- admission.c: CONNECT ---- */
+void mc_admission_connect(mc_link *link, const mc_mqtt_connect *c);
+/* CONNACK with the code (version 0: unreadable, nothing is sent), text to log and events, close. */
+void mc_admission_refuse(mc_link *link, uint8_t version, uint8_t code, const char *text);
+void mc_admission_abandon(mc_link *link); /* it closed while its session was on the way */
+
+/* ---- session.c ---- */
+mc_err mc_session_create(mc_gateway_loop *l, uint32_t tenant, mc_slice client_id, mc_session **out);
+/* Leaves its loop and the directory, and is freed. Journals the end. */
+void mc_session_destroy(mc_session *s, bool journal_it);
+void mc_session_key(uint32_t tenant, mc_slice client_id, mc_buf *out);
+mc_session *mc_session_find(mc_gateway *g, uint32_t tenant, mc_slice client_id); /* under lock */
+/* The connection has gone: will, expiry, events. */
+void mc_session_detach(mc_session *s, mc_link *link, const char *text);
+void mc_session_arm(mc_session *s); /* sets the timer of an absent one */
+mc_err mc_session_subscribe(mc_session *s, mc_slice filter, uint8_t options, uint32_t id, bool *existed);
+bool mc_session_unsubscribe(mc_session *s, mc_slice filter);
+void mc_session_leave_tree(mc_session *s);
+mc_outbox *mc_session_outbox(mc_session *s); /* made if needed; NULL: no memory */
+void mc_session_tidy(mc_session *s);         /* frees an empty outbox, sets the counts */
+void mc_session_link_list(mc_gateway_loop *l, mc_session *s);
+void mc_session_unlink_list(mc_session *s);
+void mc_session_clear(mc_session *s); /* subscriptions, outbox, acks */
+void mc_session_journal(mc_session *s, mc_session_kind kind, bool clean);
+void mc_session_note_acked(mc_session *s, uint64_t offset);
+void mc_session_flush_acked(mc_gateway_loop *l);
+void mc_session_will_fire(mc_session *s);
+void mc_session_set_error(mc_session *s, const char *text);
+
+/* ---- publish.c: what comes in ---- */
+typedef enum mc_taken { MC_TAKEN, MC_TAKE_LATER, MC_TAKE_CLOSED } mc_taken;
+mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p);
+/* The stream of a topic by the gateway's own table. */
+mc_stream mc_publish_stream_of(mc_slice topic);
+void mc_alias_table_free(struct mc_alias_table *t);
+/* A message of our own (will, platform): journaled or routed now. Copies if it has to wait. */
+mc_err mc_publish_own(mc_gateway_loop *l, const mc_record *record, uint8_t qos);
+mc_err mc_pending_push(mc_gateway_loop *l, const mc_record *record, const mc_pending *p);
+void mc_publish_retry_deferred(mc_gateway_loop *l);
+
+/* ---- subscribe.c ---- */
+mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p);
+mc_taken mc_unsubscribe_take(mc_link *link, const mc_mqtt_subscribe *p);
+
+/* ---- commit.c: from the journal back ---- */
+void mc_commit_arrived(void *loop, const mc_commit *c);
+void mc_fan_out_batch(mc_gateway_loop *l);
+bool mc_message_of_record(const mc_record *r, mc_message *out); /* false: not a message */
+void mc_batch_add(mc_gateway_loop *l, const mc_message *m);
+bool mc_fan_out_wanted(const mc_gateway_loop *l); /* other loops have subscriptions */
+void mc_loop_wake(mc_gateway_loop *l); /* the end-of-turn work must run */
+
+/* ---- delivery.c: to subscribers ---- */
+void mc_deliver(mc_gateway_loop *l, mc_message *m);
+/* One message to one session, as matched. */
+void mc_deliver_to(mc_session *s, mc_message *m, const mc_sub_match *match);
+void mc_deliver_retained(mc_session *s, mc_slice filter, uint8_t options, uint32_t id);
+void mc_deliver_acked(mc_session *s, uint16_t packet_id, uint8_t code);
+void mc_deliver_resume(mc_session *s); /* after CONNACK: what is owed */
+void mc_deliver_pump(mc_session *s);
+void mc_deliver_want_pump(mc_session *s);
+void mc_deliver_scan(mc_session *s, uint64_t from, uint64_t to); /* queues what matches in (from, to] */
+
+/* ---- event.c ---- */
+void mc_event_add(mc_gateway *g, uint32_t tenant, mc_slice client_id, const char *address, bool connected, uint8_t code, const char *text);
+
+/* ---- checkpoint.c, recovery.c ---- formats in README */
+enum { MC_CHECKPOINT_VERSION = 1 };
+#define MC_CHECKPOINT_MAGIC "MCGW"
+mc_err mc_recover(mc_gateway *g, mc_why *why);
+mc_err mc_checkpointer_start(mc_gateway *g, mc_why *why);
+void mc_checkpointer_stop(mc_gateway *g, bool write_last);
+bool mc_checkpoint_holds_moves(const mc_gateway_loop *l);
+mc_err mc_checkpoint_load(mc_gateway *g, uint64_t *offset, mc_why *why);
+
+#endif

@@ -1,0 +1,184 @@
+#include "gateway/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* SUBSCRIBE and UNSUBSCRIBE. For a session that outlives its connection the answer waits until the change is on disk. */
+
+typedef struct answer {
+  uint8_t code[8192]; /* a SUBSCRIBE of 1 MiB has more filters than anybody may hold: see MOST */
+  size_t count;
+  const char *text; /* of the first refusal */
+  char buffer[300];
+} answer;
+enum { MOST = sizeof((answer *)0)->code };
+
+static uint8_t refuse(answer *a, uint8_t code, mc_slice filter, const char *rule)
+{
+  if (!a->text) {
+    snprintf(a->buffer, sizeof a->buffer, "subscription to \"%.*s\" refused: %s", (int)(filter.len > 120 ? 120 : filter.len), (const char *)filter.data, rule);
+    a->text = a->buffer;
+  }
+  return code;
+}
+
+static bool allowed(const mc_link *link, mc_slice filter)
+{
+  const mc_session *s = link->session;
+  mc_principal who = {.tenant = s->tenant, .kind = link->kind, .id = s->thing};
+  mc_slice_to_str(s->thing_name ? mc_slice_str(s->thing_name) : mc_session_id(s), who.name, sizeof who.name);
+  return mc_policy_allows(link->policy, &who, MC_ACTION_SUBSCRIBE, filter);
+}
+
+static uint8_t subscribe_one(mc_link *link, const mc_mqtt_filter *f, uint32_t id, answer *a, bool *existed)
+{
+  mc_session *s = link->session;
+  mc_gateway *g = link->home->gateway;
+  if (mc_slice_starts(f->filter, MC_LIT("$share/")))
+    return refuse(a, MC_MQTT_NO_SHARED, f->filter, "shared subscriptions are not supported by this server");
+  if (!allowed(link, f->filter))
+    return refuse(a, MC_MQTT_NOT_AUTHORIZED, f->filter, "the policy of this client does not name it; a vehicle may subscribe only under its own name");
+  if (s->subs.count >= g->limit.max_subscriptions)
+    return refuse(a, MC_MQTT_QUOTA, f->filter, "this session has as many subscriptions as it may");
+  uint8_t qos = f->qos > 1 ? 1 : f->qos;
+  uint8_t options = (uint8_t)(qos | (f->no_local ? MC_SUB_NO_LOCAL : 0) | (f->retain_as_published ? MC_SUB_RETAIN_AS_PUBLISHED : 0) | f->retain_handling << 4);
+  mc_err err = mc_session_subscribe(s, f->filter, options, id, existed);
+  if (err == MC_ERR_TOO_LARGE)
+    return refuse(a, MC_MQTT_BAD_FILTER, f->filter, "a filter has at most 128 levels");
+  return err == MC_OK ? qos : refuse(a, MC_MQTT_UNSPECIFIED, f->filter, "out of memory");
+}
+
+/* Sends the answer now, or when the record in l->record is on disk. */
+static mc_taken answer_when_durable(mc_link *link, mc_session_kind kind, const mc_buf *packet, bool changed)
+{
+  mc_session *s = link->session;
+  mc_gateway_loop *l = link->home;
+  if (!s->persistent || !changed) {
+    mc_conn_write(link->conn, mc_buf_slice(packet));
+    return MC_TAKEN;
+  }
+  mc_reply *reply = malloc(sizeof *reply + packet->len);
+  if (!reply)
+    return MC_TAKE_LATER;
+  reply->len = packet->len;
+  memcpy(reply->bytes, packet->data, packet->len);
+  mc_record record = {.stream = MC_STREAM_SESSION, .partition = s->partition, .tenant = s->tenant, .principal = s->thing, .time_us = l->wall_us,
+                      .topic = mc_session_kind_name(kind), .payload = mc_buf_slice(&l->record)};
+  mc_pending pending = {.link = link, .reply = reply, .kind = MC_PENDING_REPLY};
+  mc_err err = mc_pending_push(l, &record, &pending);
+  if (err == MC_OK)
+    return MC_TAKEN;
+  free(reply);
+  if (err != MC_ERR_FULL) {
+    mc_link_end(link, MC_MQTT_UNSPECIFIED, "the subscription could not be stored: %s", mc_err_text(err));
+    return MC_TAKE_CLOSED;
+  }
+  if (!link->blocked) {
+    link->blocked = true;
+    link->next_blocked = l->blocked;
+    l->blocked = link;
+    mc_conn_pause(link->conn, true);
+  }
+  return MC_TAKE_LATER; /* taken again as a whole: subscribing twice is harmless */
+}
+
+static void note_refusal(mc_link *link, const answer *a, uint8_t code)
+{
+  mc_session *s = link->session;
+  if (!a->text)
+    return;
+  mc_count_add(&s->refused, 1);
+  mc_count_add(&link->home->count.refused, 1);
+  mc_log(MC_LOG_WARN, "gateway", "subscription refused", MC_KS("client", mc_session_id(s)), MC_KZ("address", link->address), MC_KZ("why", a->text));
+  mc_event_add(link->home->gateway, s->tenant, mc_session_id(s), link->address, true, code, a->text);
+  mc_session_set_error(s, a->text);
+}
+
+/* 3.3.1.3: retain handling 0 always, 1 only when the subscription is new, 2 never. */
+static void give_retained(mc_link *link, const mc_mqtt_subscribe *p, const answer *a, const uint8_t *existed)
+{
+  mc_mqtt_filter f;
+  size_t at = 0;
+  for (size_t i = 0; i < a->count && mc_mqtt_filter_next(p, false, &at, &f); i++) {
+    if (a->code[i] > 2 || f.retain_handling == 2 || (f.retain_handling == 1 && existed[i / 8] & (1 << i % 8)))
+      continue;
+    mc_deliver_retained(link->session, f.filter, a->code[i], p->props.sub_id);
+  }
+}
+
+mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
+{
+  mc_session *s = link->session;
+  mc_gateway_loop *l = link->home;
+  if (p->count > MOST) {
+    mc_link_end(link, MC_MQTT_QUOTA, "SUBSCRIBE with %u filters; at most %d in one packet", p->count, (int)MOST);
+    return MC_TAKE_CLOSED;
+  }
+  answer a = {.count = 0};
+  uint8_t existed[MOST / 8] = {0};
+  uint32_t id = p->props.present & MC_MQTT_P_SUB_ID ? p->props.sub_id : 0, stored = 0;
+  uint8_t refused = 0;
+  mc_session_record record = {.kind = MC_SESSION_SUBSCRIBE, .client_id = mc_session_id(s)};
+  mc_buf_clear(&l->record);
+  mc_session_record_begin(&l->record, &record);
+  uint64_t since = mc_journal_end_offset(l->gateway->journal);
+  if (s->subs.count == 0)
+    s->since = since;
+  mc_mqtt_filter f;
+  for (size_t at = 0; mc_mqtt_filter_next(p, false, &at, &f); a.count++) {
+    bool had = false;
+    uint8_t code = a.code[a.count] = subscribe_one(link, &f, id, &a, &had);
+    existed[a.count / 8] |= (uint8_t)(had << a.count % 8);
+    if (code > 2) {
+      refused = code;
+      continue;
+    }
+    mc_session_filter stored_filter = {
+        f.filter, (uint8_t)(code | (f.no_local ? MC_SUB_NO_LOCAL : 0) | (f.retain_as_published ? MC_SUB_RETAIN_AS_PUBLISHED : 0) | f.retain_handling << 4), id};
+    mc_session_record_add_filter(&l->record, &stored_filter, false);
+    stored++;
+  }
+  mc_session_record_set_count(&l->record, 0, stored);
+  mc_buf_clear(&l->props);
+  if (a.text && link->reason_wanted)
+    mc_mqtt_put_text(&l->props, 0x1F, mc_slice_str(a.text));
+  mc_buf_clear(&l->scratch);
+  if (mc_mqtt_write_suback(&l->scratch, MC_MQTT_SUBACK, link->version, p->packet_id, a.code, a.count, mc_buf_slice(&l->props)) != MC_OK) {
+    mc_link_end(link, MC_MQTT_UNSPECIFIED, "out of memory");
+    return MC_TAKE_CLOSED;
+  }
+  mc_taken taken = answer_when_durable(link, MC_SESSION_SUBSCRIBE, &l->scratch, stored > 0);
+  if (taken != MC_TAKEN)
+    return taken;
+  note_refusal(link, &a, refused);
+  give_retained(link, p, &a, existed);
+  return MC_TAKEN;
+}
+
+mc_taken mc_unsubscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
+{
+  mc_session *s = link->session;
+  mc_gateway_loop *l = link->home;
+  if (p->count > MOST) {
+    mc_link_end(link, MC_MQTT_QUOTA, "UNSUBSCRIBE with %u filters; at most %d in one packet", p->count, (int)MOST);
+    return MC_TAKE_CLOSED;
+  }
+  uint8_t code[MOST];
+  size_t count = 0;
+  mc_session_record record = {.kind = MC_SESSION_UNSUBSCRIBE, .client_id = mc_session_id(s)};
+  mc_buf_clear(&l->record);
+  mc_session_record_begin(&l->record, &record);
+  mc_mqtt_filter f;
+  for (size_t at = 0; mc_mqtt_filter_next(p, true, &at, &f); count++) {
+    code[count] = mc_session_unsubscribe(s, f.filter) ? MC_MQTT_SUCCESS : MC_MQTT_NO_SUBSCRIPTION;
+    mc_session_filter stored = {.filter = f.filter};
+    mc_session_record_add_filter(&l->record, &stored, true);
+  }
+  mc_session_record_set_count(&l->record, 0, (uint32_t)count);
+  mc_buf_clear(&l->scratch);
+  if (mc_mqtt_write_suback(&l->scratch, MC_MQTT_UNSUBACK, link->version, p->packet_id, code, count, (mc_slice){0}) != MC_OK) {
+    mc_link_end(link, MC_MQTT_UNSPECIFIED, "out of memory");
+    return MC_TAKE_CLOSED;
+  }
+  return answer_when_durable(link, MC_SESSION_UNSUBSCRIBE, &l->scratch, true);
+}

@@ -1,0 +1,299 @@
+/* A gateway on loops of its own over a journal in a temporary folder, and a raw MQTT client with a blocking socket: every
+ * byte is the test's. */
+#ifndef TESTS_GATEWAY_RIG_H
+#define TESTS_GATEWAY_RIG_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "gateway/gateway.h"
+#include "tap.h"
+
+enum { RIG_LOOPS_MAX = 4 };
+
+typedef struct rig {
+  char dir[64];
+  mc_journal *journal;
+  mc_loop *loop[RIG_LOOPS_MAX];
+  pthread_t thread[RIG_LOOPS_MAX];
+  size_t loops;
+  mc_gateway *g;
+  mc_registry *registry;
+  mc_tls *tls;
+  mc_gateway_limits limits;
+  const mc_fs *fs;
+  mc_journal_config journal_config;
+} rig;
+
+static inline void rig_fail(const char *what, const mc_why *why)
+{
+  printf("Bail out! %s: %s\n", what, why->text);
+  exit(2);
+}
+
+static inline void *rig_run(void *loop)
+{
+  mc_loop_run(loop);
+  return NULL;
+}
+
+/* Starts on r->dir (made when empty). Limits, registry, tls, fs may be set before. */
+static inline void rig_start(rig *r, size_t loops)
+{
+  mc_why why = {0};
+  char path[128];
+  if (!r->dir[0]) {
+    snprintf(r->dir, sizeof r->dir, "/tmp/mc-gateway-XXXXXX");
+    if (!mkdtemp(r->dir))
+      rig_fail("mkdtemp", &why);
+  }
+  r->loops = loops;
+  r->fs = r->fs ? r->fs : mc_fs_posix();
+  snprintf(path, sizeof path, "%s/journal", r->dir);
+  r->journal_config.fs = r->fs;
+  r->journal_config.dir = path;
+  r->journal_config.segment_bytes = r->journal_config.segment_bytes ? r->journal_config.segment_bytes : 4 << 20;
+  if (mc_journal_open(&r->journal_config, &r->journal, &why))
+    rig_fail("journal", &why);
+  for (size_t i = 0; i < loops; i++)
+    if (mc_loop_create(&r->loop[i], &why))
+      rig_fail("loop", &why);
+  snprintf(path, sizeof path, "%s/gateway", r->dir);
+  mc_gateway_config config = {.journal = r->journal, .registry = r->registry, .loop = r->loop, .loop_count = loops, .fs = r->fs, .dir = path, .limits = r->limits};
+  if (mc_gateway_create(&config, &r->g, &why))
+    rig_fail("gateway", &why);
+  if (mc_gateway_listen_any(r->g, "127.0.0.1", r->tls ? 0 : -1, r->tls, 0, &why))
+    rig_fail("listen", &why);
+  for (size_t i = 0; i < loops; i++)
+    pthread_create(&r->thread[i], NULL, rig_run, r->loop[i]);
+}
+
+static inline void rig_stop(rig *r)
+{
+  mc_gateway_stop(r->g);
+  for (size_t i = 0; i < r->loops; i++)
+    mc_loop_stop(r->loop[i]);
+  for (size_t i = 0; i < r->loops; i++)
+    pthread_join(r->thread[i], NULL);
+  mc_gateway_destroy(&r->g);
+  mc_journal_close(&r->journal);
+  for (size_t i = 0; i < r->loops; i++)
+    mc_loop_destroy(&r->loop[i]);
+}
+
+static inline void rig_remove(rig *r)
+{
+  char command[128];
+  snprintf(command, sizeof command, "rm -rf %s", r->dir);
+  if (system(command))
+    printf("# cannot remove %s\n", r->dir);
+}
+
+/* The same in a child process, to be killed. Returns its port. */
+static inline uint16_t rig_fork(rig *r, size_t loops, pid_t *pid)
+{
+  int pipe_fd[2];
+  uint16_t port = 0;
+  if (!r->dir[0]) {
+    snprintf(r->dir, sizeof r->dir, "/tmp/mc-gateway-XXXXXX");
+    if (!mkdtemp(r->dir))
+      exit(2);
+  }
+  fflush(stdout);
+  if (pipe(pipe_fd))
+    exit(2);
+  *pid = fork();
+  if (*pid == 0) {
+    close(pipe_fd[0]);
+    rig_start(r, loops);
+    port = mc_gateway_port(r->g, true);
+    if (write(pipe_fd[1], &port, sizeof port) != sizeof port)
+      _exit(3);
+    for (;;)
+      pause();
+  }
+  close(pipe_fd[1]);
+  if (read(pipe_fd[0], &port, sizeof port) != sizeof port)
+    port = 0;
+  close(pipe_fd[0]);
+  return port;
+}
+
+static inline void rig_kill(pid_t pid)
+{
+  kill(pid, SIGKILL);
+  waitpid(pid, NULL, 0);
+}
+
+static inline int64_t now_ms(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Waits until the condition holds, at most 5 s; CHECKs it. */
+#define CHECK_SOON(condition)                                          \
+  do {                                                                 \
+    for (int64_t until_ = now_ms() + 5000; !(condition) && now_ms() < until_;) \
+      usleep(2000);                                                    \
+    CHECK(condition);                                                  \
+  } while (0)
+
+/* ---- client ---- */
+typedef struct client {
+  int fd;
+  uint8_t version;
+  mc_buf in, out;
+  size_t taken; /* bytes of `in` that the last packet used */
+  mc_mqtt_packet packet;
+} client;
+
+static inline void client_dial(client *c, uint16_t port, uint8_t version)
+{
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  *c = (client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .version = version};
+  int one = 1;
+  setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (connect(c->fd, (struct sockaddr *)&a, sizeof a)) {
+    close(c->fd);
+    c->fd = -1;
+  }
+}
+
+static inline void client_close(client *c)
+{
+  if (c->fd >= 0)
+    close(c->fd);
+  mc_buf_free(&c->in);
+  mc_buf_free(&c->out);
+  *c = (client){.fd = -1};
+}
+
+static inline void client_send(client *c, mc_slice bytes)
+{
+  size_t at = 0;
+  while (at < bytes.len) {
+    ssize_t n = send(c->fd, bytes.data + at, bytes.len - at, MSG_NOSIGNAL);
+    if (n <= 0)
+      return;
+    at += (size_t)n;
+  }
+}
+
+static inline void client_flush(client *c)
+{
+  client_send(c, mc_buf_slice(&c->out));
+  mc_buf_clear(&c->out);
+}
+
+enum { CLIENT_CLOSED = -1, CLIENT_QUIET = -2, CLIENT_BROKEN = -3 };
+/* Next packet's type (in c->packet), or one of the above. */
+static inline int client_next_within(client *c, int timeout_ms)
+{
+  mc_buf_consume(&c->in, c->taken);
+  c->taken = 0;
+  int64_t until = now_ms() + timeout_ms;
+  for (;;) {
+    size_t size;
+    mc_err err = mc_mqtt_peek(mc_buf_slice(&c->in), 64 << 20, &size);
+    if (err == MC_OK && c->in.len >= size) {
+      uint8_t reason;
+      mc_why why;
+      if (mc_mqtt_parse(mc_slice_of(c->in.data, size), c->version, &c->packet, &reason, &why)) {
+        printf("# client cannot parse: %s\n", why.text);
+        return CLIENT_BROKEN;
+      }
+      c->taken = size;
+      return c->packet.type;
+    }
+    int left = (int)(until - now_ms());
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+    if (poll(&p, 1, left > 0 ? left : 0) <= 0)
+      return CLIENT_QUIET;
+    uint8_t bytes[65536];
+    ssize_t n = recv(c->fd, bytes, sizeof bytes, 0);
+    if (n <= 0)
+      return CLIENT_CLOSED;
+    mc_buf_append(&c->in, bytes, (size_t)n);
+  }
+}
+static inline int client_next(client *c) { return client_next_within(c, 5000); }
+
+/* CONNECT with what is set in `with`; returns the next packet's type. */
+static inline int client_connect_with(client *c, uint16_t port, mc_mqtt_connect with)
+{
+  client_dial(c, port, with.version);
+  mc_mqtt_write_connect(&c->out, &with);
+  client_flush(c);
+  return client_next(c);
+}
+
+/* True when admitted. expiry_s > 0 (or a 3.1.1 connect with clean = false) keeps the session. */
+static inline bool client_connect(client *c, uint16_t port, uint8_t version, const char *id, bool clean, uint32_t expiry_s)
+{
+  mc_buf props = {0};
+  if (version == MC_MQTT_5 && expiry_s)
+    mc_mqtt_put_number(&props, 0x11, expiry_s);
+  mc_mqtt_connect with = {.version = version, .client_id = mc_slice_str(id), .clean = clean, .keep_alive_s = 60, .props.raw = mc_buf_slice(&props)};
+  bool ok = client_connect_with(c, port, with) == MC_MQTT_CONNACK && c->packet.connack.code == 0;
+  mc_buf_free(&props);
+  return ok;
+}
+
+/* Returns the granted code, or 255. */
+static inline uint8_t client_subscribe(client *c, const char *filter, uint8_t qos)
+{
+  mc_mqtt_filter f = {.filter = mc_slice_str(filter), .qos = qos};
+  mc_mqtt_write_subscribe(&c->out, c->version, 10, &f, 1, (mc_slice){0});
+  client_flush(c);
+  return client_next(c) == MC_MQTT_SUBACK && c->packet.subscribe.count == 1 ? c->packet.subscribe.list.data[0] : 255;
+}
+
+static inline void client_put_publish(client *c, const char *topic, const char *payload, uint8_t qos, bool retain, uint16_t id)
+{
+  mc_mqtt_publish p = {.topic = mc_slice_str(topic), .payload = mc_slice_str(payload), .qos = qos, .retain = retain, .packet_id = id};
+  mc_mqtt_write_publish(&c->out, c->version, &p, (mc_slice){0});
+}
+
+/* QoS 1 with its PUBACK; returns the code, or 255. */
+static inline uint8_t client_publish(client *c, const char *topic, const char *payload, bool retain)
+{
+  client_put_publish(c, topic, payload, 1, retain, 77);
+  client_flush(c);
+  return client_next(c) == MC_MQTT_PUBACK && c->packet.ack.packet_id == 77 ? c->packet.ack.code : 255;
+}
+
+static inline void client_ack(client *c)
+{
+  mc_mqtt_write_ack(&c->out, MC_MQTT_PUBACK, c->version, c->packet.publish.packet_id, 0, (mc_slice){0});
+  client_flush(c);
+}
+
+static inline void client_disconnect(client *c)
+{
+  mc_mqtt_write_disconnect(&c->out, c->version, 0, (mc_slice){0});
+  client_flush(c);
+}
+
+/* The next packet is a PUBLISH with this topic and payload; QoS 1 is acknowledged. */
+#define CHECK_RECEIVES(c, topic_text, payload_text)                   \
+  do {                                                                \
+    CHECK_INT(client_next(c), MC_MQTT_PUBLISH);                       \
+    CHECK_SLICE((c)->packet.publish.topic, (topic_text));             \
+    CHECK_SLICE((c)->packet.publish.payload, (payload_text));         \
+    if ((c)->packet.publish.qos)                                      \
+      client_ack(c);                                                  \
+  } while (0)
+
+#endif
