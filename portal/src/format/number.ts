@@ -78,12 +78,12 @@ export function digitsFor(value: number): number {
 }
 
 const exponent = new Intl.NumberFormat(locale, { notation: 'scientific', maximumSignificantDigits: 4 })
-export function signalValue(value: number, unit: string, as: System = system()): string {
+export function signalValue(value: number, unit: string, as: System = system(), digits?: number): string {
   if (!Number.isFinite(value)) return dash
   const shown = convert(value, unit, as)
   const size = Math.abs(shown)
   if (size !== 0 && (size >= 1e9 || size < 1e-3)) return exponent.format(shown)
-  return decimal(shown, digitsFor(Number(shown.toPrecision(12))))
+  return decimal(shown, digits ?? digitsFor(Number(shown.toPrecision(12))))
 }
 
 export function quantity(value: number | undefined, unit: string, digits: number, as: System = system()): string {

@@ -170,7 +170,7 @@ export function baseStyle(info: MapInfo): StyleSpecification {
     sources: {
       base: {
         type: 'vector',
-        tiles: [absolute('/api/v1/map/tiles/{z}/{x}/{y}')],
+        tiles: [`${location.origin}/api/v1/map/tiles/{z}/{x}/{y}`], // not through URL: it would encode the braces
         minzoom: info.min_zoom,
         maxzoom: info.max_zoom,
         bounds: info.bounds,

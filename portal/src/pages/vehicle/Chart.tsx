@@ -24,6 +24,8 @@ export interface ChartProps {
   onZoom: (from: number, to: number) => void
   onRemove: () => void
   last: boolean
+  /** How many charts share the column: the more, the lower each. */
+  many: number
 }
 
 const sync = 'vehicle'
@@ -40,7 +42,7 @@ export function Chart(props: ChartProps): JSX.Element {
     const axis = { stroke: css('--text-faint'), font: axisFont, grid: { stroke: css('--line'), width: 1 }, ticks: { stroke: css('--line'), width: 1, size: 4 } }
     return {
       width: box.clientWidth || 300,
-      height: props.last ? 142 : 122,
+      height: (props.many <= 1 ? 300 : props.many === 2 ? 160 : 98) + (props.last ? 20 : 0),
       pxAlign: 1,
       legend: { show: false },
       scales: {
@@ -120,7 +122,7 @@ export function Chart(props: ChartProps): JSX.Element {
       { defer: true },
     ),
   )
-  createEffect(on([theme, () => props.last, () => props.colour], build, { defer: true }))
+  createEffect(on([theme, () => props.last, () => props.many, () => props.colour], build, { defer: true }))
 
   const at = (): number | null => {
     const idx = cursor()

@@ -103,7 +103,7 @@ export function SignalTable(props: {
                   const text = (): string => {
                     const now = value()
                     if (!now) return '–'
-                    return now.text || props.valueName(cell.id, now.number) || signalValue(now.number, cell.unit)
+                    return now.text || props.valueName(cell.id, now.number) || signalValue(now.number, cell.unit, undefined, /latitude|longitude/i.test(cell.fqn) ? 5 : undefined)
                   }
                   return (
                     <tr classList={{ 'is-stale': old() > staleAfter }}>

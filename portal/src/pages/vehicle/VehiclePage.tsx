@@ -28,7 +28,7 @@ const tabs = ['live', 'events', 'device'] as const
 type Tab = (typeof tabs)[number]
 
 /** Signals worth a chart when nobody chose any: what moves the vehicle first. */
-const favourites = [/speed$/i, /(engine|motor).*speed|rpm/i, /(state.?of.?charge|fuellevel|fuel.*level|soc)/i, /power|torque/i]
+const favourites = [/^vehicle\.speed$|wheelbasedvehiclespeed|vehicle_?speed$/i, /(engine|motor)[^.]*\.?speed$|rpm$/i, /stateofcharge|(fuel|tank)[^.]*level|relativelevel|\bsoc\b/i, /torque$|power$/i, /speed$/i]
 export function firstCharts(signals: { id: number; fqn: string; type: string }[]): number[] {
   const chosen: number[] = []
   for (const pattern of favourites) {
@@ -283,6 +283,7 @@ export default function VehiclePage(): JSX.Element {
                           onZoom={(from, to) => url.set({ range: 'custom', from: String(Math.round(from)), to: String(Math.round(to)), at: undefined })}
                           onRemove={() => chart(signal, false)}
                           last={i() === charted().length - 1}
+                          many={charted().length}
                         />
                       )}
                     </For>
