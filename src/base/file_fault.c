@@ -566,6 +566,7 @@ static mc_err fault_sync_dir(const mc_fs *base, const char *path, mc_why *why)
   pthread_mutex_lock(&fs->lock);
   mc_fault_kind kind = fate(fs, true);
   size_t keep = 0;
+  mc_err err = access(path, F_OK) ? mc_err_errno(why, "open folder %s", path) : MC_OK;
   for (size_t i = 0; i < fs->name.len; i++) {
     name_change *c = &fs->name.at[i];
     if (kind != MC_FAULT_NONE || !in_folder(c->to ? c->to : c->path, path)) {
@@ -578,7 +579,7 @@ static mc_err fault_sync_dir(const mc_fs *base, const char *path, mc_why *why)
   }
   fs->name.len = keep;
   pthread_mutex_unlock(&fs->lock);
-  return kind == MC_FAULT_NONE ? MC_OK : refuse(kind, "sync folder", path, why);
+  return kind == MC_FAULT_NONE ? err : refuse(kind, "sync folder", path, why);
 }
 
 struct visible {
