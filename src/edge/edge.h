@@ -52,6 +52,7 @@ mc_err mc_spool_sync(mc_spool *s, mc_why *why);
 /* Oldest of the most urgent first, not yet handed out since open/rewind. MC_ERR_END when none. */
 mc_err mc_spool_peek(mc_spool *s, uint64_t *id, mc_buf *topic, mc_buf *payload, mc_why *why);
 void mc_spool_done(mc_spool *s, uint64_t id);   /* acknowledged by the cloud: gone */
+void mc_spool_putback(mc_spool *s, uint64_t id); /* was peeked but could not be sent: hand it out again */
 void mc_spool_rewind(mc_spool *s);              /* connection lost: hand out unacknowledged ones again */
 uint64_t mc_spool_count(const mc_spool *s);
 uint64_t mc_spool_dropped(const mc_spool *s);   /* overwritten because the ring was full */
@@ -101,6 +102,7 @@ typedef struct mc_replay_config {
 } mc_replay_config;
 mc_err mc_replay_open(mc_loop *loop, const mc_replay_config *config, mc_replay **out, mc_why *why);
 void mc_replay_start(mc_replay *r);
+void mc_replay_pause(mc_replay *r, bool paused); /* a replay as fast as possible waits for who takes its frames */
 void mc_replay_close(mc_replay **r);
 
 typedef struct mc_bus mc_bus; /* user-space CAN bus over UDP multicast; frame format in README */

@@ -1,0 +1,121 @@
+/* edge-internal: the inspection engine's data, shared by inspector.c, documents.c, campaign.c and collect.c. */
+#ifndef MC_EDGE_INSPECT_H
+#define MC_EDGE_INSPECT_H
+
+#include "edge/edge.h"
+#include "format/fleetwise.h"
+
+#define MC_EDGE_NEVER_US INT64_MAX
+
+typedef struct sample {
+  int64_t time_us;
+  double value;
+} sample;
+
+typedef struct window_part {
+  double min, max, sum;
+  uint64_t count;
+} window_part;
+
+/* One tumbling window (contract fleetwise 6.2): the one being filled, the last and the one before. */
+typedef struct window {
+  int64_t period_us, end_us; /* end_us 0: not begun */
+  window_part now, last, previous;
+} window;
+
+/* One signal of one campaign. */
+typedef struct slot {
+  uint32_t signal_id;
+  uint32_t cap; /* sample_buffer_size; 0 for signals that only conditions read */
+  int64_t min_period_us;
+  sample *ring; /* grows up to cap */
+  uint32_t ring_size, start, len;
+  int64_t last_kept_us;
+  double value; /* newest */
+  bool has_value, consumed, in_condition, has_min_period;
+  window *window; /* NULL: none asked */
+} slot;
+
+typedef struct campaign {
+  mc_buf bytes; /* owned copies of the ids */
+  mc_slice sync_id, manifest_id;
+  int64_t start_us, expiry_us;
+  bool condition_based, rising_edge, compress, persist;
+  bool enabled, polled /* isNull or a custom function: evaluated again without a change */, dirty, has_windows;
+  bool truth, armed; /* the condition's last result; a false was seen since the last edge */
+  uint32_t priority;
+  int64_t interval_us; /* period, or minimum interval */
+  int64_t after_us;
+  int64_t last_trigger_us; /* or the activation */
+  int64_t collect_us, event_us; /* waiting for after_duration; collect_us NEVER: not */
+  mc_arena arena;
+  mc_expr *condition;
+  bool simple; /* condition is `signal op number` */
+  uint32_t simple_slot;
+  mc_expr_op simple_op;
+  double simple_number;
+  slot *slot;
+  uint32_t slot_count;
+  struct decoder *decoder; /* NULL: its manifest is not here */
+  bool seen; /* by the list being set */
+  bool fresh; /* activated and not evaluated yet */
+} campaign;
+
+/* Who wants a signal of a decoder. */
+typedef struct use {
+  campaign *campaign;
+  uint32_t slot;
+} use;
+
+typedef struct signal_state { uint32_t first_use, use_count; } signal_state;
+
+typedef struct decoder {
+  mc_arena arena;
+  mc_slice sync_id;
+  mc_can_signal *signal; /* all of the manifest that this vehicle can see */
+  size_t signal_count;
+  mc_decode_plan *plan; /* of what enabled campaigns ask for; NULL: nothing */
+  signal_state *state;  /* by the plan's encoding_id */
+  use *use;
+} decoder;
+
+struct mc_inspector {
+  mc_inspector_config config;
+  MC_VEC(decoder *) decoder; /* newest last */
+  MC_VEC(campaign *) campaign;
+  MC_VEC(campaign *) dirty;
+  MC_VEC(char *) manifest_error, scheme_error;
+  MC_VEC(mc_slice) ids, errors;
+  mc_decoded *decoded;
+  size_t decoded_cap;
+  size_t sample_bytes;     /* of all rings */
+  uint64_t ring_refusals;  /* rings that could not grow */
+  int64_t wall_us;         /* last tick */
+  int64_t now_us;          /* inspection time: of frames, or of ticks when frames are live */
+  int64_t due_us;          /* next inspection time at which something happens by itself */
+  int64_t life_us;         /* next wall time at which a campaign starts or ends */
+  bool recorded;           /* frames carry times far from the wall clock */
+  uint8_t event_counter;
+  mc_buf payload, packed;
+  MC_VEC(mc_fw_sample) outgoing;
+};
+
+/* campaign.c */
+mc_err mc_campaign_create(const mc_fw_scheme *scheme, campaign **out, mc_why *why);
+void mc_campaign_destroy(mc_inspector *i, campaign *c);
+void mc_campaign_activate(campaign *c, int64_t now_us);
+/* One new value of a slot. Returns true when the condition must be looked at again. */
+bool mc_campaign_sample(mc_inspector *i, campaign *c, slot *s, int64_t time_us, double value);
+/* Evaluates and triggers; may collect. */
+void mc_campaign_evaluate(mc_inspector *i, campaign *c, int64_t now_us);
+/* Everything that time alone does. */
+void mc_campaign_advance(mc_inspector *i, campaign *c, int64_t now_us);
+int64_t mc_campaign_due(const campaign *c);
+
+/* collect.c */
+void mc_campaign_collect(mc_inspector *i, campaign *c, int64_t event_us);
+
+/* inspector.c */
+int64_t mc_inspector_due(const mc_inspector *i);
+
+#endif
