@@ -28,7 +28,7 @@ mc_err mc_keeper_wait_next(mc_journal *j, mc_why *why)
     if (why)
       *why = j->next_why;
   }
-  j->next_wanted = false;
+  j->next_wanted = !j->next_file; /* refused this time: the keeper tries again soon, not in a second */
   pthread_mutex_unlock(&j->keeper_lock);
   return err;
 }

@@ -219,6 +219,7 @@ static void test_goes_on_when_space_is_back(void)
   CHECK_WHY(why, "No space left");
   r.fate[61] = REFUSED;
   mc_fs_fault_hold(r.fs, MC_FAULT_NONE);
+  usleep(300000); /* the next segment is tried again every 0.1 s */
   send_records(&r, j, 62, 2 * RECORDS);
   for (int n = 1; n <= 2 * RECORDS; n++)
     CHECK_INT(r.fate[n], n > 30 && n < 62 ? REFUSED : ACKNOWLEDGED);
