@@ -175,6 +175,8 @@ static void answer(mc_gateway_loop *l, const mc_pending *p)
   } else if (p->kind == MC_PENDING_REPLY) {
     if (link->conn && !link->closing)
       mc_conn_write(link->conn, mc_slice_of(p->reply->bytes, p->reply->len));
+    if (link->session)
+      mc_subscribe_retained(link->session, mc_slice_of(p->reply->bytes + p->reply->len, p->reply->retained_len));
     free(p->reply);
   }
 }

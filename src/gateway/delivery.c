@@ -305,6 +305,7 @@ static bool queue_if_matching(mc_session *s, const mc_record *record)
   mc_message m;
   mc_sub_match match;
   if (record->tenant != s->tenant || !mc_message_of_record(record, &m) || m.qos == 0 || record->offset < s->since ||
+      mc_map_remove(&s->outbox->skip, record->offset, NULL) ||
       !mc_sub_tree_match_one(&s->home->subs, m.tenant, m.topic, &s->subs, &match) || match.qos == 0)
     return false;
   return mc_u64_ring_push(&s->outbox->waiting, record->offset) == MC_OK;
@@ -345,6 +346,7 @@ static bool scan_on(mc_session *s)
     mc_log(MC_LOG_ERROR, "gateway", "reading the journal for a client failed", MC_KS("client", mc_session_id(s)), MC_KZ("error", why.text));
   /* Everything committed so far was seen; what comes next comes live. A group that reached this loop before now ends before scan_at. */
   o->scan_end = o->scan_at;
+  mc_map_free(&o->skip);
   mc_journal_reader_destroy(&o->reader);
   return false;
 }

@@ -177,6 +177,7 @@ static void loop_free(mc_gateway_loop *l)
   mc_buf_free(&l->props);
   mc_buf_free(&l->read);
   mc_buf_free(&l->record);
+  mc_buf_free(&l->wanted);
 }
 
 void mc_gateway_destroy(mc_gateway **gateway)

@@ -66,6 +66,7 @@ void mc_outbox_destroy(mc_outbox **out)
     return;
   mc_u64_ring_free(&(*out)->inflight);
   mc_u64_ring_free(&(*out)->waiting);
+  mc_map_free(&(*out)->skip);
   free(*out);
   *out = NULL;
 }

@@ -8,6 +8,7 @@
 #ifndef MC_GATEWAY_OUTBOX_H
 #define MC_GATEWAY_OUTBOX_H
 
+#include "base/map.h"
 #include "base/slice.h"
 
 #define MC_OUT_OFFSET ((UINT64_C(1) << 56) - 1)
@@ -34,6 +35,7 @@ typedef struct mc_outbox {
   uint64_t scan_begin, scan_end;
   uint64_t scan_at; /* where the reader goes on */
   struct mc_journal_reader *reader;
+  mc_map skip; /* offsets that the scan will meet and that were acknowledged before a restart */
 } mc_outbox;
 
 mc_err mc_outbox_create(mc_outbox **out);

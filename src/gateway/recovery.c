@@ -212,7 +212,8 @@ static void apply_session(mc_gateway *g, const mc_record *record)
     break;
   case MC_SESSION_ACKED:
     while (s->outbox && mc_session_record_next_offset(&r, &at, &offset))
-      mc_outbox_forget(s->outbox, offset);
+      if (!mc_outbox_forget(s->outbox, offset) && mc_outbox_scanned(s->outbox, offset))
+        mc_map_put(&s->outbox->skip, offset, 1);
     break;
   case MC_SESSION_CLOSED:
     s->expiry_s = r.expiry_s;
@@ -232,20 +233,33 @@ static const mc_sub_owner *publisher_of(mc_gateway *g, const mc_record *record)
              : NULL;
 }
 
-static void queue(mc_session *s, uint64_t offset, uint64_t next)
+static void queue(mc_session *s, uint64_t offset)
 {
   mc_outbox *o = mc_session_outbox(s);
   if (!o || offset < s->since || mc_outbox_scanned(o, offset))
     return;
-  if (mc_u64_ring_push(&o->waiting, offset) != MC_OK)
-    return;
-  if (o->waiting.len >= s->home->gateway->limit.max_queued && !mc_outbox_scanning(o)) {
-    o->scan_begin = o->scan_at = next;
-    o->scan_end = UINT64_MAX;
-  }
+  if (mc_u64_ring_push(&o->waiting, offset) != MC_OK && !mc_outbox_scanning(o)) /* no memory: from here on by reading */
+    o->scan_begin = o->scan_at = offset;
 }
 
-static void apply_message(recovery *r, const mc_record *record, uint64_t next)
+/* Only now, for what is acknowledged was read after what was queued. The rest is read from the journal when the client is there. */
+static void shorten(mc_session *s)
+{
+  mc_outbox *o = s->outbox;
+  uint32_t most = s->home->gateway->limit.max_queued;
+  if (!o || o->waiting.len <= most || mc_outbox_scanning(o))
+    return;
+  uint64_t first = UINT64_MAX;
+  uint32_t keep = most;
+  while (o->waiting.len > keep) {
+    uint64_t offset = *mc_u64_ring_at(&o->waiting, o->waiting.len - 1) & MC_OUT_OFFSET;
+    first = offset < first ? offset : first;
+    o->waiting.len--;
+  }
+  o->scan_begin = o->scan_at = first;
+}
+
+static void apply_message(recovery *r, const mc_record *record)
 {
   mc_message m;
   mc_gateway *g = r->g;
@@ -264,7 +278,7 @@ static void apply_message(recovery *r, const mc_record *record, uint64_t next)
       continue;
     for (size_t k = 0; k < l->subs.match.len; k++)
       if (l->subs.match.at[k].qos)
-        queue((mc_session *)l->subs.match.at[k].owner, m.offset, next);
+        queue((mc_session *)l->subs.match.at[k].owner, m.offset);
   }
 }
 
@@ -289,7 +303,7 @@ static mc_err replay(recovery *r, uint64_t floor, mc_why *why)
     if (record.stream == MC_STREAM_SESSION)
       apply_session(g, &record);
     else
-      apply_message(r, &record, mc_journal_reader_offset(reader));
+      apply_message(r, &record);
   }
   mc_journal_reader_destroy(&reader);
   return err == MC_ERR_END ? MC_OK : err;
@@ -311,6 +325,7 @@ static void settle(mc_gateway *g)
         s->disconnected_us = wall;
       int64_t left = (int64_t)s->expiry_s * 1000000 - (wall - s->disconnected_us);
       s->expires_us = s->expiry_s == UINT32_MAX ? INT64_MAX : mc_loop_now_us(g->loop[i].loop) + (left > 0 ? left : 0);
+      shorten(s);
       mc_session_tidy(s);
       mc_session_arm(s);
     }

@@ -131,8 +131,8 @@ typedef struct mc_pending {
   bool retain;
 } mc_pending;
 typedef struct mc_reply {
-  size_t len;
-  uint8_t bytes[];
+  size_t len, retained_len;
+  uint8_t bytes[]; /* the packet; then the new subscriptions whose retained messages follow it (subscribe.c) */
 } mc_reply;
 
 typedef struct mc_pending_ring {
@@ -180,7 +180,7 @@ struct mc_gateway_loop {
   int64_t wall_us;    /* at the start of the current callback */
   uint64_t link_serial;
   mc_verdict *verdict;
-  mc_buf scratch, props, read, record;
+  mc_buf scratch, props, read, record, wanted;
   mc_listener *listener[2]; /* mtls, dev */
   /* checkpoint */
   size_t tokens; /* of loops that have nothing older on its way to here */
@@ -269,6 +269,7 @@ void mc_publish_retry_deferred(mc_gateway_loop *l);
 
 /* ---- subscribe.c ---- */
 mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p);
+void mc_subscribe_retained(mc_session *s, mc_slice wanted);
 mc_taken mc_unsubscribe_take(mc_link *link, const mc_mqtt_subscribe *p);
 
 /* ---- commit.c: from the journal back ---- */

@@ -53,15 +53,22 @@ static mc_taken answer_when_durable(mc_link *link, mc_session_kind kind, const m
 {
   mc_session *s = link->session;
   mc_gateway_loop *l = link->home;
+  mc_slice wanted = mc_buf_slice(&l->wanted);
   if (!s->persistent || !changed) {
     mc_conn_write(link->conn, mc_buf_slice(packet));
+    mc_subscribe_retained(s, wanted);
     return MC_TAKEN;
   }
-  mc_reply *reply = malloc(sizeof *reply + packet->len);
-  if (!reply)
-    return MC_TAKE_LATER;
+  mc_reply *reply = malloc(sizeof *reply + packet->len + wanted.len);
+  if (!reply) {
+    mc_link_end(link, MC_MQTT_UNSPECIFIED, "out of memory");
+    return MC_TAKE_CLOSED;
+  }
   reply->len = packet->len;
+  reply->retained_len = wanted.len;
   memcpy(reply->bytes, packet->data, packet->len);
+  if (wanted.len)
+    memcpy(reply->bytes + packet->len, wanted.data, wanted.len);
   mc_record record = {.stream = MC_STREAM_SESSION, .partition = s->partition, .tenant = s->tenant, .principal = s->thing, .time_us = l->wall_us,
                       .topic = mc_session_kind_name(kind), .payload = mc_buf_slice(&l->record)};
   mc_pending pending = {.link = link, .reply = reply, .kind = MC_PENDING_REPLY};
@@ -94,15 +101,27 @@ static void note_refusal(mc_link *link, const answer *a, uint8_t code)
   mc_session_set_error(s, a->text);
 }
 
-/* 3.3.1.3: retain handling 0 always, 1 only when the subscription is new, 2 never. */
-static void give_retained(mc_link *link, const mc_mqtt_subscribe *p, const answer *a, const uint8_t *existed)
+/* Retained messages follow the SUBACK, so what is wanted waits with it: per subscription options (1 byte), identifier (4), length (2), filter.
+ * 3.3.1.3: retain handling 0 always, 1 only when the subscription is new, 2 never. */
+static mc_err want_retained(mc_buf *wanted, const mc_mqtt_filter *f, uint8_t qos, uint32_t id, bool existed)
 {
-  mc_mqtt_filter f;
-  size_t at = 0;
-  for (size_t i = 0; i < a->count && mc_mqtt_filter_next(p, false, &at, &f); i++) {
-    if (a->code[i] > 2 || f.retain_handling == 2 || (f.retain_handling == 1 && existed[i / 8] & (1 << i % 8)))
-      continue;
-    mc_deliver_retained(link->session, f.filter, a->code[i], p->props.sub_id);
+  if (f->retain_handling == 2 || (f->retain_handling == 1 && existed))
+    return MC_OK;
+  uint8_t head[7] = {qos};
+  mc_store_le32(head + 1, id);
+  mc_store_le16(head + 5, (uint16_t)f->filter.len);
+  MC_TRY(mc_buf_append(wanted, head, sizeof head));
+  return mc_buf_append_slice(wanted, f->filter);
+}
+
+void mc_subscribe_retained(mc_session *s, mc_slice wanted)
+{
+  mc_cursor c = mc_cursor_of(wanted);
+  while (mc_cursor_left(&c)) {
+    uint8_t qos = mc_cursor_u8(&c);
+    uint32_t id = mc_cursor_le32(&c);
+    mc_slice filter = mc_cursor_bytes(&c, mc_cursor_le16(&c));
+    mc_deliver_retained(s, filter, qos, id);
   }
 }
 
@@ -115,11 +134,11 @@ mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
     return MC_TAKE_CLOSED;
   }
   answer a = {.count = 0};
-  uint8_t existed[MOST / 8] = {0};
   uint32_t id = p->props.present & MC_MQTT_P_SUB_ID ? p->props.sub_id : 0, stored = 0;
   uint8_t refused = 0;
   mc_session_record record = {.kind = MC_SESSION_SUBSCRIBE, .client_id = mc_session_id(s)};
   mc_buf_clear(&l->record);
+  mc_buf_clear(&l->wanted);
   mc_session_record_begin(&l->record, &record);
   uint64_t since = mc_journal_end_offset(l->gateway->journal);
   if (s->subs.count == 0)
@@ -128,7 +147,6 @@ mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
   for (size_t at = 0; mc_mqtt_filter_next(p, false, &at, &f); a.count++) {
     bool had = false;
     uint8_t code = a.code[a.count] = subscribe_one(link, &f, id, &a, &had);
-    existed[a.count / 8] |= (uint8_t)(had << a.count % 8);
     if (code > 2) {
       refused = code;
       continue;
@@ -136,6 +154,7 @@ mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
     mc_session_filter stored_filter = {
         f.filter, (uint8_t)(code | (f.no_local ? MC_SUB_NO_LOCAL : 0) | (f.retain_as_published ? MC_SUB_RETAIN_AS_PUBLISHED : 0) | f.retain_handling << 4), id};
     mc_session_record_add_filter(&l->record, &stored_filter, false);
+    want_retained(&l->wanted, &f, code, id, had);
     stored++;
   }
   mc_session_record_set_count(&l->record, 0, stored);
@@ -151,7 +170,6 @@ mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
   if (taken != MC_TAKEN)
     return taken;
   note_refusal(link, &a, refused);
-  give_retained(link, p, &a, existed);
   return MC_TAKEN;
 }
 
@@ -167,6 +185,7 @@ mc_taken mc_unsubscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
   size_t count = 0;
   mc_session_record record = {.kind = MC_SESSION_UNSUBSCRIBE, .client_id = mc_session_id(s)};
   mc_buf_clear(&l->record);
+  mc_buf_clear(&l->wanted);
   mc_session_record_begin(&l->record, &record);
   mc_mqtt_filter f;
   for (size_t at = 0; mc_mqtt_filter_next(p, true, &at, &f); count++) {

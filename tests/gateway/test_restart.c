@@ -1,0 +1,271 @@
+/* What must be there again after a stop, and after kill -9. */
+#include "rig.h"
+
+static void quiet(void) { mc_log_configure(getenv("VERBOSE") ? MC_LOG_DEBUG : MC_LOG_OFF, MC_LOG_TEXT, 2); }
+
+/* Subscribes, leaves, gets messages while away; a retained one too. */
+static void leave_things_behind(uint16_t port, int messages)
+{
+  client a, b;
+  char text[32];
+  CHECK(client_connect(&b, port, 5, "keeper", true, 3600));
+  CHECK_INT(client_subscribe(&b, "kept/#", 1), 1);
+  CHECK_INT(client_subscribe(&b, "gone", 1), 1);
+  mc_slice gone = MC_LIT("gone");
+  mc_mqtt_write_unsubscribe(&b.out, 5, 11, &gone, 1, (mc_slice){0});
+  client_flush(&b);
+  CHECK_INT(client_next(&b), MC_MQTT_UNSUBACK);
+  client_disconnect(&b);
+  CHECK_INT(client_next(&b), CLIENT_CLOSED);
+  client_close(&b);
+  CHECK(client_connect(&a, port, 4, "writer", true, 0));
+  for (int i = 0; i < messages; i++) {
+    snprintf(text, sizeof text, "m%d", i);
+    CHECK_INT(client_publish(&a, "kept/x", text, false), 0);
+    CHECK_INT(client_publish(&a, "gone", text, false), 0);
+  }
+  CHECK_INT(client_publish(&a, "retained/x", "remember", true), 0);
+  CHECK_INT(client_publish(&a, "retained/y", "forget", true), 0);
+  CHECK_INT(client_publish(&a, "retained/y", "", true), 0);
+  client_close(&a);
+}
+
+static void find_things_again(uint16_t port, int messages)
+{
+  client b;
+  char text[32];
+  CHECK(client_connect(&b, port, 5, "keeper", false, 3600));
+  CHECK(b.packet.connack.session_present);
+  for (int i = 0; i < messages; i++) {
+    snprintf(text, sizeof text, "m%d", i);
+    CHECK_RECEIVES(&b, "kept/x", text);
+  }
+  CHECK_INT(client_next_within(&b, 100), CLIENT_QUIET);
+  CHECK_INT(client_subscribe(&b, "retained/#", 1), 1);
+  CHECK_RECEIVES(&b, "retained/x", "remember");
+  CHECK_INT(client_next_within(&b, 100), CLIENT_QUIET);
+  usleep(100000); /* acknowledgements are journaled within 20 ms */
+  client_close(&b);
+}
+
+static void nothing_is_owed(uint16_t port)
+{
+  client b;
+  CHECK(client_connect(&b, port, 5, "keeper", false, 3600));
+  CHECK(b.packet.connack.session_present);
+  CHECK_INT(client_next_within(&b, 200), CLIENT_QUIET);
+  client_close(&b);
+}
+
+static void test_everything_is_there_after_a_stop(void)
+{
+  rig r = {0};
+  rig_start(&r, 2);
+  leave_things_behind(mc_gateway_port(r.g, true), 200);
+  rig_stop(&r);
+  rig_start(&r, 1); /* the number of loops may change */
+  find_things_again(mc_gateway_port(r.g, true), 200);
+  rig_stop(&r);
+  rig_start(&r, 3);
+  nothing_is_owed(mc_gateway_port(r.g, true));
+  rig_stop(&r);
+  rig_remove(&r);
+}
+
+static void test_everything_is_there_after_a_kill(void)
+{
+  rig r = {0};
+  pid_t pid;
+  uint16_t port = rig_fork(&r, 2, &pid);
+  CHECK(port);
+  leave_things_behind(port, 200);
+  rig_kill(pid);
+  int64_t began = now_ms();
+  port = rig_fork(&r, 2, &pid);
+  printf("# accepting again %lld ms after kill -9\n", (long long)(now_ms() - began));
+  if (!tap_this_failed)
+    find_things_again(port, 200);
+  rig_kill(pid);
+  port = rig_fork(&r, 2, &pid);
+  if (!tap_this_failed)
+    nothing_is_owed(port);
+  rig_kill(pid);
+  rig_remove(&r);
+}
+
+static void test_an_expired_session_is_gone_after_a_restart(void)
+{
+  rig r = {0};
+  client a;
+  rig_start(&r, 2);
+  CHECK(client_connect(&a, mc_gateway_port(r.g, true), 5, "short", true, 1));
+  CHECK_INT(client_subscribe(&a, "x", 1), 1);
+  client_disconnect(&a);
+  CHECK_INT(client_next(&a), CLIENT_CLOSED);
+  client_close(&a);
+  CHECK(client_connect(&a, mc_gateway_port(r.g, true), 5, "clean", true, 0));
+  CHECK_INT(client_subscribe(&a, "x", 1), 1);
+  client_close(&a);
+  rig_stop(&r);
+  usleep(1200000);
+  rig_start(&r, 2);
+  mc_gateway_stats stats;
+  CHECK_SOON((mc_gateway_stats_get(r.g, &stats), stats.sessions == 0 && stats.subscriptions == 0));
+  rig_stop(&r);
+  rig_remove(&r);
+}
+
+/* Checkpoints are taken while clients publish and sessions come and go between loops; killed at random, nothing acknowledged is missing. */
+static void test_no_acknowledged_message_is_lost_by_kills_under_load(void)
+{
+  rig r = {0};
+  enum { ROUNDS = 6, PUBLISHERS = 4 };
+  static bool acked[ROUNDS][PUBLISHERS][200000], got[ROUNDS][PUBLISHERS][200000];
+  memset(acked, 0, sizeof acked);
+  memset(got, 0, sizeof got);
+  uint32_t seed = 99;
+  pid_t pid;
+  uint16_t port = rig_fork(&r, 2, &pid);
+  client s;
+  CHECK(client_connect(&s, port, 5, "all-seeing", true, 3600));
+  CHECK_INT(client_subscribe(&s, "load/#", 1), 1);
+  client_close(&s);
+  size_t sent = 0, acks = 0, repeats = 0;
+  for (int round = 0; round < ROUNDS; round++) {
+    client p[PUBLISHERS];
+    int next[PUBLISHERS] = {0}, known[PUBLISHERS] = {0};
+    for (int i = 0; i < PUBLISHERS; i++) {
+      char id[32];
+      snprintf(id, sizeof id, "pub-%d", i);
+      CHECK(client_connect(&p[i], port, 4, id, true, 0));
+    }
+    seed = seed * 1664525u + 1013904223u;
+    int64_t until = now_ms() + 50 + seed % 400;
+    while (now_ms() < until)
+      for (int i = 0; i < PUBLISHERS; i++) {
+        char text[300];
+        for (int k = 0; k < 50 && next[i] - known[i] < 500; k++, next[i]++, sent++) {
+          snprintf(text, sizeof text, "%d %d %d %200s", round, i, next[i], "");
+          client_put_publish(&p[i], "load/x", text, 1, false, (uint16_t)(next[i] % 60000 + 1));
+        }
+        client_flush(&p[i]);
+        while (client_next_within(&p[i], 0) == MC_MQTT_PUBACK) {
+          CHECK_INT(p[i].packet.ack.packet_id, known[i] % 60000 + 1);
+          acked[round][i][known[i]++] = true;
+          acks++;
+        }
+      }
+    rig_kill(pid);
+    for (int i = 0; i < PUBLISHERS; i++) {
+      while (client_next_within(&p[i], 0) == MC_MQTT_PUBACK) { /* answers that were under way */
+        acked[round][i][known[i]++] = true;
+        acks++;
+      }
+      client_close(&p[i]);
+    }
+    int64_t began = now_ms();
+    port = rig_fork(&r, 2, &pid);
+    CHECK(port);
+    int64_t took = now_ms() - began;
+    printf("# round %d: accepting again after %lld ms\n", round, (long long)took);
+    CHECK(took < 1000);
+    if (round % 2)
+      continue; /* let the queue grow over two rounds */
+    CHECK(client_connect(&s, port, 5, "all-seeing", false, 3600));
+    CHECK(s.packet.connack.session_present);
+    while (client_next_within(&s, 500) == MC_MQTT_PUBLISH) {
+      char text[64];
+      int rr, ii, nn;
+      mc_slice_to_str(s.packet.publish.payload, text, sizeof text);
+      CHECK_INT(sscanf(text, "%d %d %d", &rr, &ii, &nn), 3);
+      repeats += got[rr][ii][nn];
+      got[rr][ii][nn] = true;
+      client_ack(&s);
+    }
+    client_close(&s);
+  }
+  CHECK(client_connect(&s, port, 5, "all-seeing", false, 3600));
+  while (client_next_within(&s, 500) == MC_MQTT_PUBLISH) {
+    char text[64];
+    int rr, ii, nn;
+    mc_slice_to_str(s.packet.publish.payload, text, sizeof text);
+    CHECK_INT(sscanf(text, "%d %d %d", &rr, &ii, &nn), 3);
+    repeats += got[rr][ii][nn];
+    got[rr][ii][nn] = true;
+    client_ack(&s);
+  }
+  client_close(&s);
+  rig_kill(pid);
+  size_t lost = 0;
+  for (int round = 0; round < ROUNDS; round++)
+    for (int i = 0; i < PUBLISHERS; i++)
+      for (int n = 0; n < 200000; n++)
+        lost += acked[round][i][n] && !got[round][i][n];
+  printf("# %zu sent, %zu acknowledged, %zu repeated, %zu lost\n", sent, acks, repeats, lost);
+  CHECK_INT(lost, 0);
+  CHECK(acks > 1000);
+  rig_remove(&r);
+}
+
+static void test_refuses_a_damaged_checkpoint_and_says_what_to_do(void)
+{
+  rig r = {0};
+  rig_start(&r, 1);
+  leave_things_behind(mc_gateway_port(r.g, true), 3);
+  rig_stop(&r);
+  mc_buf file = {0};
+  char path[128];
+  mc_why why = {0};
+  snprintf(path, sizeof path, "%s/gateway/sessions.checkpoint", r.dir);
+  CHECK_OK(mc_fs_read(mc_fs_posix(), path, 1 << 20, &file, &why));
+  CHECK(file.len > 100);
+  char dir[128], journal[128];
+  snprintf(dir, sizeof dir, "%s/gateway", r.dir);
+  snprintf(journal, sizeof journal, "%s/journal", r.dir);
+  mc_loop *loop;
+  CHECK_OK(mc_loop_create(&loop, &why));
+  for (size_t at = 0; at < file.len; at += at < 40 ? 1 : 17) {
+    mc_buf bad = {0};
+    mc_buf_append_slice(&bad, mc_buf_slice(&file));
+    bad.data[at] ^= 0x41;
+    CHECK_OK(mc_fs_replace(mc_fs_posix(), path, mc_buf_slice(&bad), 0600, &why));
+    mc_buf_free(&bad);
+    mc_journal_config jc = {.fs = mc_fs_posix(), .dir = journal, .segment_bytes = 4 << 20};
+    mc_journal *j;
+    CHECK_OK(mc_journal_open(&jc, &j, &why));
+    mc_gateway_config config = {.journal = j, .loop = &loop, .loop_count = 1, .fs = mc_fs_posix(), .dir = dir};
+    mc_gateway *g;
+    CHECK(mc_gateway_create(&config, &g, &why) != MC_OK);
+    CHECK(!g);
+    CHECK_WHY(why, "sessions.checkpoint");
+    mc_journal_close(&j);
+  }
+  for (size_t len = 0; len < file.len; len += 13) {
+    CHECK_OK(mc_fs_replace(mc_fs_posix(), path, mc_slice_of(file.data, len), 0600, &why));
+    mc_journal_config jc = {.fs = mc_fs_posix(), .dir = journal, .segment_bytes = 4 << 20};
+    mc_journal *j;
+    CHECK_OK(mc_journal_open(&jc, &j, &why));
+    mc_gateway_config config = {.journal = j, .loop = &loop, .loop_count = 1, .fs = mc_fs_posix(), .dir = dir};
+    mc_gateway *g;
+    CHECK(mc_gateway_create(&config, &g, &why) != MC_OK);
+    mc_journal_close(&j);
+  }
+  mc_loop_destroy(&loop);
+  CHECK_OK(mc_fs_unlink(mc_fs_posix(), path, &why)); /* what the text says: then the journal alone has to do */
+  rig_start(&r, 1);
+  find_things_again(mc_gateway_port(r.g, true), 3);
+  rig_stop(&r);
+  mc_buf_free(&file);
+  rig_remove(&r);
+}
+
+int main(void)
+{
+  quiet();
+  RUN(test_everything_is_there_after_a_kill); /* before this process has threads */
+  RUN(test_no_acknowledged_message_is_lost_by_kills_under_load);
+  RUN(test_everything_is_there_after_a_stop);
+  RUN(test_an_expired_session_is_gone_after_a_restart);
+  RUN(test_refuses_a_damaged_checkpoint_and_says_what_to_do);
+  return tap_done();
+}
