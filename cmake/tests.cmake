@@ -26,6 +26,7 @@ function(mc_tests module)
     target_compile_definitions(${target} PRIVATE MC_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     target_link_libraries(${target} PRIVATE mc_${module})
     if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+      # tools/fuzz.py compiles everything with -fsanitize=fuzzer-no-link, so that the libraries are instrumented too
       target_link_options(${target} PRIVATE -fsanitize=fuzzer)
     else()
       target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests/corpus_replay.c)

@@ -1,0 +1,134 @@
+#include "base/clock.h"
+#include "campaign/state.h"
+
+#include <stdlib.h>
+
+enum { ARENA_BYTES = 256 << 20 };
+
+static mc_err load(mc_campaigns *c, mc_why *why)
+{
+  MC_TRY(mc_db_migrate(c->config.db, campaign_migrations, campaign_migration_count, why));
+  MC_TRY(campaign_manifests_load(c, why));
+  MC_TRY(campaign_schemes_load(c, why));
+  MC_TRY(campaign_resources_load(c, why));
+  MC_TRY(campaign_checkins_load(c, why));
+  mc_stmt *s;
+  MC_TRY(mc_db_begin(c->config.db, false, why));
+  mc_err err = mc_db_prepare(c->config.db, "SELECT value FROM campaign_state WHERE name = 'offset'", &s, why);
+  if (!err) {
+    if (mc_stmt_step(s, why) == MC_OK)
+      atomic_store(&c->offset, (uint64_t)mc_stmt_int(s, 0));
+    mc_stmt_release(&s);
+  }
+  mc_db_end(c->config.db, true, NULL);
+  return err;
+}
+
+mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, mc_why *why)
+{
+  mc_campaigns *c = calloc(1, sizeof *c);
+  if (!c)
+    return MC_ERR_MEMORY;
+  c->config = *config;
+  c->arena = MC_ARENA(ARENA_BYTES);
+  pthread_mutexattr_t attr;
+  pthread_mutexattr_init(&attr);
+  pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE); /* look-ups by sync id happen inside compilation */
+  pthread_mutex_init(&c->lock, &attr);
+  pthread_mutexattr_destroy(&attr);
+  c->repeats = repeat_table_create();
+  c->sink = calloc(config->sink_count ? config->sink_count : 1, sizeof *c->sink);
+  mc_err err = c->repeats && c->sink ? MC_OK : MC_ERR_MEMORY;
+  if (!err) {
+    if (config->sink_count)
+      memcpy(c->sink, config->sink, config->sink_count * sizeof *c->sink);
+    err = load(c, why);
+  }
+  if (err) {
+    mc_campaigns_close(&c);
+    return err;
+  }
+  *out = c;
+  return MC_OK;
+}
+
+void mc_campaigns_close(mc_campaigns **campaigns)
+{
+  mc_campaigns *c = *campaigns;
+  if (!c)
+    return;
+  campaign_schemes_free(c);
+  campaign_versions_free(c);
+  campaign_vehicles_free(c);
+  for (size_t i = 0; i < c->campaign.len; i++) {
+    mc_arena_free(&c->campaign.at[i]->arena);
+    free(c->campaign.at[i]);
+  }
+  mc_vec_free(&c->campaign);
+  repeat_table_destroy(c->repeats);
+  mc_block_builder_free(&c->block);
+  mc_arena_free(&c->arena);
+  mc_buf_free(&c->plain);
+  mc_vec_free(&c->event);
+  mc_map_free(&c->event_index);
+  pthread_mutex_destroy(&c->lock);
+  free(c->sink);
+  free(c);
+  *campaigns = NULL;
+}
+
+/* The vehicle that the publishing device was fitted to then; a principal that is no device (a back end, --insecure-dev) speaks for the vehicle that
+ * the topic names. */
+static uint32_t vehicle_of(mc_campaigns *c, const mc_record *r, mc_slice name)
+{
+  uint32_t vehicle = r->principal ? mc_registry_vehicle_of_thing(c->config.registry, r->tenant, r->principal, r->time_us) : 0;
+  mc_vehicle facts;
+  if (!vehicle && mc_registry_vehicle_find(c->config.registry, r->tenant, name, &facts) == MC_OK)
+    vehicle = facts.id;
+  return vehicle;
+}
+
+mc_err mc_campaign_record(mc_campaigns *c, const mc_record *record, uint64_t next_offset, mc_why *why)
+{
+  mc_slice name;
+  mc_stream stream = mc_campaign_stream_of_topic(record->topic, &name);
+  if (stream == MC_STREAM_CHECKIN) {
+    mc_slice prefix = mc_slice_sub(record->topic, 0, (size_t)(name.data - record->topic.data) - (sizeof "vehicles/" - 1));
+    return campaign_checkin(c, record, name, prefix, why);
+  }
+  if (stream != MC_STREAM_TELEMETRY)
+    return MC_OK;
+  uint32_t vehicle = vehicle_of(c, record, name);
+  if (!vehicle) {
+    atomic_fetch_add_explicit(&c->count.undecodable, 1, memory_order_relaxed);
+    return MC_OK;
+  }
+  return campaign_ingest(c, record, vehicle, name, next_offset, why);
+}
+
+/* A reader begins where the oldest message lies that the repeat table still has to know, so the table is rebuilt by reading. */
+mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why)
+{
+  MC_TRY(campaign_events_write(c, why));
+  MC_TRY(campaign_checkins_save(c, why));
+  uint64_t begin = repeat_table_oldest(c->repeats);
+  if (begin > offset)
+    begin = offset;
+  enum { WINDOW = 64 << 20 }; /* bytes of journal read again at a start, at most */
+  if (offset - begin > WINDOW)
+    begin = offset - WINDOW;
+  atomic_store(&c->offset, begin);
+  return mc_db_run(c->config.db, why, "INSERT INTO campaign_state(name, value) VALUES ('offset', $1) ON CONFLICT(name) DO UPDATE SET value = excluded.value", "i", (int64_t)begin);
+}
+
+uint64_t mc_campaign_offset(const mc_campaigns *c)
+{
+  return atomic_load(&c->offset);
+}
+
+void mc_campaign_stats_get(mc_campaigns *c, mc_campaign_stats *out)
+{
+  campaign_metrics *m = &c->count;
+  *out = (mc_campaign_stats){atomic_load(&m->messages), atomic_load(&m->samples), atomic_load(&m->repeats), atomic_load(&m->undecodable), atomic_load(&m->unknown_signals), atomic_load(&m->quarantined),
+                             atomic_load(&m->checkins), atomic_load(&m->documents_sent), atomic_load(&m->events)};
+}

@@ -1,0 +1,125 @@
+/* VehicleData -> block of samples. Decoder thread. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "campaign/state.h"
+
+enum { MAX_PLAIN = 16 << 20, AHEAD_US = 120 * 1000000 };
+
+/* Nothing in a payload tells whether it is compressed (contract fleetwise 3): what parses and names a campaign that we sent is right; else
+ * the other form is tried. */
+static mc_err read_payload(mc_campaigns *c, uint32_t tenant, mc_slice payload, mc_fw_vehicle_data *out, scheme_version **scheme, mc_why *why)
+{
+  mc_err plain = mc_fw_read_vehicle_data(payload, &c->arena, out, why);
+  *scheme = plain ? NULL : campaign_scheme_by_sync(c, tenant, out->campaign_sync_id);
+  if (!plain && *scheme)
+    return MC_OK;
+  mc_why other_why;
+  mc_fw_vehicle_data other;
+  mc_buf_clear(&c->plain);
+  mc_err err = mc_snappy_expand(payload, MAX_PLAIN, &c->plain);
+  if (!err)
+    err = mc_fw_read_vehicle_data(mc_buf_slice(&c->plain), &c->arena, &other, &other_why);
+  if (err)
+    return plain;
+  scheme_version *known = campaign_scheme_by_sync(c, tenant, other.campaign_sync_id);
+  if (plain || known) {
+    *out = other;
+    *scheme = known;
+  }
+  return MC_OK;
+}
+
+static mc_err add_number(mc_campaigns *c, const manifest_version *m, uint32_t vehicle, const mc_fw_sample *s, int64_t time_us, uint8_t flags)
+{
+  uint64_t index;
+  int64_t k;
+  if (m && mc_map_get(&m->encoding, s->signal_id, &index)) {
+    const mc_encoding *e = &m->list.at[index];
+    if (mc_encoding_recover(e, s->number, &k))
+      return mc_block_builder_add(&c->block, vehicle, s->signal_id, e->id, time_us, MC_SAMPLE_RAW, flags, (mc_sample_value){.raw = k});
+  }
+  return mc_block_builder_add(&c->block, vehicle, s->signal_id, 0, time_us, MC_SAMPLE_DOUBLE, flags, (mc_sample_value){.dbl = s->number});
+}
+
+static bool known_signal(mc_campaigns *c, const manifest_version *m, uint32_t tenant, uint32_t signal)
+{
+  return (m && mc_map_get(&m->encoding, signal, NULL)) || mc_registry_signal_fqn(c->config.registry, tenant, signal).len;
+}
+
+static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle, const mc_fw_vehicle_data *d, uint64_t *quarantined, uint64_t *unknown)
+{
+  manifest_version *m = campaign_manifest_by_sync(c, r->tenant, d->manifest_sync_id);
+  if (d->event_time_ms > INT64_MAX / 1000)
+    return MC_ERR_INVALID;
+  int64_t event_us = (int64_t)d->event_time_ms * 1000;
+  mc_block_builder_clear(&c->block);
+  for (uint32_t i = 0; i < d->sample_count; i++) {
+    const mc_fw_sample *s = &d->sample[i];
+    int64_t relative, time_us;
+    if (s->has_micros)
+      relative = s->relative_us;
+    else if (__builtin_mul_overflow(s->relative_ms, 1000, &relative))
+      return MC_ERR_INVALID;
+    if (__builtin_add_overflow(event_us, relative, &time_us))
+      return MC_ERR_INVALID;
+    if (!known_signal(c, m, r->tenant, s->signal_id)) {
+      (*unknown)++;
+      continue;
+    }
+    uint8_t flags = time_us > r->time_us + AHEAD_US ? MC_SAMPLE_QUARANTINED : 0;
+    *quarantined += flags != 0;
+    MC_TRY(s->is_string ? mc_block_builder_add_string(&c->block, vehicle, s->signal_id, time_us, flags, s->text) : add_number(c, m, vehicle, s, time_us, flags));
+  }
+  return MC_OK;
+}
+
+static void count(_Atomic uint64_t *counter, uint64_t n)
+{
+  atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static mc_err undecodable(mc_campaigns *c, const mc_record *r, mc_slice vehicle_name, const char *text)
+{
+  count(&c->count.undecodable, 1);
+  mc_log(MC_LOG_WARN, "campaign", "telemetry cannot be decoded; it stays in the journal", MC_KS("vehicle", vehicle_name), MC_KU("offset", r->offset), MC_KZ("reason", text));
+  return MC_OK;
+}
+
+static mc_err give_to_sinks(mc_campaigns *c, const mc_record *r, uint64_t next_offset, mc_why *why)
+{
+  mc_block block = mc_block_builder_view(&c->block);
+  block.tenant = r->tenant;
+  block.journal_offset = r->offset;
+  block.next_offset = next_offset;
+  block.arrival_us = r->time_us;
+  for (size_t i = 0; i < c->config.sink_count; i++)
+    MC_TRY(c->sink[i].take(c->sink[i].ctx, &block, why));
+  return MC_OK;
+}
+
+mc_err campaign_ingest(mc_campaigns *c, const mc_record *r, uint32_t vehicle, mc_slice vehicle_name, uint64_t next_offset, mc_why *why)
+{
+  mc_why text = {0};
+  mc_fw_vehicle_data d;
+  scheme_version *scheme;
+  mc_arena_reset(&c->arena);
+  if (read_payload(c, r->tenant, r->payload, &d, &scheme, &text))
+    return undecodable(c, r, vehicle_name, text.text);
+  if (repeat_table_seen(c->repeats, r->tenant, vehicle, d.campaign_sync_id, d.event_time_ms, d.event_id, r->payload, r->offset)) {
+    count(&c->count.repeats, 1);
+    return MC_OK;
+  }
+  uint64_t quarantined = 0, unknown = 0;
+  mc_err err = build_block(c, r, vehicle, &d, &quarantined, &unknown);
+  if (err == MC_ERR_INVALID)
+    return undecodable(c, r, vehicle_name, "a sample's time is out of range");
+  if (err)
+    return mc_err_set(why, err, "decoding telemetry of %.*s: %s", MC_FMT(vehicle_name), mc_err_text(err));
+  MC_TRY(give_to_sinks(c, r, next_offset, why));
+  count(&c->count.messages, 1);
+  count(&c->count.samples, c->block.vehicle.len);
+  count(&c->count.quarantined, quarantined);
+  count(&c->count.unknown_signals, unknown);
+  event_row row = {r->tenant, vehicle, scheme ? scheme->campaign : 0, d.event_id, (int64_t)d.event_time_ms * 1000, r->time_us, r->offset, 1, (uint32_t)c->block.vehicle.len};
+  return campaign_event_note(c, &row);
+}

@@ -1,0 +1,22 @@
+/* Tables. Forward only: a released entry is never changed, new ones are added behind it. */
+#include "campaign/state.h"
+
+const mc_migration campaign_migrations[] = {
+    {"campaign", 1,
+     "CREATE TABLE catalog_node (tenant BIGINT NOT NULL, signal BIGINT NOT NULL, fqn TEXT NOT NULL, kind TEXT NOT NULL, type BIGINT NOT NULL, unit TEXT NOT NULL, description TEXT NOT NULL,"
+     " low DOUBLE PRECISION, high DOUBLE PRECISION, value_names TEXT NOT NULL, PRIMARY KEY (tenant, signal));"
+     "CREATE INDEX catalog_node_fqn ON catalog_node (tenant, fqn);"
+     "CREATE TABLE vehicle_model (tenant BIGINT NOT NULL, name TEXT NOT NULL, signals TEXT NOT NULL, created_us BIGINT NOT NULL, PRIMARY KEY (tenant, name));"
+     "CREATE TABLE decoder_manifest (tenant BIGINT NOT NULL, sync_id TEXT NOT NULL, name TEXT NOT NULL, foreign_sync_id TEXT NOT NULL, document BYTEA NOT NULL, foreign_document BYTEA NOT NULL,"
+     " created_us BIGINT NOT NULL, PRIMARY KEY (tenant, sync_id));"
+     "CREATE TABLE campaign (id BIGINT NOT NULL PRIMARY KEY, tenant BIGINT NOT NULL, name TEXT NOT NULL, status BIGINT NOT NULL, document TEXT NOT NULL, created_us BIGINT NOT NULL, updated_us BIGINT NOT NULL);"
+     "CREATE UNIQUE INDEX campaign_name ON campaign (tenant, name);"
+     "CREATE TABLE scheme_version (tenant BIGINT NOT NULL, sync_id TEXT NOT NULL, campaign BIGINT NOT NULL, compress BIGINT NOT NULL, created_us BIGINT NOT NULL, PRIMARY KEY (tenant, sync_id));"
+     "CREATE TABLE campaign_checkin (tenant BIGINT NOT NULL, vehicle BIGINT NOT NULL, name TEXT NOT NULL, prefix TEXT NOT NULL, ours BIGINT NOT NULL, time_us BIGINT NOT NULL, sync_ids TEXT NOT NULL, errors TEXT NOT NULL,"
+     " PRIMARY KEY (tenant, vehicle));"
+     "CREATE TABLE campaign_event (tenant BIGINT NOT NULL, vehicle BIGINT NOT NULL, campaign BIGINT NOT NULL, time_us BIGINT NOT NULL, event_id BIGINT NOT NULL, arrival_us BIGINT NOT NULL, first_offset BIGINT NOT NULL,"
+     " messages BIGINT NOT NULL, samples BIGINT NOT NULL, PRIMARY KEY (tenant, vehicle, campaign, time_us, event_id));"
+     "CREATE INDEX campaign_event_arrival ON campaign_event (arrival_us);"
+     "CREATE TABLE campaign_state (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)"},
+};
+const size_t campaign_migration_count = sizeof campaign_migrations / sizeof campaign_migrations[0];

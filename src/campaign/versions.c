@@ -1,0 +1,97 @@
+/* All versions of manifests and schemes, by sync id. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "campaign/state.h"
+
+static mc_slice sync_key(uint32_t tenant, mc_slice sync_id, char *out, size_t size)
+{
+  int n = snprintf(out, size, "%u/%.*s", tenant, MC_FMT(mc_slice_sub(sync_id, 0, 200)));
+  return mc_slice_of(out, (size_t)n);
+}
+
+static void *find(mc_campaigns *c, const mc_strmap *map, uint32_t tenant, mc_slice sync_id)
+{
+  char key[256];
+  uint64_t found = 0;
+  pthread_mutex_lock(&c->lock);
+  mc_strmap_get(map, sync_key(tenant, sync_id, key, sizeof key), &found);
+  pthread_mutex_unlock(&c->lock);
+  return (void *)(uintptr_t)found;
+}
+
+manifest_version *campaign_manifest_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
+{
+  return find(c, &c->manifest_by_sync, tenant, sync_id);
+}
+
+scheme_version *campaign_scheme_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
+{
+  return find(c, &c->scheme_by_sync, tenant, sync_id);
+}
+
+manifest_version *campaign_manifest_current(mc_campaigns *c, uint32_t tenant, mc_slice name)
+{
+  manifest_version *found = NULL;
+  pthread_mutex_lock(&c->lock);
+  for (size_t i = 0; i < c->manifest.len && !found; i++) {
+    manifest_version *m = c->manifest.at[i];
+    if (m->current && m->tenant == tenant && mc_slice_eq_str(name, m->name))
+      found = m;
+  }
+  pthread_mutex_unlock(&c->lock);
+  return found;
+}
+
+mc_err campaign_manifest_add(mc_campaigns *c, manifest_version *m)
+{
+  char key[256];
+  pthread_mutex_lock(&c->lock);
+  mc_err err = mc_vec_push(&c->manifest, m);
+  if (!err)
+    err = mc_strmap_put(&c->manifest_by_sync, sync_key(m->tenant, mc_slice_str(m->sync_id), key, sizeof key), (uintptr_t)m);
+  if (!err)
+    err = mc_strmap_put(&c->manifest_by_sync, sync_key(m->tenant, mc_slice_str(m->foreign_sync_id), key, sizeof key), (uintptr_t)m);
+  for (size_t i = 0; i < c->manifest.len && !err; i++) {
+    manifest_version *other = c->manifest.at[i];
+    if (m->current && other != m && other->tenant == m->tenant && strcmp(other->name, m->name) == 0)
+      other->current = false;
+  }
+  pthread_mutex_unlock(&c->lock);
+  return err;
+}
+
+mc_err campaign_scheme_add(mc_campaigns *c, scheme_version *s)
+{
+  char key[256];
+  pthread_mutex_lock(&c->lock);
+  mc_err err = mc_vec_push(&c->scheme, s);
+  if (!err)
+    err = mc_strmap_put(&c->scheme_by_sync, sync_key(s->tenant, mc_slice_str(s->sync_id), key, sizeof key), (uintptr_t)s);
+  pthread_mutex_unlock(&c->lock);
+  return err;
+}
+
+void campaign_versions_free(mc_campaigns *c)
+{
+  for (size_t i = 0; i < c->manifest.len; i++) {
+    manifest_version *m = c->manifest.at[i];
+    free(m->name);
+    free(m->sync_id);
+    free(m->foreign_sync_id);
+    mc_map_free(&m->encoding);
+    mc_vec_free(&m->list);
+    mc_vec_free(&m->signal);
+    mc_buf_free(&m->extended);
+    mc_buf_free(&m->foreign);
+    free(m);
+  }
+  for (size_t i = 0; i < c->scheme.len; i++) {
+    free(c->scheme.at[i]->sync_id);
+    free(c->scheme.at[i]);
+  }
+  mc_vec_free(&c->manifest);
+  mc_vec_free(&c->scheme);
+  mc_strmap_free(&c->manifest_by_sync);
+  mc_strmap_free(&c->scheme_by_sync);
+}
