@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/file_seam.h"
-#include "base/vec.h"
+#include "base/file_undo.h"
 
 /* The twin does every call on the real directory at once, and keeps beside it how to undo what no sync has
  * made durable yet: per inode a list of changes with the bytes they replaced, per twin a list of changes to
@@ -18,29 +18,7 @@
  * names a seeded prefix stays. A sync that failed dooms what it should have written: a later successful sync
  * does not make that durable, as on Linux, where the pages are marked clean. */
 
-enum { SECTOR = 512 };
 #define GRAVE ".mc-grave-"
-
-typedef enum change_state { UNSYNCED, DOOMED, DURABLE } change_state;
-
-typedef struct change {
-  bool truncate; /* else a write */
-  change_state state;
-  uint64_t offset, len; /* truncate: offset is the new size */
-  uint64_t old_size;
-  uint8_t *fresh;  /* owned; NULL means zeros */
-  uint8_t *before; /* owned; what stood in [offset, offset + before_len) */
-  uint64_t before_len;
-} change;
-
-typedef struct inode {
-  struct inode *next;
-  dev_t dev;
-  ino_t ino;
-  int fd; /* keeps the inode alive and its number unique */
-  unsigned opens;
-  MC_VEC(change) change;
-} inode;
 
 typedef struct name_change {
   enum { NAME_CREATE, NAME_RENAME, NAME_UNLINK } kind;
@@ -55,14 +33,14 @@ typedef struct fault_fs {
   uint64_t calls, fault_at, generation, graves;
   mc_fault_kind kind, held;
   bool dead;
-  inode *inodes;
+  mc_inode *inodes;
   MC_VEC(name_change) name;
 } fault_fs;
 
 typedef struct fault_file {
   mc_file base;
   fault_fs *fs;
-  inode *node;
+  mc_inode *node;
   uint64_t generation; /* of the power supply when it was opened */
 } fault_file;
 
@@ -108,154 +86,6 @@ static mc_err pass(fault_fs *fs, bool writes, const char *verb, const char *path
 static bool stale(const fault_file *f)
 {
   return f->generation != f->fs->generation;
-}
-
-/* ---- inodes and their changes ---- */
-
-static inode *inode_of(fault_fs *fs, int fd)
-{
-  struct stat st;
-  if (fstat(fd, &st))
-    return NULL;
-  for (inode *n = fs->inodes; n; n = n->next)
-    if (n->dev == st.st_dev && n->ino == st.st_ino)
-      return n;
-  char self[64];
-  snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-  inode *n = calloc(1, sizeof *n);
-  if (!n)
-    return NULL;
-  n->fd = open(self, O_RDWR | O_CLOEXEC);
-  if (n->fd < 0) { /* a file we may only read has nothing to undo */
-    free(n);
-    return NULL;
-  }
-  n->dev = st.st_dev;
-  n->ino = st.st_ino;
-  n->next = fs->inodes;
-  fs->inodes = n;
-  return n;
-}
-
-static void change_free(change *c)
-{
-  free(c->fresh);
-  free(c->before);
-}
-
-static void forget_changes(inode *n)
-{
-  for (size_t i = 0; i < n->change.len; i++)
-    change_free(&n->change.at[i]);
-  mc_vec_clear(&n->change);
-}
-
-static bool read_back(int fd, uint8_t *out, uint64_t len, uint64_t offset)
-{
-  for (uint64_t got = 0; got < len;) {
-    ssize_t n = pread(fd, out + got, len - got, (off_t)(offset + got));
-    if (n <= 0)
-      return false;
-    got += (uint64_t)n;
-  }
-  return true;
-}
-
-static void inode_free(inode *n)
-{
-  forget_changes(n);
-  mc_vec_free(&n->change);
-  close(n->fd);
-  free(n);
-}
-
-/* Remembers what [offset, offset + len) held (truncate: what lies beyond offset). Takes over fresh. */
-static mc_err remember(inode *n, bool truncate, uint64_t offset, uint64_t len, uint8_t *fresh, mc_why *why)
-{
-  struct stat st;
-  change c = {.truncate = truncate, .offset = offset, .len = len, .fresh = fresh};
-  bool ok = n && fstat(n->fd, &st) == 0;
-  if (ok) {
-    c.old_size = (uint64_t)st.st_size;
-    uint64_t end = truncate || offset + len > c.old_size ? c.old_size : offset + len;
-    c.before_len = offset < end ? end - offset : 0;
-    c.before = c.before_len ? malloc(c.before_len) : NULL;
-    ok = (!c.before_len || (c.before && read_back(n->fd, c.before, c.before_len, offset))) && !mc_vec_push(&n->change, c);
-  }
-  if (ok)
-    return MC_OK;
-  change_free(&c);
-  return mc_err_set(why, MC_ERR_MEMORY, "fault twin: cannot remember a change");
-}
-
-static bool put_back(int fd, const uint8_t *data, uint64_t len, uint64_t offset)
-{
-  static const uint8_t zeros[65536];
-  while (len) {
-    size_t n = data ? (size_t)len : len < sizeof zeros ? (size_t)len : sizeof zeros;
-    ssize_t w = pwrite(fd, data ? data : zeros, n, (off_t)offset);
-    if (w <= 0)
-      return false;
-    if (data)
-      data += w;
-    offset += (uint64_t)w;
-    len -= (uint64_t)w;
-  }
-  return true;
-}
-
-static bool undo(inode *n, const change *c)
-{
-  return put_back(n->fd, c->before, c->before ? c->before_len : 0, c->offset) && ftruncate(n->fd, (off_t)c->old_size) == 0;
-}
-
-/* splitmix64: one seed, the same power cut every time */
-static uint64_t draw(uint64_t *seed)
-{
-  uint64_t z = *seed += 0x9E3779B97F4A7C15ULL;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-  return z ^ (z >> 31);
-}
-
-static bool redo_torn(inode *n, const change *c, uint64_t *seed)
-{
-  bool prefix = draw(seed) & 1;
-  uint64_t keep = draw(seed) % (c->len / SECTOR + 1);
-  uint64_t sector = 0;
-  for (uint64_t at = 0; at < c->len; sector++) {
-    uint64_t n_bytes = SECTOR - (c->offset + at) % SECTOR;
-    if (n_bytes > c->len - at)
-      n_bytes = c->len - at;
-    bool lands = prefix ? sector < keep : draw(seed) & 1;
-    if (lands && !put_back(n->fd, c->fresh ? c->fresh + at : NULL, n_bytes, c->offset + at))
-      return false;
-    at += n_bytes;
-  }
-  return true;
-}
-
-static bool redo(inode *n, const change *c, uint64_t *seed)
-{
-  uint64_t luck = draw(seed) % 3;
-  if (c->state == DURABLE)
-    luck = 1;
-  if (luck == 0)
-    return true;
-  if (c->truncate)
-    return ftruncate(n->fd, (off_t)c->offset) == 0;
-  return luck == 1 ? put_back(n->fd, c->fresh, c->len, c->offset) : redo_torn(n, c, seed);
-}
-
-static bool cut_inode(inode *n, uint64_t *seed)
-{
-  bool ok = true;
-  for (size_t i = n->change.len; i-- > 0;)
-    ok &= undo(n, &n->change.at[i]);
-  for (size_t i = 0; i < n->change.len; i++)
-    ok &= redo(n, &n->change.at[i], seed);
-  forget_changes(n);
-  return ok;
 }
 
 /* ---- names ---- */
@@ -317,7 +147,7 @@ static bool undo_name(const name_change *c)
 static bool cut_names(fault_fs *fs, uint64_t *seed)
 {
   bool ok = true;
-  size_t keep = fs->name.len ? draw(seed) % (fs->name.len + 1) : 0;
+  size_t keep = fs->name.len ? mc_undo_draw(seed) % (fs->name.len + 1) : 0;
   for (size_t i = fs->name.len; i-- > 0;) {
     if (i >= keep)
       ok &= undo_name(&fs->name.at[i]);
@@ -347,12 +177,12 @@ static mc_err fault_open(const mc_fs *base, const char *path, int flags, unsigne
     err = note_name(fs, NAME_CREATE, path, NULL, NULL, why);
   if (!err) {
     *f = (fault_file){.base = {&fault_ops, real->fd, real->path}, .fs = fs, .generation = fs->generation};
-    f->node = flags & MC_FILE_WRITE ? inode_of(fs, real->fd) : NULL;
+    f->node = flags & MC_FILE_WRITE ? mc_inode_of(&fs->inodes, real->fd) : NULL;
     if (f->node)
       f->node->opens++;
     free(real);
     real = NULL;
-    if ((flags & MC_FILE_TRUNCATE) && existed && !(err = remember(f->node, true, 0, 0, NULL, why)) && ftruncate(f->base.fd, 0))
+    if ((flags & MC_FILE_TRUNCATE) && existed && !(err = mc_inode_remember(f->node, true, 0, 0, NULL, why)) && ftruncate(f->base.fd, 0))
       err = mc_err_errno(why, "truncate %s", path);
     *out = &f->base;
   }
@@ -382,8 +212,8 @@ static mc_err land(fault_file *f, uint8_t *fresh, uint64_t lands, uint64_t offse
     free(fresh);
     return MC_OK;
   }
-  MC_TRY(remember(f->node, false, offset, lands, fresh, why));
-  if (!put_back(f->base.fd, fresh, lands, offset))
+  MC_TRY(mc_inode_remember(f->node, false, offset, lands, fresh, why));
+  if (!mc_inode_put(f->base.fd, fresh, lands, offset))
     return mc_err_errno(why, "write %s", f->base.path);
   return MC_OK;
 }
@@ -428,20 +258,6 @@ static mc_err fault_preallocate(mc_file *file, uint64_t size, mc_why *why)
   return err;
 }
 
-static void settle(inode *n, bool synced)
-{
-  bool doomed = false;
-  for (size_t i = 0; i < n->change.len; i++)
-    doomed |= n->change.at[i].state == DOOMED;
-  if (synced && !doomed) {
-    forget_changes(n);
-    return;
-  }
-  for (size_t i = 0; i < n->change.len; i++)
-    if (n->change.at[i].state == UNSYNCED)
-      n->change.at[i].state = synced ? DURABLE : DOOMED;
-}
-
 static mc_err fault_sync(mc_file *file, mc_why *why)
 {
   fault_file *f = (fault_file *)file;
@@ -450,7 +266,7 @@ static mc_err fault_sync(mc_file *file, mc_why *why)
   if (stale(f))
     kind = MC_FAULT_EIO;
   else if (!f->fs->dead && f->node)
-    settle(f->node, kind == MC_FAULT_NONE);
+    mc_inode_settle(f->node, kind == MC_FAULT_NONE);
   pthread_mutex_unlock(&f->fs->lock);
   return kind == MC_FAULT_NONE ? MC_OK : refuse(kind, "sync", file->path, why);
 }
@@ -464,7 +280,7 @@ static mc_err fault_truncate(mc_file *file, uint64_t size, mc_why *why)
     kind = MC_FAULT_EIO;
   mc_err err = MC_OK;
   if (kind == MC_FAULT_NONE || kind == MC_FAULT_POWER_CUT) {
-    err = remember(f->node, true, size, 0, NULL, why);
+    err = mc_inode_remember(f->node, true, size, 0, NULL, why);
     if (!err)
       err = mc_fs_posix_ops.truncate(file, size, why);
   }
@@ -610,12 +426,12 @@ static void fault_close(mc_file *file)
   fault_file *f = (fault_file *)file;
   fault_fs *fs = f->fs;
   pthread_mutex_lock(&fs->lock);
-  inode **at = &fs->inodes;
+  mc_inode **at = &fs->inodes;
   while (f->node && *at != f->node)
     at = &(*at)->next;
   if (f->node && --f->node->opens == 0 && !f->node->change.len) {
     *at = f->node->next;
-    inode_free(f->node);
+    mc_inode_free(f->node);
   }
   pthread_mutex_unlock(&fs->lock);
   mc_fs_posix_ops.close(file); /* base is the first member: this frees the whole */
@@ -686,8 +502,8 @@ mc_err mc_fs_fault_recover(mc_fs *base, uint64_t seed, mc_why *why)
   fault_fs *fs = twin(base);
   pthread_mutex_lock(&fs->lock);
   bool ok = true;
-  for (inode *n = fs->inodes; n; n = n->next)
-    ok &= cut_inode(n, &seed);
+  for (mc_inode *n = fs->inodes; n; n = n->next)
+    ok &= mc_inode_cut(n, &seed);
   ok &= cut_names(fs, &seed);
   fs->dead = false;
   fs->held = MC_FAULT_NONE;
@@ -703,9 +519,9 @@ void mc_fs_fault_close(mc_fs **base)
     return;
   fault_fs *fs = twin(*base);
   while (fs->inodes) {
-    inode *n = fs->inodes;
+    mc_inode *n = fs->inodes;
     fs->inodes = n->next;
-    inode_free(n);
+    mc_inode_free(n);
   }
   for (size_t i = 0; i < fs->name.len; i++) {
     if (fs->name.at[i].grave)
