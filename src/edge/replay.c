@@ -55,11 +55,15 @@ static mc_err next_bus_frame(mc_replay *r, mc_bus_frame *frame, mc_why *why)
   if (r->mdf4)
     return mc_mdf4_next(r->mdf4, frame, why);
   for (;;) {
-    mc_err err = mc_candump_next(&r->candump, frame, why);
-    if (err != MC_ERR_MALFORMED)
+    mc_why line = {0};
+    mc_err err = mc_candump_next(&r->candump, frame, &line);
+    if (err != MC_ERR_MALFORMED) {
+      if (err && why)
+        *why = line;
       return err;
+    }
     if (r->bad_lines++ < MAX_BAD_LINES) /* a broken line costs itself only */
-      mc_log(MC_LOG_WARN, "edge", "replay: line left out", MC_KZ("file", r->config.path), MC_KZ("why", why->text));
+      mc_log(MC_LOG_WARN, "edge", "replay: line left out", MC_KZ("file", r->config.path), MC_KZ("why", line.text));
   }
 }
 
