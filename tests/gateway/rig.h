@@ -15,6 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "tap.h"
@@ -153,6 +157,7 @@ static inline int64_t now_ms(void)
 /* ---- client ---- */
 typedef struct client {
   int fd;
+  SSL *ssl; /* NULL: plain */
   uint8_t version;
   mc_buf in, out;
   size_t taken; /* bytes of `in` that the last packet used */
@@ -173,6 +178,7 @@ static inline void client_dial(client *c, uint16_t port, uint8_t version)
 
 static inline void client_close(client *c)
 {
+  SSL_free(c->ssl);
   if (c->fd >= 0)
     close(c->fd);
   mc_buf_free(&c->in);
@@ -184,7 +190,7 @@ static inline void client_send(client *c, mc_slice bytes)
 {
   size_t at = 0;
   while (at < bytes.len) {
-    ssize_t n = send(c->fd, bytes.data + at, bytes.len - at, MSG_NOSIGNAL);
+    ssize_t n = c->ssl ? SSL_write(c->ssl, bytes.data + at, (int)(bytes.len - at)) : send(c->fd, bytes.data + at, bytes.len - at, MSG_NOSIGNAL);
     if (n <= 0)
       return;
     at += (size_t)n;
@@ -219,10 +225,10 @@ static inline int client_next_within(client *c, int timeout_ms)
     }
     int left = (int)(until - now_ms());
     struct pollfd p = {.fd = c->fd, .events = POLLIN};
-    if (poll(&p, 1, left > 0 ? left : 0) <= 0)
+    if (!(c->ssl && SSL_pending(c->ssl)) && poll(&p, 1, left > 0 ? left : 0) <= 0)
       return CLIENT_QUIET;
     uint8_t bytes[65536];
-    ssize_t n = recv(c->fd, bytes, sizeof bytes, 0);
+    ssize_t n = c->ssl ? SSL_read(c->ssl, bytes, sizeof bytes) : recv(c->fd, bytes, sizeof bytes, 0);
     if (n <= 0)
       return CLIENT_CLOSED;
     mc_buf_append(&c->in, bytes, (size_t)n);
@@ -230,10 +236,41 @@ static inline int client_next_within(client *c, int timeout_ms)
 }
 static inline int client_next(client *c) { return client_next_within(c, 5000); }
 
-/* CONNECT with what is set in `with`; returns the next packet's type. */
+/* TLS with a client certificate (empty: none); the server's is not looked at. resume and *session may be NULL. */
+static inline bool client_dial_tls(client *c, uint16_t port, uint8_t version, mc_slice cert_pem, mc_slice key_pem, const char *alpn, SSL_SESSION *resume)
+{
+  client_dial(c, port, version);
+  SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+  if (cert_pem.len) {
+    BIO *bio = BIO_new_mem_buf(cert_pem.data, (int)cert_pem.len);
+    X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    BIO_free(bio);
+    bio = BIO_new_mem_buf(key_pem.data, (int)key_pem.len);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    BIO_free(bio);
+    SSL_CTX_use_certificate(ctx, cert);
+    SSL_CTX_use_PrivateKey(ctx, key);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+  }
+  c->ssl = SSL_new(ctx);
+  SSL_CTX_free(ctx);
+  SSL_set_fd(c->ssl, c->fd);
+  if (alpn) {
+    uint8_t wire[64] = {(uint8_t)strlen(alpn)};
+    memcpy(wire + 1, alpn, strlen(alpn));
+    SSL_set_alpn_protos(c->ssl, wire, (unsigned)strlen(alpn) + 1);
+  }
+  if (resume)
+    SSL_set_session(c->ssl, resume);
+  return SSL_connect(c->ssl) == 1;
+}
+
+/* CONNECT with what is set in `with`; returns the next packet's type. Dials plainly unless it is connected already. */
 static inline int client_connect_with(client *c, uint16_t port, mc_mqtt_connect with)
 {
-  client_dial(c, port, with.version);
+  if (port)
+    client_dial(c, port, with.version);
   mc_mqtt_write_connect(&c->out, &with);
   client_flush(c);
   return client_next(c);
