@@ -126,8 +126,10 @@ static void emit_line(void *ctx, const geo_xy *line, size_t n)
     return;
   memcpy(p->clipped.at, line, n * sizeof *line);
   size_t kept = drop_repeats(p->clipped.at, n, false);
-  if (p->z < 16)
+  if (p->z < 16) { /* a small loop may shrink to nothing */
     kept = geo_simplify(p->clipped.at, kept, p->tolerance, &p->stack);
+    kept = drop_repeats(p->clipped.at, kept, false);
+  }
   mc_mvt_line(&p->mvt, p->clipped.at, kept);
 }
 

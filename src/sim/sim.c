@@ -17,12 +17,11 @@ double sim_uniform(sim_rng *r, double low, double high) /* splitmix64 */
   return low + (high - low) * (double)(z >> 11) * 0x1p-53;
 }
 
+/* By the golden ratio: any run of consecutive vehicles has about the wished mix, a fleet of four too. */
 static mc_sim_kind pick_kind(const mc_sim *sim, uint32_t number)
 {
   const unsigned *mix = sim->config.mix;
-  unsigned total = mix[0] + mix[1] + mix[2];
-  sim_rng r = {sim->config.seed * 31 + number * 0x9E3779B97F4A7C15ULL};
-  double dice = sim_uniform(&r, 0, total);
+  double turn = (number + 0.5) * 0.6180339887498949, dice = (turn - floor(turn)) * (mix[0] + mix[1] + mix[2]);
   return dice < mix[0] ? MC_SIM_CAR : dice < mix[0] + mix[1] ? MC_SIM_ELECTRIC : MC_SIM_TRUCK;
 }
 
