@@ -14,7 +14,9 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'error',
       '@typescript-eslint/no-floating-promises': 'error',
       'no-console': 'error',
-      eqeqeq: ['error', 'always'],
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+      // It cannot tell callbacks of the map and chart libraries, or first values on purpose, from lost reactivity.
+      'solid/reactivity': 'off',
     },
   },
 )

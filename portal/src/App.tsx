@@ -10,7 +10,7 @@ import { Failure, Skeleton } from './ui/Notice'
 import { t } from './text/text'
 import { theme } from './ui/preferences'
 import { Centre } from './pages/centre/Centre'
-import { linkCode } from './ui/url'
+import { linkCode } from './ui/address'
 
 const MapPage = lazy(() => import('./pages/map/MapPage'))
 const Vehicles = lazy(() => import('./pages/vehicles/Vehicles'))

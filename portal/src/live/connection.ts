@@ -2,6 +2,7 @@
 import { createSignal } from 'solid-js'
 import { live as layout } from '../api/types'
 import { findSession } from '../api/session'
+import { pause } from './backoff'
 import { serverSaid } from './clock'
 import { fleet } from './fleet'
 import { FrameError, Kind, readHeader, readValues, type ValueRecord } from './frame'
@@ -13,12 +14,6 @@ const [retryAt, setRetryAt] = createSignal(0)
 const [complaint, setComplaint] = createSignal('')
 /** lastFrame: Date.now() of the latest frame; retryAt: Date.now() of the next try. */
 export { state, lastFrame, retryAt, complaint }
-
-/** Pause before try n (0 first): between half of and the whole of a doubling step from 0.5 s to 15 s. */
-export function pause(attempt: number, random: () => number = Math.random): number {
-  const step = Math.min(15_000, 500 * 2 ** Math.min(attempt, 10))
-  return step / 2 + (random() * step) / 2
-}
 
 let socket: WebSocket | undefined
 let wanted = false

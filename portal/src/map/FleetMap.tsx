@@ -309,13 +309,13 @@ export default function FleetMap(props: FleetMapProps): JSX.Element {
       before = point
     }
     if (line.length > 1) lines.push(line)
-    map?.getSource<GeoJSONSource>('trail')?.setData({ type: 'Feature', properties: {}, geometry: { type: 'MultiLineString', coordinates: lines } })
+    void map?.getSource<GeoJSONSource>('trail')?.setData({ type: 'Feature', properties: {}, geometry: { type: 'MultiLineString', coordinates: lines } })
   })
   createEffect(() => {
     loaded()
     const past = props.past
     if (!ready) return
-    map?.getSource<GeoJSONSource>('past')?.setData({
+    void map?.getSource<GeoJSONSource>('past')?.setData({
       type: 'FeatureCollection',
       features: past ? [{ type: 'Feature', properties: {}, geometry: { type: 'Point', coordinates: [past.longitude, past.latitude] } }] : [],
     })

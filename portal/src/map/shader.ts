@@ -47,7 +47,7 @@ out vec4 colour;
 float chevron(vec2 p, float k) {
   p = vec2(abs(p.x), p.y) / k;
   float outer = dot(p - vec2(0.0, 1.12), normalize(vec2(1.95, 0.8)));
-  float notch = dot(p - vec2(0.0, -0.38), normalize(vec2(0.46, -0.8)));
+  float notch = dot(p - vec2(0.0, -0.38), normalize(vec2(-0.38, -0.8)));
   return max(outer, notch) * k;
 }
 float triangle(vec2 p) {

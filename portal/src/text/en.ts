@@ -3,6 +3,7 @@ export const en = {
   brand: 'motorcade',
 
   'page.centre': 'Command centre',
+  'page.centre.short': 'Centre',
   'page.map': 'Map',
   'page.vehicles': 'Vehicles',
   'page.campaigns': 'Campaigns',

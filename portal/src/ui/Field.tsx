@@ -1,5 +1,5 @@
 // Label above, help below, the complaint beside the field with its cure: shown once the field was left.
-import { Show, createSignal, createUniqueId, type JSX } from 'solid-js'
+import { For, Show, createSignal, createUniqueId, type JSX } from 'solid-js'
 
 export interface FieldIds {
   id: string
@@ -103,11 +103,13 @@ export function SelectField<V extends string>(props: { label: string; value: V; 
     <Field label={props.label} help={props.help} error={props.error} force={props.force} class={props.class}>
       {(ids) => (
         <select id={ids().id} class="input" aria-describedby={ids().describedBy} aria-invalid={ids().invalid || undefined} onBlur={() => ids().leave()} onChange={(event) => props.onChange(event.currentTarget.value as V)}>
-          {props.choices.map((choice) => (
-            <option value={choice.value} selected={choice.value === props.value}>
-              {choice.label}
-            </option>
-          ))}
+          <For each={props.choices}>
+            {(choice) => (
+              <option value={choice.value} selected={choice.value === props.value}>
+                {choice.label}
+              </option>
+            )}
+          </For>
         </select>
       )}
     </Field>
@@ -121,12 +123,14 @@ export function Segments<V extends string>(props: { label: string; value: V; cho
     <fieldset class="segments">
       <legend class={props.hideLabel ? 'hidden-text' : ''}>{props.label}</legend>
       <div class="segments-row">
-        {props.choices.map((choice) => (
-          <label class="segment">
-            <input type="radio" name={name} value={choice.value} checked={props.value === choice.value} onChange={() => props.onChange(choice.value)} />
-            <span>{choice.label}</span>
-          </label>
-        ))}
+        <For each={props.choices}>
+          {(choice) => (
+            <label class="segment">
+              <input type="radio" name={name} value={choice.value} checked={props.value === choice.value} onChange={() => props.onChange(choice.value)} />
+              <span>{choice.label}</span>
+            </label>
+          )}
+        </For>
       </div>
     </fieldset>
   )

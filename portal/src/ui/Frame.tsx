@@ -130,7 +130,9 @@ export function Frame(props: RouteSectionProps): JSX.Element {
               <li>
                 <A href={place.path} class="rail-item" aria-current={current(place.path) ? 'page' : undefined} title={railOpen() === 'open' ? undefined : t(place.name)}>
                   <place.icon size={20} strokeWidth={1.75} />
-                  <span class="rail-label">{t(place.name)}</span>
+                  <span class="rail-label" data-short={place.short ? t(place.short) : undefined}>
+                    <span>{t(place.name)}</span>
+                  </span>
                 </A>
               </li>
             )}

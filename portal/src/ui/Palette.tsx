@@ -6,19 +6,13 @@ import { rowOf, vehicles } from '../live/directory'
 import { t, word } from '../text/text'
 import { Mark, motionTone, type Tone } from './Mark'
 import { places } from './places'
+import { rank } from './rank'
 
 interface Hit {
   path: string
   name: string
   detail: string
   tone?: Tone
-}
-
-/** Lower is better; -1: no match. Starts beat word starts beat anywhere. */
-export function rank(text: string, query: string): number {
-  const at = text.toLowerCase().indexOf(query.toLowerCase())
-  if (at < 0) return -1
-  return at === 0 ? 0 : /[^a-z0-9]/i.test(text[at - 1] ?? '') ? 1 : 2
 }
 
 export function Palette(props: { onClose: () => void }): JSX.Element {

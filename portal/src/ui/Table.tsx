@@ -6,6 +6,7 @@ import Columns from 'lucide-solid/icons/columns-3'
 import Copy from 'lucide-solid/icons/copy'
 import { t } from '../text/text'
 import { announce } from './announce'
+import { csvOf } from './csv'
 import { listKeys } from './keys'
 import { Menu } from './Menu'
 import { rowHeight } from './preferences'
@@ -46,19 +47,9 @@ export interface TableProps<T> {
 }
 
 const windowFrom = 200
-
-export function csvOf<T>(columns: Column<T>[], rows: T[]): string {
-  const quote = (text: string): string => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
-  const head = columns.map((c) => quote(c.unit ? `${c.header} [${c.unit}]` : c.header)).join(',')
-  const line = (row: T): string =>
-    columns
-      .map((c) => {
-        const value = c.value?.(row) ?? ''
-        return typeof value === 'number' ? (Number.isFinite(value) ? String(value) : '') : quote(value)
-      })
-      .join(',')
-  return [head, ...rows.map(line)].join('\n') + '\n'
-}
+const narrowScreen = matchMedia('(max-width: 720px)')
+const [narrow, setNarrow] = createSignal(narrowScreen.matches)
+narrowScreen.addEventListener('change', () => setNarrow(narrowScreen.matches))
 
 function readHidden(name: string): Set<string> | undefined {
   const text = localStorage.getItem(`motorcade.columns.${name}`)
@@ -82,7 +73,9 @@ export function Table<T>(props: TableProps<T>): JSX.Element {
     if (props.activeKey !== undefined) setActive(props.activeKey)
   })
 
-  const columns = createMemo(() => props.columns.filter((c) => !hidden().has(c.id)))
+  const columns = createMemo(() => props.columns.filter((c) => !hidden().has(c.id) && !(c.wide && narrow())))
+  /** Columns without a width share the rest, but never vanish: below this the table scrolls sideways. */
+  const leastWidth = createMemo(() => `${columns().reduce((sum, c) => sum + (c.width ? parseFloat(c.width) : 8.5), 0)}rem`)
   const sorted = createMemo(() => {
     const column = props.columns.find((c) => c.id === sort())
     const value = column?.value
@@ -209,7 +202,7 @@ export function Table<T>(props: TableProps<T>): JSX.Element {
       </Show>
       {/* The rows inside take the focus, so the region itself need not. */}
       <div class="table-scroll" ref={scroller} onScroll={() => setTop(scroller.scrollTop)} onKeyDown={key} tabindex={sorted().length ? undefined : 0} role="group" aria-label={props.label}>
-        <table aria-rowcount={sorted().length + 1}>
+        <table aria-rowcount={sorted().length + 1} style={{ 'min-width': leastWidth() }}>
           <thead>
             <tr>
               <For each={columns()}>
@@ -217,7 +210,6 @@ export function Table<T>(props: TableProps<T>): JSX.Element {
                   <th
                     scope="col"
                     class={column.align === 'right' ? 'right' : ''}
-                    classList={{ wide: column.wide }}
                     style={{ width: column.width }}
                     aria-sort={sort() === column.id ? (down() ? 'descending' : 'ascending') : undefined}
                   >
@@ -260,7 +252,7 @@ export function Table<T>(props: TableProps<T>): JSX.Element {
                 >
                   <For each={columns()}>
                     {(column) => (
-                      <td class={column.align === 'right' ? 'right' : ''} classList={{ wide: column.wide }}>
+                      <td class={column.align === 'right' ? 'right' : ''}>
                         {column.cell(row())}
                       </td>
                     )}

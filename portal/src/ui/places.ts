@@ -13,13 +13,15 @@ import type { Key } from '../text/text'
 export interface Place {
   path: string
   name: Key
+  /** For the narrow bar; absent: the name. */
+  short?: Key
   letter: string
   icon: Component<LucideProps>
   permission: string
 }
 
 export const places: Place[] = [
-  { path: '/', name: 'page.centre', letter: 'c', icon: Gauge, permission: 'vehicle:read' },
+  { path: '/', name: 'page.centre', short: 'page.centre.short', letter: 'c', icon: Gauge, permission: 'vehicle:read' },
   { path: '/map', name: 'page.map', letter: 'm', icon: MapIcon, permission: 'vehicle:read' },
   { path: '/vehicles', name: 'page.vehicles', letter: 'v', icon: Truck, permission: 'vehicle:read' },
   { path: '/campaigns', name: 'page.campaigns', letter: 'p', icon: Megaphone, permission: 'campaign:read' },

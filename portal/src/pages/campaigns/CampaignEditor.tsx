@@ -76,7 +76,7 @@ export default function CampaignEditor(): JSX.Element {
   }
 
   return (
-    <div class="page">
+    <div class="page page-editor">
       <header class="page-head">
         <div class="page-title">
           <p class="crumb small">

@@ -35,10 +35,10 @@ function columns(): Column<Client>[] {
     { id: 'state', header: t('column.state'), width: '9rem', cell: (c) => <Status tone={c.connected ? 'ok' : 'offline'}>{c.connected ? t('device.connected') : t('device.away')}</Status>, value: (c) => (c.connected ? 'connected' : 'away') },
     { id: 'since', header: t('device.since'), align: 'right', width: '7rem', cell: (c) => (Number.isNaN(since(c)) ? '–' : span(since(c))), value: (c) => Math.round(since(c) / 1000) },
     { id: 'address', header: t('device.address'), wide: true, width: '10rem', cell: (c) => <span class="code">{c.address}</span>, value: (c) => c.address },
-    { id: 'version', header: t('device.version'), wide: true, width: '5.5rem', cell: (c) => c.version, value: (c) => c.version },
+    { id: 'version', header: t('device.version'), wide: true, hidden: true, width: '5.5rem', cell: (c) => c.version, value: (c) => c.version },
     { id: 'received', header: t('connection.received'), align: 'right', wide: true, width: '7.5rem', cell: (c) => whole(c.received), value: (c) => c.received },
-    { id: 'delivered', header: t('connection.delivered'), align: 'right', wide: true, width: '7.5rem', cell: (c) => whole(c.delivered), value: (c) => c.delivered },
-    { id: 'refused', header: t('connection.refused'), align: 'right', wide: true, width: '6.5rem', cell: (c) => whole(c.refused), value: (c) => c.refused },
+    { id: 'delivered', header: t('connection.delivered'), align: 'right', wide: true, hidden: true, width: '7.5rem', cell: (c) => whole(c.delivered), value: (c) => c.delivered },
+    { id: 'refused', header: t('connection.refused'), align: 'right', wide: true, hidden: true, width: '6.5rem', cell: (c) => whole(c.refused), value: (c) => c.refused },
     { id: 'queued', header: t('device.queued'), align: 'right', wide: true, width: '6rem', cell: (c) => whole(c.queued + c.inflight), value: (c) => c.queued + c.inflight },
     { id: 'error', header: t('device.error'), wide: true, cell: (c) => <span class="cut">{c.last_error ?? ''}</span>, value: (c) => c.last_error ?? '' },
   ]

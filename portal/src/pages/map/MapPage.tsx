@@ -10,7 +10,8 @@ import { rfc3339 } from '../../format/time'
 import { t } from '../../text/text'
 import { FleetFilter, matcher } from '../centre/FleetFilter'
 import { VehicleSummary } from '../centre/VehicleSummary'
-import { readView, useUrl, writeView } from '../../ui/url'
+import { readView, writeView } from '../../ui/address'
+import { useUrl } from '../../ui/url'
 import { MapPanel } from './MapPanel'
 
 export default function MapPage(): JSX.Element {

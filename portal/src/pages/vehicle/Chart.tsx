@@ -4,7 +4,7 @@ import X from 'lucide-solid/icons/x'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { signalValue, unitName } from '../../format/number'
-import { clock, moment } from '../../format/time'
+import { clock, clockMinutes, day, moment } from '../../format/time'
 import { serverNow } from '../../live/clock'
 import { t } from '../../text/text'
 import { theme } from '../../ui/preferences'
@@ -24,8 +24,8 @@ export interface ChartProps {
   onZoom: (from: number, to: number) => void
   onRemove: () => void
   last: boolean
-  /** How many charts share the column: the more, the lower each. */
-  many: number
+  /** Of the plot without the time axis, px. */
+  height: number
 }
 
 const sync = 'vehicle'
@@ -37,12 +37,15 @@ export function Chart(props: ChartProps): JSX.Element {
   const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
   const axisFont = "12px 'Inter Variable', sans-serif"
 
+  const tick = (ms: number): string => (props.to - props.from > 2 * 86_400_000 ? day(ms) : props.to - props.from < 180_000 ? clock(ms) : clockMinutes(ms))
+
   function options(): uPlot.Options {
     const line = css(`--series-${(props.colour % 6) + 1}`)
     const axis = { stroke: css('--text-faint'), font: axisFont, grid: { stroke: css('--line'), width: 1 }, ticks: { stroke: css('--line'), width: 1, size: 4 } }
     return {
       width: box.clientWidth || 300,
-      height: (props.many <= 1 ? 300 : props.many === 2 ? 160 : 98) + (props.last ? 20 : 0),
+      height: props.height + (props.last ? 20 : 0),
+      padding: [4, 8, 0, 0],
       pxAlign: 1,
       legend: { show: false },
       scales: {
@@ -59,7 +62,7 @@ export function Chart(props: ChartProps): JSX.Element {
       },
       cursor: { sync: { key: sync, setSeries: false }, x: true, y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7, fill: line, stroke: css('--sheet'), width: 2 } },
       axes: [
-        { ...axis, show: true, size: props.last ? 28 : 8, values: props.last ? undefined : (_, ticks) => ticks.map(() => ''), space: 70 },
+        { ...axis, show: true, size: props.last ? 28 : 8, values: (_, ticks) => ticks.map((s) => (props.last ? tick(s * 1000) : '')), space: 80 },
         { ...axis, size: 56, gap: 4, space: 28, values: (_, ticks) => ticks.map((v) => props.valueName(v) || signalValue(v, '', 'metric')) },
       ],
       bands: [{ series: [3, 2], fill: `color-mix(in oklch, ${line} 22%, transparent)` }],
@@ -122,7 +125,7 @@ export function Chart(props: ChartProps): JSX.Element {
       { defer: true },
     ),
   )
-  createEffect(on([theme, () => props.last, () => props.many, () => props.colour], build, { defer: true }))
+  createEffect(on([theme, () => props.last, () => props.height, () => props.colour], build, { defer: true }))
 
   const at = (): number | null => {
     const idx = cursor()

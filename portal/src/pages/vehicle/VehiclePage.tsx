@@ -1,6 +1,6 @@
 // One vehicle: what it does now or did at a past moment. Signals, linked charts, the driven way, its device, its events.
 import { A, useParams } from '@solidjs/router'
-import { For, Show, createEffect, createMemo, createSignal, type JSX } from 'solid-js'
+import { For, Show, createEffect, createMemo, createSignal, onCleanup, type JSX } from 'solid-js'
 import { call } from '../../api/client'
 import { useLoad } from '../../api/load'
 import type { TrackPoint, Vehicle } from '../../api/types'
@@ -143,6 +143,15 @@ export default function VehiclePage(): JSX.Element {
     }, 500)
   })
 
+  // The charts share the height they have; on narrow screens the page scrolls and each takes what it needs.
+  const [room, setRoom] = createSignal(0)
+  function watchCharts(box: HTMLElement): void {
+    const watch = new ResizeObserver(() => setRoom(getComputedStyle(box).overflowY === 'auto' ? box.clientHeight : 0))
+    watch.observe(box)
+    onCleanup(() => watch.disconnect())
+  }
+  const plotHeight = createMemo(() => (room() ? Math.max(84, Math.min(300, Math.floor((room() - 24) / Math.max(1, charted().length)) - 36)) : 110))
+
   const eventColumns = (): Column<VehicleEvent>[] => [
     { id: 'time', header: t('column.time'), width: '11rem', cell: (e) => moment(parse(e.time), second()), value: (e) => parse(e.time) },
     { id: 'campaign', header: t('column.campaign'), cell: (e) => <A href={`/campaigns/${e.campaign}`}>{e.campaign_name || t('campaign.number', { id: e.campaign })}</A>, value: (e) => e.campaign_name },
@@ -265,7 +274,7 @@ export default function VehiclePage(): JSX.Element {
                     />
                   </Show>
                 </section>
-                <section class="charts" aria-label={t('chart.title')}>
+                <section class="charts" aria-label={t('chart.title')} ref={watchCharts}>
                   <Failure error={history.error()} stale={series().size > 0} retry={() => void history.again()} />
                   <Show when={charted().length > 0} fallback={<Empty text={values.cells().length ? t('chart.choose') : t('signals.none')} />}>
                     <For each={charted()}>
@@ -283,7 +292,7 @@ export default function VehiclePage(): JSX.Element {
                           onZoom={(from, to) => url.set({ range: 'custom', from: String(Math.round(from)), to: String(Math.round(to)), at: undefined })}
                           onRemove={() => chart(signal, false)}
                           last={i() === charted().length - 1}
-                          many={charted().length}
+                          height={plotHeight()}
                         />
                       )}
                     </For>
