@@ -174,7 +174,7 @@ static mc_err fill(campaign *c, const mc_fw_scheme *scheme, mc_why *why)
   return MC_OK;
 }
 
-mc_err mc_campaign_create(const mc_fw_scheme *scheme, campaign **out, mc_why *why)
+mc_err mc_edge_campaign_create(const mc_fw_scheme *scheme, campaign **out, mc_why *why)
 {
   *out = NULL;
   if (!scheme->campaign_sync_id.len || !scheme->manifest_sync_id.len)
@@ -185,14 +185,14 @@ mc_err mc_campaign_create(const mc_fw_scheme *scheme, campaign **out, mc_why *wh
   c->arena = MC_ARENA(1 << 20);
   mc_err err = fill(c, scheme, why);
   if (err) {
-    mc_campaign_destroy(NULL, c);
+    mc_edge_campaign_destroy(NULL, c);
     return err;
   }
   *out = c;
   return MC_OK;
 }
 
-void mc_campaign_destroy(mc_inspector *i, campaign *c)
+void mc_edge_campaign_destroy(mc_inspector *i, campaign *c)
 {
   for (uint32_t k = 0; c->slot && k < c->slot_count; k++) {
     if (i)
@@ -206,7 +206,7 @@ void mc_campaign_destroy(mc_inspector *i, campaign *c)
   free(c);
 }
 
-void mc_campaign_activate(campaign *c, int64_t now_us)
+void mc_edge_campaign_activate(campaign *c, int64_t now_us)
 {
   c->enabled = c->fresh = true;
   c->last_trigger_us = now_us; /* the interval counts from here: nothing fires earlier (6.2, "first trigger") */
@@ -288,7 +288,7 @@ static bool window_close(window *w, int64_t now_us)
   return true;
 }
 
-bool mc_campaign_sample(mc_inspector *i, campaign *c, slot *s, int64_t time_us, double value)
+bool mc_edge_campaign_sample(mc_inspector *i, campaign *c, slot *s, int64_t time_us, double value)
 {
   bool changed = !s->has_value || s->value != value;
   s->value = value;
@@ -379,7 +379,7 @@ static void trigger(mc_inspector *i, campaign *c, int64_t now_us)
     c->event_us = now_us;
     c->collect_us = now_us + c->after_us;
   } else {
-    mc_campaign_collect(i, c, now_us);
+    mc_edge_campaign_collect(i, c, now_us);
   }
 }
 
@@ -390,7 +390,7 @@ static void consider(mc_inspector *i, campaign *c, int64_t now_us)
     trigger(i, c, now_us);
 }
 
-void mc_campaign_evaluate(mc_inspector *i, campaign *c, int64_t now_us)
+void mc_edge_campaign_evaluate(mc_inspector *i, campaign *c, int64_t now_us)
 {
   c->dirty = false;
   if (!c->condition_based || !c->enabled)
@@ -422,7 +422,7 @@ static void advance_period(mc_inspector *i, campaign *c, int64_t now_us)
   c->last_trigger_us = at;
 }
 
-void mc_campaign_advance(mc_inspector *i, campaign *c, int64_t now_us)
+void mc_edge_campaign_advance(mc_inspector *i, campaign *c, int64_t now_us)
 {
   if (now_us < c->last_trigger_us - 1000000) /* the clock was set back: start anew instead of waiting it out */
     c->last_trigger_us = now_us;
@@ -433,17 +433,17 @@ void mc_campaign_advance(mc_inspector *i, campaign *c, int64_t now_us)
   if (c->collect_us <= now_us) {
     int64_t event = c->event_us;
     c->collect_us = MC_EDGE_NEVER_US;
-    mc_campaign_collect(i, c, event);
+    mc_edge_campaign_collect(i, c, event);
   }
   if (!c->condition_based)
     advance_period(i, c, now_us);
   else if (evaluate)
-    mc_campaign_evaluate(i, c, now_us);
+    mc_edge_campaign_evaluate(i, c, now_us);
   else if (c->interval_us > 0 || c->armed)
     consider(i, c, now_us);
 }
 
-int64_t mc_campaign_due(const campaign *c)
+int64_t mc_edge_campaign_due(const campaign *c)
 {
   int64_t due = c->collect_us;
   if (!c->condition_based && c->collect_us == MC_EDGE_NEVER_US)

@@ -86,7 +86,7 @@ static void send_part(mc_inspector *i, const campaign *c, uint32_t event_id, int
   give(i, c, event_id, event_us, mc_buf_slice(out), (uint32_t)(to - from));
 }
 
-void mc_campaign_collect(mc_inspector *i, campaign *c, int64_t event_us)
+void mc_edge_campaign_collect(mc_inspector *i, campaign *c, int64_t event_us)
 {
   int64_t event_ms = floor_ms(event_us);
   if (gather(i, c, event_ms) || !i->outgoing.len)

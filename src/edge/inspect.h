@@ -101,19 +101,19 @@ struct mc_inspector {
 };
 
 /* campaign.c */
-mc_err mc_campaign_create(const mc_fw_scheme *scheme, campaign **out, mc_why *why);
-void mc_campaign_destroy(mc_inspector *i, campaign *c);
-void mc_campaign_activate(campaign *c, int64_t now_us);
+mc_err mc_edge_campaign_create(const mc_fw_scheme *scheme, campaign **out, mc_why *why);
+void mc_edge_campaign_destroy(mc_inspector *i, campaign *c);
+void mc_edge_campaign_activate(campaign *c, int64_t now_us);
 /* One new value of a slot. Returns true when the condition must be looked at again. */
-bool mc_campaign_sample(mc_inspector *i, campaign *c, slot *s, int64_t time_us, double value);
+bool mc_edge_campaign_sample(mc_inspector *i, campaign *c, slot *s, int64_t time_us, double value);
 /* Evaluates and triggers; may collect. */
-void mc_campaign_evaluate(mc_inspector *i, campaign *c, int64_t now_us);
+void mc_edge_campaign_evaluate(mc_inspector *i, campaign *c, int64_t now_us);
 /* Everything that time alone does. */
-void mc_campaign_advance(mc_inspector *i, campaign *c, int64_t now_us);
-int64_t mc_campaign_due(const campaign *c);
+void mc_edge_campaign_advance(mc_inspector *i, campaign *c, int64_t now_us);
+int64_t mc_edge_campaign_due(const campaign *c);
 
 /* collect.c */
-void mc_campaign_collect(mc_inspector *i, campaign *c, int64_t event_us);
+void mc_edge_campaign_collect(mc_inspector *i, campaign *c, int64_t event_us);
 
 /* inspector.c */
 int64_t mc_inspector_due(const mc_inspector *i);

@@ -44,7 +44,7 @@ void mc_inspector_destroy(mc_inspector **inspector)
   if (!i)
     return;
   for (size_t k = 0; k < i->campaign.len; k++)
-    mc_campaign_destroy(i, i->campaign.at[k]);
+    mc_edge_campaign_destroy(i, i->campaign.at[k]);
   for (size_t k = 0; k < i->decoder.len; k++)
     mc_decoder_destroy(i->decoder.at[k]);
   free_texts(i->manifest_error.at, i->manifest_error.len);
@@ -141,7 +141,7 @@ static void schedule(mc_inspector *i)
     const campaign *c = i->campaign.at[k];
     if (!c->enabled)
       continue;
-    int64_t due = mc_campaign_due(c);
+    int64_t due = mc_edge_campaign_due(c);
     if (c->polled && i->now_us + POLL_US < due)
       due = i->now_us + POLL_US;
     if (due < i->due_us)
@@ -160,7 +160,7 @@ static mc_err settle(mc_inspector *i, bool force, mc_why *why)
       for (size_t d = 0; d < i->dirty.len; d++)
         if (i->dirty.at[d] == c)
           mc_vec_swap_remove(&i->dirty, d--);
-      mc_campaign_destroy(i, c);
+      mc_edge_campaign_destroy(i, c);
       memmove(&i->campaign.at[k], &i->campaign.at[k + 1], (i->campaign.len - k - 1) * sizeof *i->campaign.at);
       i->campaign.len--;
       changed = true;
@@ -169,7 +169,7 @@ static mc_err settle(mc_inspector *i, bool force, mc_why *why)
     c->decoder = find_decoder(i, c->manifest_id);
     bool runs = c->decoder && i->wall_us >= c->start_us;
     if (runs && !c->enabled) {
-      mc_campaign_activate(c, i->now_us);
+      mc_edge_campaign_activate(c, i->now_us);
       changed = true;
     } else if (!runs && c->enabled) {
       c->enabled = false;
@@ -197,7 +197,7 @@ static mc_err settle(mc_inspector *i, bool force, mc_why *why)
     for (size_t k = 0; k < i->campaign.len; k++) { /* a first look, for conditions that no sample may ever touch (literals) */
       campaign *c = i->campaign.at[k];
       if (c->enabled && c->fresh)
-        mc_campaign_evaluate(i, c, i->now_us);
+        mc_edge_campaign_evaluate(i, c, i->now_us);
       c->fresh = false;
     }
     list_ids(i);
@@ -257,14 +257,14 @@ static void take_scheme(mc_inspector *i, const mc_fw_scheme *s)
   }
   campaign *c;
   mc_why reason = {0};
-  mc_err err = mc_campaign_create(s, &c, &reason);
+  mc_err err = mc_edge_campaign_create(s, &c, &reason);
   if (err) { /* alone: the rest of the list is used */
     report_scheme(i, s->campaign_sync_id, reason.text);
     return;
   }
   c->seen = true;
   if (mc_vec_push(&i->campaign, c)) {
-    mc_campaign_destroy(i, c);
+    mc_edge_campaign_destroy(i, c);
     report_scheme(i, s->campaign_sync_id, "out of memory");
   }
 }
@@ -298,7 +298,7 @@ mc_err mc_inspector_set_schemes(mc_inspector *i, mc_slice protobuf, int64_t wall
       k++;
       continue;
     }
-    mc_campaign_destroy(i, i->campaign.at[k]);
+    mc_edge_campaign_destroy(i, i->campaign.at[k]);
     memmove(&i->campaign.at[k], &i->campaign.at[k + 1], (i->campaign.len - k - 1) * sizeof *i->campaign.at);
     i->campaign.len--;
   }
@@ -310,7 +310,7 @@ static void run_due(mc_inspector *i, int64_t now_us)
 {
   for (size_t k = 0; k < i->campaign.len; k++)
     if (i->campaign.at[k]->enabled)
-      mc_campaign_advance(i, i->campaign.at[k], now_us);
+      mc_edge_campaign_advance(i, i->campaign.at[k], now_us);
   schedule(i);
 }
 
@@ -344,7 +344,7 @@ static void distribute(mc_inspector *i, decoder *d, const mc_decoded *v, int64_t
   const use *u = d->use + st->first_use;
   for (uint32_t k = 0; k < st->use_count; k++) {
     campaign *c = u[k].campaign;
-    if (mc_campaign_sample(i, c, &c->slot[u[k].slot], time_us, v->value) && !c->dirty) {
+    if (mc_edge_campaign_sample(i, c, &c->slot[u[k].slot], time_us, v->value) && !c->dirty) {
       c->dirty = true;
       if (mc_vec_push(&i->dirty, c))
         c->dirty = false;
@@ -370,8 +370,8 @@ size_t mc_inspector_frame(mc_inspector *i, const mc_can_frame *frame)
   if (i->dirty.len) {
     for (size_t k = 0; k < i->dirty.len; k++) {
       campaign *c = i->dirty.at[k];
-      mc_campaign_evaluate(i, c, i->now_us);
-      int64_t due = mc_campaign_due(c);
+      mc_edge_campaign_evaluate(i, c, i->now_us);
+      int64_t due = mc_edge_campaign_due(c);
       if (due < i->due_us)
         i->due_us = due;
     }
