@@ -38,6 +38,8 @@ typedef struct bench_line {
 } bench_line;
 void bench_print(const bench_options *o, const bench_line *line);
 bool bench_wanted(const bench_options *o, const char *name);
+/* Names of all cases that were asked about so far, comma-separated; *matched: one of them was wanted. */
+const char *bench_asked(bool *matched);
 
 /* ---- processes (process.c) ---- */
 typedef struct bench_process { pid_t pid; } bench_process;
@@ -55,6 +57,8 @@ double bench_fsync_ms(const char *dir);
 /* MB/s of a plain write of 256 MiB with one fdatasync. */
 double bench_disk_mb_s(const char *dir);
 double bench_now_s(void);
+double bench_self_cpu_s(void); /* this process, all threads, user + system */
+void bench_remove_dir(const char *dir); /* with everything in it */
 double bench_median(double *values, int count);
 
 /* ---- servers (server_under_test.c) ---- */

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "bench/bench.h"
 #include "format/json.h"
 
@@ -190,9 +192,46 @@ double bench_disk_mb_s(const char *dir)
   return CHUNKS * 1.048576 / took;
 }
 
+static char asked[600];
+static bool asked_matched;
+
 bool bench_wanted(const bench_options *o, const char *name)
 {
-  return !o->only || strcmp(o->only, name) == 0;
+  bool wanted = !o->only || strcmp(o->only, name) == 0;
+  size_t used = strlen(asked);
+  snprintf(asked + used, sizeof asked - used, "%s%s", used ? ", " : "", name);
+  asked_matched = asked_matched || wanted;
+  return wanted;
+}
+
+const char *bench_asked(bool *matched)
+{
+  *matched = asked_matched;
+  return asked;
+}
+
+double bench_self_cpu_s(void)
+{
+  struct rusage r;
+  getrusage(RUSAGE_SELF, &r);
+  return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+}
+
+static mc_err remove_one(void *ctx, const char *name)
+{
+  char path[1300];
+  snprintf(path, sizeof path, "%s/%s", (const char *)ctx, name);
+  if (mc_fs_unlink(mc_fs_posix(), path, NULL) != MC_OK)
+    bench_remove_dir(path);
+  return MC_OK;
+}
+
+void bench_remove_dir(const char *dir)
+{
+  if (!dir[0])
+    return;
+  mc_fs_list(mc_fs_posix(), dir, remove_one, (void *)dir, NULL);
+  rmdir(dir);
 }
 
 void bench_print(const bench_options *o, const bench_line *line)

@@ -147,22 +147,10 @@ mc_err bench_start_flashmq(const bench_options *o, const char *ca_from, bench_se
   return start_peer(o, program, "flashmq", config, s, why);
 }
 
-static mc_err remove_one(void *ctx, const char *name)
-{
-  char path[1300];
-  snprintf(path, sizeof path, "%s/%s", (const char *)ctx, name);
-  if (mc_fs_unlink(mc_fs_posix(), path, NULL) != MC_OK) {
-    mc_fs_list(mc_fs_posix(), path, remove_one, path, NULL);
-    rmdir(path);
-  }
-  return MC_OK;
-}
-
 void bench_stop(bench_server *s)
 {
   bench_kill(&s->process);
   if (getenv("MOTORCADE_BENCH_KEEP"))
     return;
-  mc_fs_list(mc_fs_posix(), s->dir, remove_one, s->dir, NULL);
-  rmdir(s->dir);
+  bench_remove_dir(s->dir);
 }
