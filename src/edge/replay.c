@@ -25,6 +25,7 @@ struct mc_replay {
   mc_candump_reader candump;
   mc_arena arena;
   mc_channel_map map;
+  uint32_t since_let_go; /* frames */
   bool running, paused, have_next;
   uint64_t bad_lines;
   mc_can_frame next;
@@ -102,6 +103,12 @@ static mc_err survey(mc_replay *r, mc_why *why)
   return MC_OK;
 }
 
+/* Pages that were read need not stay resident; the kernel's cache keeps them for the next round. */
+static void let_pages_go(const mc_replay *r)
+{
+  madvise((void *)(uintptr_t)r->file.data, r->file.len, MADV_DONTNEED);
+}
+
 static void on_timer(mc_timer *timer);
 
 mc_err mc_replay_open(mc_loop *loop, const mc_replay_config *config, mc_replay **out, mc_why *why)
@@ -136,6 +143,7 @@ mc_err mc_replay_open(mc_loop *loop, const mc_replay_config *config, mc_replay *
     mc_replay_close(&r);
     return err;
   }
+  let_pages_go(r);
   *out = r;
   return MC_OK;
 }
@@ -180,6 +188,10 @@ static void on_timer(mc_timer *timer)
     if (r->config.speed > 0 && offset > now) {
       mc_loop_timer_set(r->loop, &r->timer, r->began_mono_us + offset);
       return;
+    }
+    if (++r->since_let_go == BATCH) {
+      r->since_let_go = 0;
+      let_pages_go(r);
     }
     mc_can_frame frame = r->next;
     frame.time_us = stamp(r, offset);

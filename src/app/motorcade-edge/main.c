@@ -17,15 +17,39 @@ typedef struct program {
   mc_bus *bus;
   mc_channel_map map;
   mc_watch signals;
-  mc_timer flush, report;
+  mc_timer flush, report, pressure;
   mc_agent_stats told;
   bool ended;
 } program;
+
+/* A replay as fast as possible waits for the platform: nothing is dropped because the disk ran full. */
+enum { WAITING_MANY = 512, WAITING_FEW = 64, LOOK_AGAIN_US = 20000 };
+
+static uint64_t waiting(const program *p)
+{
+  mc_agent_stats s;
+  mc_agent_stats_get(p->agent, &s);
+  uint64_t settled = s.acked + s.refused + s.dropped;
+  return s.events > settled ? s.events - settled : 0;
+}
 
 static void on_frame(void *ctx, const mc_can_frame *frame)
 {
   program *p = ctx;
   mc_agent_push_frame(p->agent, frame);
+  if (p->replay && p->options.speed == 0 && waiting(p) > WAITING_MANY) {
+    mc_replay_pause(p->replay, true);
+    mc_loop_timer_set(p->loop, &p->pressure, mc_loop_now_us(p->loop) + LOOK_AGAIN_US);
+  }
+}
+
+static void on_pressure(mc_timer *timer)
+{
+  program *p = (program *)((char *)timer - offsetof(program, pressure));
+  if (p->replay && waiting(p) < WAITING_FEW)
+    mc_replay_pause(p->replay, false);
+  else if (p->replay)
+    mc_loop_timer_set(p->loop, &p->pressure, mc_loop_now_us(p->loop) + LOOK_AGAIN_US);
 }
 
 static void on_ended(void *ctx)
@@ -43,6 +67,7 @@ static void stop(program *p)
     mc_bus_close(&p->bus);
   mc_agent_stop(p->agent);
   mc_loop_timer_clear(p->loop, &p->report);
+  mc_loop_timer_clear(p->loop, &p->pressure);
   mc_loop_timer_set(p->loop, &p->flush, mc_loop_now_us(p->loop) + 300000); /* time for DISCONNECT */
 }
 
@@ -152,6 +177,8 @@ static mc_err watch_signals(program *p, mc_why *why)
 
 static mc_err run(program *p, mc_why *why)
 {
+  p->report.fire = on_report;
+  p->pressure.fire = on_pressure;
   MC_TRY(mc_loop_create(&p->loop, why));
   MC_TRY(watch_signals(p, why));
   if (!p->options.plain)
@@ -159,7 +186,6 @@ static mc_err run(program *p, mc_why *why)
   MC_TRY(make_agent(p, why));
   MC_TRY(make_source(p, why));
   p->flush.fire = on_flush;
-  p->report.fire = on_report;
   mc_agent_start(p->agent);
   mc_loop_timer_set(p->loop, &p->report, mc_loop_now_us(p->loop) + 1000000);
   mc_loop_run(p->loop);
