@@ -162,36 +162,46 @@ static bool cut_names(fault_fs *fs, uint64_t *seed)
 
 /* ---- the calls ---- */
 
+/* Opens the real file and notes what that changed. Lock held. */
+static mc_err open_now(fault_fs *fs, fault_file *f, const char *path, int flags, unsigned mode, mc_why *why)
+{
+  mc_file *real = NULL;
+  bool existed = access(path, F_OK) == 0;
+  mc_fault_kind kind = fate(fs, (flags & MC_FILE_CREATE) && !existed);
+  if (kind != MC_FAULT_NONE)
+    return refuse(kind, "open", path, why);
+  mc_err err = mc_fs_posix_ops.open(mc_fs_posix(), path, flags & ~MC_FILE_TRUNCATE, mode, &real, why);
+  if (err || !real)
+    return err;
+  f->base = (mc_file){&fault_ops, real->fd, real->path}; /* from here on fault_close releases both */
+  free(real);
+  f->node = flags & MC_FILE_WRITE ? mc_inode_of(&fs->inodes, f->base.fd) : NULL;
+  if (f->node)
+    f->node->opens++;
+  if (!existed)
+    return note_name(fs, NAME_CREATE, path, NULL, NULL, why);
+  if (!(flags & MC_FILE_TRUNCATE))
+    return MC_OK;
+  MC_TRY(mc_inode_remember(f->node, true, 0, 0, NULL, why));
+  return ftruncate(f->base.fd, 0) ? mc_err_errno(why, "truncate %s", path) : MC_OK;
+}
+
 static mc_err fault_open(const mc_fs *base, const char *path, int flags, unsigned mode, mc_file **out, mc_why *why)
 {
   fault_fs *fs = twin(base);
-  pthread_mutex_lock(&fs->lock);
-  mc_file *real = NULL;
   fault_file *f = calloc(1, sizeof *f);
-  bool existed = access(path, F_OK) == 0;
-  mc_fault_kind kind = fate(fs, (flags & MC_FILE_CREATE) && !existed);
-  mc_err err = !f ? mc_err_set(why, MC_ERR_MEMORY, "open %s: out of memory", path)
-               : kind ? refuse(kind, "open", path, why)
-                      : mc_fs_posix_ops.open(mc_fs_posix(), path, flags & ~MC_FILE_TRUNCATE, mode, &real, why);
-  if (!err && !existed)
-    err = note_name(fs, NAME_CREATE, path, NULL, NULL, why);
-  if (!err) {
-    *f = (fault_file){.base = {&fault_ops, real->fd, real->path}, .fs = fs, .generation = fs->generation};
-    f->node = flags & MC_FILE_WRITE ? mc_inode_of(&fs->inodes, real->fd) : NULL;
-    if (f->node)
-      f->node->opens++;
-    free(real);
-    real = NULL;
-    if ((flags & MC_FILE_TRUNCATE) && existed && !(err = mc_inode_remember(f->node, true, 0, 0, NULL, why)) && ftruncate(f->base.fd, 0))
-      err = mc_err_errno(why, "truncate %s", path);
-    *out = &f->base;
-  }
+  if (!f)
+    return mc_err_set(why, MC_ERR_MEMORY, "open %s: out of memory", path);
+  pthread_mutex_lock(&fs->lock);
+  f->fs = fs;
+  f->generation = fs->generation;
+  mc_err err = open_now(fs, f, path, flags, mode, why);
   pthread_mutex_unlock(&fs->lock);
-  if (real)
-    mc_fs_posix_ops.close(real);
-  if (err && *out)
-    mc_file_close(out);
-  else if (err)
+  if (!err)
+    *out = &f->base;
+  else if (f->base.ops)
+    f->base.ops->close(&f->base);
+  else
     free(f);
   return err;
 }

@@ -63,13 +63,13 @@ mc_metric *mc_metric_get(mc_metric_kind kind, const char *name, const char *help
   mc_metric **place = &registry;
   mc_metric *found = NULL;
   for (mc_metric **at = &registry; *at && !found; at = &(*at)->next) {
-    if (strcmp((*at)->name, name)) {
+    if (strcmp((*at)->name, name) != 0) {
       if (place != &registry)
         break; /* past the group of this name */
       continue;
     }
     place = &(*at)->next;
-    if (!strcmp((*at)->labels, labels))
+    if (strcmp((*at)->labels, labels) == 0)
       found = *at;
   }
   if (!found && (found = metric_new(kind, name, help, labels))) {
@@ -177,7 +177,7 @@ mc_err mc_metric_export(mc_buf *out)
   const char *last = "";
   pthread_mutex_lock(&registry_lock);
   for (const mc_metric *m = registry; m && !err; m = m->next) {
-    if (strcmp(last, m->name))
+    if (strcmp(last, m->name) != 0)
       err = export_help(m, out);
     last = m->name;
     if (err)

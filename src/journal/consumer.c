@@ -124,11 +124,11 @@ mc_err mc_consumers_flush(mc_journal *j, mc_why *why)
 
 static mc_err decode(mc_journal *j, mc_slice in)
 {
-  if (in.len < HEAD + 4 || in.data[0] != VERSION || memcmp(in.data + 1, "CNS", 3))
+  if (in.len < HEAD + 4 || in.data[0] != VERSION || memcmp(in.data + 1, "CNS", 3) != 0)
     return MC_ERR_MALFORMED;
   if (mc_crc32c(0, in.data, in.len - 4) != mc_load_le32(in.data + in.len - 4))
     return MC_ERR_CHECKSUM;
-  if (memcmp(in.data + 8, j->id, MC_JOURNAL_ID))
+  if (memcmp(in.data + 8, j->id, MC_JOURNAL_ID) != 0)
     return MC_ERR_CONFLICT;
   mc_cursor c = mc_cursor_of(mc_slice_sub(in, HEAD, in.len - HEAD - 4));
   uint64_t end = atomic_load(&j->end);

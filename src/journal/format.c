@@ -4,11 +4,17 @@
 
 enum { VERSION = 1 };
 
+static void put_magic(uint8_t *out, const char *magic)
+{
+  out[0] = VERSION;
+  for (int i = 0; i < 3; i++)
+    out[1 + i] = (uint8_t)magic[i];
+}
+
 void mc_segment_header_put(uint8_t out[MC_SEGMENT_HEADER], const mc_segment_header *h)
 {
   memset(out, 0, MC_SEGMENT_HEADER);
-  out[0] = VERSION;
-  memcpy(out + 1, "SEG", 3);
+  put_magic(out, "SEG");
   mc_store_le32(out + 4, MC_SEGMENT_HEADER);
   mc_store_le64(out + 8, h->first);
   memcpy(out + 16, h->id, MC_JOURNAL_ID);
@@ -19,7 +25,7 @@ void mc_segment_header_put(uint8_t out[MC_SEGMENT_HEADER], const mc_segment_head
 
 mc_err mc_segment_header_get(const uint8_t in[MC_SEGMENT_HEADER], mc_segment_header *h)
 {
-  if (memcmp(in + 1, "SEG", 3))
+  if (memcmp(in + 1, "SEG", 3) != 0)
     return MC_ERR_MALFORMED;
   if (mc_crc32c(0, in, 60) != mc_load_le32(in + 60))
     return MC_ERR_CHECKSUM;
@@ -35,8 +41,7 @@ mc_err mc_segment_header_get(const uint8_t in[MC_SEGMENT_HEADER], mc_segment_hea
 void mc_group_header_put(uint8_t out[MC_GROUP_HEADER], const mc_group_header *h)
 {
   memset(out, 0, MC_GROUP_HEADER);
-  out[0] = VERSION;
-  memcpy(out + 1, h->seal ? "END" : "GRP", 3);
+  put_magic(out, h->seal ? "END" : "GRP");
   mc_store_le32(out + 4, h->count);
   mc_store_le64(out + 8, h->offset);
   memcpy(out + 16, h->id, MC_JOURNAL_ID);
@@ -49,7 +54,7 @@ void mc_group_header_put(uint8_t out[MC_GROUP_HEADER], const mc_group_header *h)
 mc_err mc_group_header_get(const uint8_t in[MC_GROUP_HEADER], mc_group_header *h)
 {
   bool seal = !memcmp(in + 1, "END", 3);
-  if (!seal && memcmp(in + 1, "GRP", 3))
+  if (!seal && memcmp(in + 1, "GRP", 3) != 0)
     return MC_ERR_MALFORMED;
   if (mc_crc32c(0, in, 52) != mc_load_le32(in + 52))
     return MC_ERR_CHECKSUM;

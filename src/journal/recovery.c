@@ -18,7 +18,7 @@ static mc_err remove_leftovers(void *ctx, const char *name)
   const mc_journal *j = ctx;
   size_t n = strlen(name);
   char path[MC_JOURNAL_PATH];
-  if (n < 4 || strcmp(name + n - 4, ".tmp"))
+  if (n < 4 || strcmp(name + n - 4, ".tmp") != 0)
     return MC_OK;
   mc_segment_name(j->dir, name, path, sizeof path);
   return mc_fs_unlink(j->fs, path, NULL);
@@ -70,7 +70,7 @@ static mc_err check_owner(mc_journal *j, tail *t, const char *path, mc_why *why)
     mc_log(MC_LOG_ERROR, "journal", "segment header damaged; the groups tell what it held", MC_KZ("error", ignored.text));
     return mc_segment_guess_size(t->file, &t->size, why);
   }
-  if (h.first != t->first || memcmp(h.id, j->id, MC_JOURNAL_ID))
+  if (h.first != t->first || memcmp(h.id, j->id, MC_JOURNAL_ID) != 0)
     return mc_err_set(why, MC_ERR_INVALID, "%s belongs to another journal or place (its header says offset %llu); take it out of the folder", path,
                       (unsigned long long)h.first);
   t->size = h.size;

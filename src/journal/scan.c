@@ -21,7 +21,7 @@ mc_err mc_window_need(mc_window *w, uint64_t offset, size_t need, uint64_t limit
       return mc_err_set(why, MC_ERR_MEMORY, "journal: out of memory for %zu bytes", want);
     MC_TRY(mc_file_pread(w->file, w->buf.data, want, offset - w->first, &w->buf.len, why));
   }
-  *out = mc_slice_sub(mc_buf_slice(&w->buf), (size_t)(offset - w->at), w->buf.len);
+  *out = mc_slice_of(w->buf.data + (offset - w->at), w->buf.len - (size_t)(offset - w->at)); /* never below 0: see above */
   if (out->len > limit - offset)
     out->len = (size_t)(limit - offset);
   return MC_OK;
@@ -63,7 +63,7 @@ mc_err mc_scan_at(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t i
   mc_slice in;
   *found = MC_FOUND_NOTHING;
   MC_TRY(mc_window_need(w, offset, MC_GROUP_HEADER, limit, &in, why));
-  if (in.len < MC_GROUP_HEADER || all_zero(in.data, MC_GROUP_HEADER))
+  if (!in.data || in.len < MC_GROUP_HEADER || all_zero(in.data, MC_GROUP_HEADER))
     return MC_OK;
   mc_err err = mc_group_header_get(in.data, h);
   if (err == MC_ERR_UNSUPPORTED)
@@ -75,7 +75,7 @@ mc_err mc_scan_at(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t i
     *found = begun ? MC_FOUND_BROKEN : MC_FOUND_NOTHING;
     return MC_OK;
   }
-  if (h->offset != offset || memcmp(h->id, id, MC_JOURNAL_ID))
+  if (h->offset != offset || memcmp(h->id, id, MC_JOURNAL_ID) != 0)
     return MC_OK; /* left over from another place or journal */
   if (h->seal) {
     *found = MC_FOUND_SEAL;

@@ -17,7 +17,7 @@ void mc_segment_path(const char *dir, uint64_t first, char *out, size_t size)
 static bool parse_name(const char *name, uint64_t *first)
 {
   *first = 0;
-  if (strlen(name) != 20 || strcmp(name + 16, ".mcj"))
+  if (strlen(name) != 20 || strcmp(name + 16, ".mcj") != 0)
     return false;
   for (int i = 0; i < 16; i++) {
     const char *digit = name[i] ? strchr("0123456789abcdef", name[i]) : NULL;

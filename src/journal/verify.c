@@ -147,7 +147,7 @@ static mc_err verify_one(walk *v, uint64_t first)
     mc_window_free(&w);
     return mc_err_set(v->why, err, "%s", header_why.text);
   }
-  if (!err && (h.first != first || memcmp(h.id, v->id, MC_JOURNAL_ID))) {
+  if (!err && (h.first != first || memcmp(h.id, v->id, MC_JOURNAL_ID) != 0)) {
     if (v->report->segments || h.first < first) /* else recycled since we listed it */
       damage(v, first, "the segment belongs to another place or journal");
     v->expected = first + h.size;
