@@ -259,10 +259,10 @@ static mc_err end_of_data(mc_mdf4 *m, source *s, const char *what)
 static mc_err next_record(mc_mdf4 *m, source *s, record *out)
 {
   size_t left = s->data.len - s->at;
-  const uint8_t *p = s->data.data + s->at;
   uint64_t index = s->first_group;
   if (left == 0)
     return MC_ERR_END;
+  const uint8_t *p = s->data.data + s->at;
   if (left < s->id_size)
     return end_of_data(m, s, "the data ends inside a record id");
   if (s->id_size && !mc_map_get(&s->by_id, load_id(p, s->id_size), &index))

@@ -1,5 +1,6 @@
 /* Expressions: text -> tree (contract fleetwise 6.1). Precedence climbing over a cursor; each level of brackets,
- * function call or unary operator costs one step of NESTING_MAX, so that hostile text cannot exhaust the stack. */
+ * function call or unary operator costs one step of NESTING_MAX, so that hostile text cannot exhaust the stack. What
+ * mc_expr_print writes needs no more steps than the text that the tree came from. */
 #include "signal/signal.h"
 
 enum { TEXT_MAX = 2048, NESTING_MAX = 128, PARAMS_MAX = 32, FOREIGN_DEPTH_MAX = 10, UNARY = 7 };
@@ -15,6 +16,7 @@ typedef struct parser {
 } parser;
 
 static mc_err parse_binary(parser *p, int least, mc_expr **out);
+static mc_err parse_nested(parser *p, int least, mc_expr **out);
 
 static void skip_space(parser *p)
 {
@@ -148,7 +150,7 @@ static mc_err parse_custom(parser *p, size_t start, mc_expr **out)
   while (take(p, ",")) {
     if (count == PARAMS_MAX)
       return fail(p, p->at, "at most 32 arguments");
-    MC_TRY(parse_binary(p, 1, &param[count++]));
+    MC_TRY(parse_nested(p, 1, &param[count++]));
   }
   MC_TRY(close_bracket(p));
   MC_TRY(new_node(p, MC_EXPR_CUSTOM, start, out));
@@ -205,7 +207,7 @@ static mc_err parse_minus(parser *p, mc_expr **out)
 {
   size_t start = p->at++;
   mc_expr *x, *zero;
-  MC_TRY(parse_binary(p, UNARY, &x));
+  MC_TRY(parse_nested(p, UNARY, &x));
   if (x->kind == MC_EXPR_NUMBER) {
     x->number = -x->number;
     *out = x;
@@ -229,12 +231,12 @@ static mc_err parse_unary(parser *p, mc_expr **out)
     p->at++;
     MC_TRY(new_node(p, MC_EXPR_OP, start, out));
     (*out)->op = MC_OP_NOT;
-    return parse_binary(p, UNARY, &(*out)->left);
+    return parse_nested(p, UNARY, &(*out)->left);
   case '-':
     return parse_minus(p, out);
   case '(':
     p->at++;
-    MC_TRY(parse_binary(p, 1, out));
+    MC_TRY(parse_nested(p, 1, out));
     return close_bracket(p);
   case '$':
     return parse_signal(p, out);
@@ -262,9 +264,6 @@ static const struct operator_text *next_operator(const parser *p)
 /* least: the weakest operator that may be taken here; UNARY takes none. */
 static mc_err parse_binary(parser *p, int least, mc_expr **out)
 {
-  if (++p->nesting > NESTING_MAX)
-    return mc_err_set(p->why, MC_ERR_TOO_LARGE, "expression, byte %zu: nested more than %d deep; expected a flatter condition", p->at,
-                      NESTING_MAX);
   MC_TRY(parse_unary(p, out));
   for (;;) {
     skip_space(p);
@@ -279,6 +278,15 @@ static mc_err parse_binary(parser *p, int least, mc_expr **out)
     *out = node;
     MC_TRY(parse_binary(p, o->strength + 1, &node->right));
   }
+  return MC_OK;
+}
+
+static mc_err parse_nested(parser *p, int least, mc_expr **out)
+{
+  if (++p->nesting > NESTING_MAX)
+    return mc_err_set(p->why, MC_ERR_TOO_LARGE, "expression, byte %zu: nested more than %d deep; expected a flatter condition", p->at,
+                      NESTING_MAX);
+  MC_TRY(parse_binary(p, least, out));
   p->nesting--;
   return MC_OK;
 }

@@ -199,6 +199,17 @@ static void test_reads_variable_bytes_from_an_sd_block(void)
   mc_buf_free(&records);
 }
 
+/* Found by fuzzing: a data group with bus frames and no data block. */
+static void test_a_group_without_data_is_empty(void)
+{
+  mdf_file f = mdf_start(true, 0, 0, 0, 0);
+  uint64_t cg = mdf_group(&f, 0, 3, 6, MDF_FIXED_RECORD, mdf_can_channels(&f, false, 0));
+  mdf_link(&f, 64, 0, mdf_data_group(&f, 0, cg, 0));
+  CHECK_INT(read_all(&f), MC_ERR_END);
+  CHECK_STR(got, "");
+  mc_buf_free(&f.b);
+}
+
 static void test_merges_data_groups_by_time(void)
 {
   mdf_file f = mdf_start(true, 0, 0, 0, 0);
@@ -299,6 +310,7 @@ int main(void)
   RUN(test_reads_up_to_the_last_whole_record_wherever_it_was_cut);
   RUN(test_preallocated_zeros_end_the_data);
   RUN(test_reads_variable_bytes_from_an_sd_block);
+  RUN(test_a_group_without_data_is_empty);
   RUN(test_merges_data_groups_by_time);
   RUN(test_refuses_what_is_no_mdf4_file);
   RUN(test_survives_damage_anywhere);

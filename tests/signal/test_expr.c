@@ -299,6 +299,20 @@ static void test_prints_brackets_only_where_needed(void)
   CHECK_STR(reprinted("prev_last_window_avg($variable.`Vehicle.Speed`)"), "prev_last_window_avg($variable.`Vehicle.Speed`)");
 }
 
+/* Found by fuzzing: 0 - (0 - ...) took twice the nesting of --... */
+static void test_deep_signs_can_be_printed_and_read_again(void)
+{
+  char text[200] = "";
+  for (int i = 0; i < 60; i++)
+    strcat(text, "-!");
+  strcat(text, A);
+  const char *first = reprinted(text);
+  char kept[16384];
+  strcpy(kept, first);
+  CHECK(strncmp(kept, "0 - !(0 - !", 11) == 0);
+  CHECK_STR(reprinted(kept), kept);
+}
+
 static void test_refuses_to_print_what_text_cannot_say(void)
 {
   mc_expr nan_node = {.kind = MC_EXPR_NUMBER, .number = NAN};
@@ -413,6 +427,7 @@ int main(void)
   RUN(test_foreign_agents_get_at_most_ten_levels);
   RUN(test_long_joins_end_undefined_and_leave_the_next_alone);
   RUN(test_prints_brackets_only_where_needed);
+  RUN(test_deep_signs_can_be_printed_and_read_again);
   RUN(test_refuses_to_print_what_text_cannot_say);
   RUN(test_parsing_what_was_printed_gives_the_same_tree);
   return tap_done();
