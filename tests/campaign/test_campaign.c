@@ -1,0 +1,450 @@
+/* From a DBC to a vehicle's documents, and from VehicleData to blocks, with a real registry and database in memory. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "campaign/campaign.h"
+#include "format/fleetwise.h"
+#include "tap.h"
+
+static const char dbc_text[] = "VERSION \"\"\nBU_: ECU\n"
+                               "BO_ 256 ENGINE: 8 ECU\n SG_ Rpm : 0|16@1+ (0.25,0) [0|16000] \"rpm\" ECU\n SG_ Temp : 16|8@1+ (1,-40) [-40|215] \"degC\" ECU\n SG_ Trim : 24|16@1- (1,0) [-1000|1000] \"\" ECU\n"
+                               "BO_ 512 MUX: 8 ECU\n SG_ Page M : 0|8@1+ (1,0) [0|3] \"\" ECU\n SG_ OnPageOne m1 : 8|8@1+ (1,0) [0|255] \"\" ECU\n"
+                               "VAL_ 512 Page 0 \"none\" 1 \"one\" ;\n";
+
+typedef struct sent { char topic[300]; mc_buf payload; } sent;
+
+static mc_db *db;
+static mc_registry *registry;
+static mc_campaigns *c;
+static mc_buf ca, ca_key;
+static sent outbox[32];
+static int sent_count;
+static mc_vehicle car;
+static mc_thing thing;
+/* what the sink got */
+static uint32_t samples, raws, quarantined;
+static int64_t last_raw, last_time;
+static double last_double;
+
+static mc_err publish(void *ctx, uint32_t tenant, mc_slice topic, mc_slice payload, mc_why *why)
+{
+  sent *s = &outbox[sent_count++ % 32];
+  mc_slice_to_str(topic, s->topic, sizeof s->topic);
+  mc_buf_clear(&s->payload);
+  return mc_buf_append_slice(&s->payload, payload);
+}
+
+static mc_err take(void *ctx, const mc_block *b, mc_why *why)
+{
+  for (uint32_t i = 0; i < b->count; i++) {
+    samples++;
+    raws += b->kind[i] == MC_SAMPLE_RAW;
+    quarantined += b->flags[i] & MC_SAMPLE_QUARANTINED;
+    last_time = b->time_us[i];
+    if (b->kind[i] == MC_SAMPLE_RAW)
+      last_raw = b->value[i].raw;
+    else
+      last_double = b->value[i].dbl;
+  }
+  return MC_OK;
+}
+
+static const mc_block_sink sink = {NULL, take};
+
+static bool open_module(void)
+{
+  mc_why why;
+  mc_campaigns_config config = {db, registry, publish, NULL, &sink, 1};
+  if (mc_campaigns_open(&config, &c, &why)) {
+    printf("# %s\n", why.text);
+    return false;
+  }
+  return true;
+}
+
+static bool begin(void)
+{
+  mc_why why = {0};
+  samples = raws = quarantined = 0;
+  sent_count = 0;
+  car = (mc_vehicle){.tenant = 1};
+  snprintf(car.name, sizeof car.name, "car-1");
+  if (!ca.len && mc_pki_create_ca("test CA", 10, &ca, &ca_key, &why))
+    return false;
+  if (mc_db_open_sqlite(":memory:", &db, &why) || mc_registry_open(&(mc_registry_config){db, NULL, mc_buf_slice(&ca), mc_buf_slice(&ca_key)}, &registry, &why) || !open_module() ||
+      mc_registry_vehicle_create(registry, &car, &why) || mc_registry_thing_find(registry, 1, MC_LIT("car-1"), &thing)) {
+    printf("# %s\n", why.text);
+    return false;
+  }
+  return true;
+}
+
+static void end(void)
+{
+  mc_campaigns_close(&c);
+  mc_registry_close(&registry);
+  mc_db_close(&db);
+  for (int i = 0; i < 32; i++)
+    mc_buf_free(&outbox[i].payload);
+}
+
+static mc_err import(const char *text, const char *map, mc_dbc_import_report *report, mc_why *why)
+{
+  mc_dbc_import in = {.tenant = 1, .name = MC_LIT("model-a"), .dbc_text = mc_slice_str(text), .dbc_name = "a.dbc", .interface_id = MC_LIT("can0"), .map_json = mc_slice_str(map)};
+  return mc_campaign_import_dbc(c, &in, report, why);
+}
+
+static mc_err give_manifest(void)
+{
+  snprintf(car.manifest, sizeof car.manifest, "model-a");
+  MC_TRY(mc_registry_vehicle_update(registry, &car, NULL));
+  mc_campaign_vehicle_changed(c, 1, car.id);
+  return MC_OK;
+}
+
+static mc_err create(const char *name, const char *fqn, const char *expression, mc_why *why)
+{
+  static mc_campaign_collect collect;
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  collect = (mc_campaign_collect){.fqn = mc_slice_str(fqn)};
+  mc_campaign g = {.tenant = 1, .name = mc_slice_str(name), .target_kind = MC_LIT("all"), .condition_based = expression != NULL, .period_ms = 1000, .expression = mc_slice_str(expression), .min_interval_ms = 500,
+                   .compress = true, .signal = &collect, .signal_count = 1};
+  return mc_campaign_create(c, &g, true, &arena, why);
+}
+
+static mc_err checkin(const mc_slice *ids, uint32_t count, bool ours)
+{
+  mc_buf payload = {0};
+  mc_fw_checkin in = {.sync_id = ids, .sync_id_count = count, .time_ms = 1};
+  if (ours) {
+    in.agent = MC_LIT("motorcade-edge/0");
+    in.capabilities = MC_FW_CAN_MULTIPLEX | MC_FW_CAN_ID_MASK;
+  }
+  mc_err err = mc_fw_write_checkin(&payload, &in);
+  mc_record r = {.stream = MC_STREAM_CHECKIN, .tenant = 1, .principal = thing.id, .time_us = mc_clock_wall_us(), .topic = MC_LIT("$aws/iotfleetwise/vehicles/car-1/checkins"), .payload = mc_buf_slice(&payload)};
+  if (!err)
+    err = mc_campaign_record(c, &r, 1, NULL);
+  mc_buf_free(&payload);
+  return err;
+}
+
+static mc_err telemetry(const mc_fw_vehicle_data *d, bool compress, uint64_t offset)
+{
+  mc_buf plain = {0}, packed = {0};
+  mc_err err = mc_fw_write_vehicle_data(&plain, d);
+  if (!err && compress)
+    err = mc_snappy_compress(mc_buf_slice(&plain), &packed);
+  mc_record r = {.offset = offset, .stream = MC_STREAM_TELEMETRY, .tenant = 1, .principal = thing.id, .time_us = mc_clock_wall_us(), .topic = MC_LIT("cms/fleetwise/vehicles/car-1/signals"),
+                 .payload = mc_buf_slice(compress ? &packed : &plain)};
+  if (!err)
+    err = mc_campaign_record(c, &r, offset + 1, NULL);
+  mc_buf_free(&plain);
+  mc_buf_free(&packed);
+  return err;
+}
+
+/* ---- tests ---- */
+
+static void test_tells_streams_by_topic(void)
+{
+  mc_slice name;
+  CHECK_INT(mc_campaign_stream_of_topic(MC_LIT("$aws/iotfleetwise/vehicles/v1/signals"), &name), MC_STREAM_TELEMETRY);
+  CHECK_SLICE(name, "v1");
+  CHECK_INT(mc_campaign_stream_of_topic(MC_LIT("cms/fleetwise/vehicles/v 2/checkins"), &name), MC_STREAM_CHECKIN);
+  CHECK_SLICE(name, "v 2");
+  CHECK_INT(mc_campaign_stream_of_topic(MC_LIT("cms/fleetwise/vehicles//signals"), &name), MC_STREAM_MESSAGE);
+  CHECK_INT(mc_campaign_stream_of_topic(MC_LIT("cms/fleetwise/vehicles/v1/signals/x"), &name), MC_STREAM_MESSAGE);
+  CHECK_INT(mc_campaign_stream_of_topic(MC_LIT("cms/fleetwise/vehicles/v1"), &name), MC_STREAM_MESSAGE);
+  CHECK_INT(mc_campaign_stream_of_topic(MC_LIT(""), &name), MC_STREAM_MESSAGE);
+}
+
+static void test_makes_catalog_and_manifest_from_a_dbc(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "{\"Vehicle.Powertrain.CombustionEngine.Speed\":\"ENGINE.Rpm\"}", &report, &why));
+  CHECK_INT(report.signals, 5);
+  CHECK_INT(report.messages, 2);
+  CHECK_INT(report.multiplexed, 1);
+  mc_signal_info *list;
+  size_t n;
+  CHECK_OK(mc_campaign_signals(c, 1, (mc_slice){0}, (mc_slice){0}, 100, &arena, &list, &n, &why));
+  CHECK_INT(n, 5);
+  CHECK_SLICE(list[0].fqn, "Vehicle.ENGINE.Temp");
+  CHECK_SLICE(list[4].fqn, "Vehicle.Powertrain.CombustionEngine.Speed");
+  CHECK_SLICE(list[4].unit, "rpm");
+  CHECK_OK(mc_campaign_signals(c, 1, (mc_slice){0}, MC_LIT("MUX.Page"), 100, &arena, &list, &n, &why));
+  CHECK_INT(n, 1);
+  CHECK_INT(list[0].value_count, 2);
+  CHECK_SLICE(list[0].value_name[1], "one");
+  CHECK_OK(mc_campaign_signals(c, 1, (mc_slice){0}, MC_LIT("_%"), 100, &arena, &list, &n, &why)); /* letters, not wildcards */
+  CHECK_INT(n, 0);
+  char first[160];
+  snprintf(first, sizeof first, "%s", report.manifest_sync_id);
+  CHECK_OK(import(dbc_text, "{\"Vehicle.Powertrain.CombustionEngine.Speed\":\"ENGINE.Rpm\"}", &report, &why));
+  CHECK_STR(report.manifest_sync_id, first); /* same content, same id */
+  end();
+}
+
+static void test_refuses_what_it_cannot_import(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  CHECK(begin());
+  CHECK(import("BO_ 256 ENGINE: 8 ECU\n SG_ Rpm : 0|16@1+ (x,0) [0|1] \"\" ECU\n", "", &report, &why) != MC_OK);
+  CHECK_WHY(why, "a.dbc:2");
+  CHECK(import("", "", &report, &why) != MC_OK);
+  CHECK_WHY(why, "no message");
+  CHECK(import(dbc_text, "{\"Vehicle.Speed\":\"ENGINE.Nothing\"}", &report, &why) != MC_OK);
+  CHECK_WHY(why, "ENGINE.Nothing");
+  CHECK(import(dbc_text, "[1]", &report, &why) != MC_OK);
+  CHECK(import(dbc_text, "{\"bad name\":\"ENGINE.Rpm\"}", &report, &why) != MC_OK);
+  CHECK_WHY(why, "bad name");
+  mc_dbc_import in = {.tenant = 1, .name = MC_LIT("a b"), .dbc_text = mc_slice_str(dbc_text), .dbc_name = "a", .interface_id = MC_LIT("can0")};
+  CHECK(mc_campaign_import_dbc(c, &in, &report, &why) == MC_ERR_INVALID);
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  mc_manifest_info *list;
+  size_t n;
+  CHECK_OK(mc_campaign_manifests(c, 1, &arena, &list, &n, &why));
+  CHECK_INT(n, 0); /* nothing half-made */
+  end();
+}
+
+static void test_an_unknown_signal_is_named_with_the_nearest_one(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK(create("one", "Vehicle.ENGINE.Tmp", NULL, &why) == MC_ERR_NOT_FOUND);
+  CHECK_WHY(why, "did you mean \"Vehicle.ENGINE.Temp\"");
+  CHECK(create("one", "Vehicle.ENGINE.Temp", "$variable.`Vehicle.ENGINE.Rpn` > 3", &why) != MC_OK);
+  CHECK_WHY(why, "Vehicle.ENGINE.Rpm");
+  CHECK(create("one", "Vehicle.ENGINE.Temp", "$variable.`Vehicle.ENGINE.Rpm` >", &why) != MC_OK);
+  CHECK(create("a name", "Vehicle.ENGINE.Temp", NULL, &why) == MC_ERR_INVALID);
+  CHECK_OK(create("one", "Vehicle.ENGINE.Temp", NULL, &why));
+  CHECK(create("one", "Vehicle.ENGINE.Temp", NULL, &why) == MC_ERR_EXISTS);
+  end();
+}
+
+static void test_a_virgin_vehicle_gets_manifest_and_schemes_and_confirms(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(give_manifest());
+  CHECK_OK(create("temps", "Vehicle.ENGINE.Temp", NULL, &why));
+  CHECK_INT(sent_count, 0); /* never heard of it */
+  CHECK_OK(checkin(NULL, 0, true));
+  CHECK_INT(sent_count, 2);
+  CHECK_STR(outbox[0].topic, "$aws/iotfleetwise/vehicles/car-1/decoder_manifests");
+  CHECK_STR(outbox[1].topic, "$aws/iotfleetwise/vehicles/car-1/collection_schemes");
+  mc_fw_manifest m;
+  mc_fw_schemes s;
+  CHECK_OK(mc_fw_read_manifest(mc_buf_slice(&outbox[0].payload), &arena, &m, &why));
+  CHECK_INT(m.can_count, 5);
+  CHECK_OK(mc_fw_read_schemes(mc_buf_slice(&outbox[1].payload), &arena, &s, &why));
+  CHECK_INT(s.scheme_count, 1);
+  CHECK(mc_slice_eq(s.scheme[0].manifest_sync_id, m.sync_id));
+  CHECK(s.time_ms > 0);
+  CHECK(s.scheme[0].signal[0].sample_buffer_size > 0);
+  CHECK_OK(checkin(NULL, 0, true)); /* the first check-in after sending is no proof of loss */
+  CHECK_INT(sent_count, 2);
+  mc_slice ids[2] = {m.sync_id, s.scheme[0].campaign_sync_id};
+  CHECK_OK(checkin(ids, 2, true));
+  CHECK_OK(checkin(ids, 2, true));
+  CHECK_INT(sent_count, 2);
+  mc_campaign_vehicle *v;
+  size_t n;
+  CHECK_OK(mc_campaign_vehicles(c, 1, 1, 10, &arena, &v, &n, &why));
+  CHECK_INT(n, 1);
+  CHECK_SLICE(v[0].state, "healthy");
+  /* suspending takes it off, with an empty list that carries a time */
+  CHECK_OK(mc_campaign_set_status(c, 1, 1, MC_CAMPAIGN_SUSPENDED, &why));
+  CHECK_INT(sent_count, 3);
+  CHECK_OK(mc_fw_read_schemes(mc_buf_slice(&outbox[2].payload), &arena, &s, &why));
+  CHECK_INT(s.scheme_count, 0);
+  CHECK(s.time_ms > 0);
+  end();
+}
+
+static void test_an_agent_that_never_confirms_is_not_flooded(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(give_manifest());
+  CHECK_OK(create("temps", "Vehicle.ENGINE.Temp", NULL, &why));
+  for (int i = 0; i < 40; i++)
+    CHECK_OK(checkin(NULL, 0, true));
+  CHECK_INT(sent_count, 10); /* five tries of two documents */
+  end();
+}
+
+static void test_other_agents_get_no_multiplexing_and_no_int16(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(give_manifest());
+  CHECK_OK(checkin(NULL, 0, false));
+  mc_fw_manifest m;
+  CHECK_OK(mc_fw_read_manifest(mc_buf_slice(&outbox[0].payload), &arena, &m, &why));
+  CHECK_INT(m.can_count, 4);
+  for (uint32_t i = 0; i < m.can_count; i++) {
+    CHECK_INT(m.can[i].mux_count, 0);
+    CHECK_INT(m.can[i].id_mask, 0);
+    CHECK(m.can[i].type != MC_TYPE_INT16);
+    CHECK(m.can[i].signal_id != 0 && m.can[i].signal_id < 1u << 31);
+  }
+  CHECK(strcmp(report.manifest_sync_id, "") != 0 && !mc_slice_eq_str(m.sync_id, report.manifest_sync_id));
+  end();
+}
+
+static void test_decodes_to_raw_integers_plain_and_compressed_once(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  uint32_t rpm;
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(give_manifest());
+  CHECK_OK(mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.ENGINE.Rpm"), &rpm));
+  uint64_t now_ms = (uint64_t)mc_clock_wall_us() / 1000;
+  mc_fw_sample s[3] = {{.relative_ms = -5, .signal_id = rpm, .number = 1234.25}, {.relative_ms = -3, .signal_id = rpm, .number = 0.1}, {.relative_ms = 0, .signal_id = 99999, .number = 1}};
+  mc_fw_vehicle_data d = {.campaign_sync_id = MC_LIT("x-1"), .manifest_sync_id = mc_slice_str(report.manifest_sync_id), .event_id = 7, .event_time_ms = now_ms, .sample = s, .sample_count = 1};
+  CHECK_OK(telemetry(&d, false, 100));
+  CHECK_INT(samples, 1);
+  CHECK_INT(raws, 1);
+  CHECK_INT(last_raw, 4937);
+  CHECK_INT(last_time, (int64_t)(now_ms - 5) * 1000);
+  CHECK_OK(telemetry(&d, false, 100)); /* the same record, read again after a restart: taken, the sinks know */
+  CHECK_INT(samples, 2);
+  CHECK_OK(telemetry(&d, false, 200)); /* sent again: a repeat */
+  CHECK_INT(samples, 2);
+  d.event_id = 8;
+  d.sample_count = 3;
+  CHECK_OK(telemetry(&d, true, 300));
+  CHECK_INT(samples, 4); /* the unknown signal is left out */
+  CHECK_INT(raws, 3);
+  CHECK_DOUBLE(last_double, 0.1, 0); /* no multiple of the step: the double stays */
+  mc_campaign_stats stats;
+  mc_campaign_stats_get(c, &stats);
+  CHECK_INT(stats.repeats, 1);
+  CHECK_INT(stats.unknown_signals, 1);
+  end();
+}
+
+static void test_parts_of_one_event_are_merged_in_the_event_list(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  uint32_t rpm;
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.ENGINE.Rpm"), &rpm));
+  mc_fw_sample s = {.signal_id = rpm, .number = 1};
+  mc_fw_vehicle_data d = {.campaign_sync_id = MC_LIT("x-1"), .manifest_sync_id = mc_slice_str(report.manifest_sync_id), .event_id = 7, .event_time_ms = (uint64_t)mc_clock_wall_us() / 1000, .sample = &s, .sample_count = 1};
+  CHECK_OK(telemetry(&d, false, 1));
+  s.number = 2;
+  CHECK_OK(telemetry(&d, false, 2));
+  mc_event_info *list;
+  size_t n;
+  CHECK_OK(mc_campaign_events(c, 1, car.id, 10, &arena, &list, &n, &why));
+  CHECK_INT(n, 1);
+  CHECK_INT(list[0].messages, 2);
+  CHECK_INT(list[0].samples, 2);
+  CHECK_INT(list[0].event_id, 7);
+  end();
+}
+
+static void test_hostile_telemetry_is_counted_and_disturbs_nothing(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  uint32_t rpm;
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.ENGINE.Rpm"), &rpm));
+  static const uint8_t junk[] = {0xff, 0xff, 0xff, 0x7f, 1, 2, 3};
+  mc_record r = {.offset = 1, .stream = MC_STREAM_TELEMETRY, .tenant = 1, .principal = thing.id, .topic = MC_LIT("$aws/iotfleetwise/vehicles/car-1/signals"), .payload = {junk, sizeof junk}};
+  CHECK_OK(mc_campaign_record(c, &r, 2, &why));
+  r.payload.len = 0;
+  CHECK_OK(mc_campaign_record(c, &r, 3, &why));
+  mc_fw_sample s = {.relative_ms = INT64_MIN, .signal_id = rpm, .number = 1};
+  mc_fw_vehicle_data d = {.campaign_sync_id = MC_LIT("x"), .event_time_ms = UINT64_MAX, .sample = &s, .sample_count = 1};
+  CHECK_OK(telemetry(&d, false, 4));
+  d.event_time_ms = 5;
+  CHECK_OK(telemetry(&d, false, 5));
+  CHECK_INT(samples, 0);
+  d.event_time_ms = (uint64_t)mc_clock_wall_us() / 1000 + 3600 * 1000; /* an hour ahead */
+  s.relative_ms = 0;
+  CHECK_OK(telemetry(&d, false, 6));
+  CHECK_INT(samples, 1);
+  CHECK_INT(quarantined, 1);
+  mc_record other = {.offset = 9, .tenant = 1, .topic = MC_LIT("cms/fleetwise/vehicles/nobody/signals")};
+  CHECK_OK(mc_campaign_record(c, &other, 10, &why));
+  end();
+}
+
+static void test_everything_is_there_after_a_restart(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  uint32_t rpm;
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(give_manifest());
+  CHECK_OK(create("temps", "Vehicle.ENGINE.Temp", "$variable.`Vehicle.ENGINE.Rpm` > 3000 && last_window_avg($variable.`Vehicle.ENGINE.Temp`) > 90", &why));
+  CHECK_OK(checkin(NULL, 0, true));
+  CHECK_OK(mc_campaign_checkpoint(c, 500, &why));
+  mc_campaign before, after;
+  CHECK_OK(mc_campaign_get(c, 1, 1, &arena, &before));
+  mc_campaigns_close(&c);
+  CHECK(open_module());
+  CHECK_INT(mc_campaign_offset(c), 500);
+  CHECK_OK(mc_campaign_get(c, 1, 1, &arena, &after));
+  CHECK(mc_slice_eq(before.sync_id, after.sync_id));
+  CHECK_SLICE(after.name, "temps");
+  CHECK_INT(after.status, MC_CAMPAIGN_RUNNING);
+  CHECK_OK(mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.ENGINE.Rpm"), &rpm));
+  mc_fw_sample s = {.signal_id = rpm, .number = 2.5};
+  mc_fw_vehicle_data d = {.campaign_sync_id = after.sync_id, .manifest_sync_id = mc_slice_str(report.manifest_sync_id), .event_id = 1, .event_time_ms = (uint64_t)mc_clock_wall_us() / 1000, .sample = &s, .sample_count = 1};
+  CHECK_OK(telemetry(&d, true, 600));
+  CHECK_INT(last_raw, 10);
+  sent_count = 0;
+  mc_slice manifest = mc_slice_str(report.manifest_sync_id);
+  CHECK_OK(checkin(&manifest, 1, true));
+  CHECK_INT(sent_count, 1); /* it says it has the manifest and not the scheme */
+  end();
+}
+
+int main(void)
+{
+  mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
+  RUN(test_tells_streams_by_topic);
+  RUN(test_makes_catalog_and_manifest_from_a_dbc);
+  RUN(test_refuses_what_it_cannot_import);
+  RUN(test_an_unknown_signal_is_named_with_the_nearest_one);
+  RUN(test_a_virgin_vehicle_gets_manifest_and_schemes_and_confirms);
+  RUN(test_an_agent_that_never_confirms_is_not_flooded);
+  RUN(test_other_agents_get_no_multiplexing_and_no_int16);
+  RUN(test_decodes_to_raw_integers_plain_and_compressed_once);
+  RUN(test_parts_of_one_event_are_merged_in_the_event_list);
+  RUN(test_hostile_telemetry_is_counted_and_disturbs_nothing);
+  RUN(test_everything_is_there_after_a_restart);
+  mc_buf_free(&ca);
+  mc_buf_free(&ca_key);
+  return tap_done();
+}
