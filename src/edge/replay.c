@@ -63,7 +63,7 @@ static mc_err next_bus_frame(mc_replay *r, mc_bus_frame *frame, mc_why *why)
         *why = line;
       return err;
     }
-    if (r->bad_lines++ < MAX_BAD_LINES) /* a broken line costs itself only */
+    if (r->bad_lines++ < MAX_BAD_LINES && r->recorded_round_us == 0) /* a broken line costs itself only */
       mc_log(MC_LOG_WARN, "edge", "replay: line left out", MC_KZ("file", r->config.path), MC_KZ("why", line.text));
   }
 }
@@ -89,6 +89,7 @@ static mc_err fetch(mc_replay *r, mc_why *why)
 /* The first and last time of frames that the map lets in. */
 static mc_err survey(mc_replay *r, mc_why *why)
 {
+  r->bad_lines = MAX_BAD_LINES; /* told when it plays */
   mc_err err = fetch(r, why);
   if (err == MC_ERR_END)
     return mc_err_set(why, MC_ERR_INVALID, "%s holds no frame that the channel map lets in (%s)", r->config.path,
