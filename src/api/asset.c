@@ -204,8 +204,9 @@ bool assets_answer(api_assets *a, mc_http_request *r)
   while (last && r->path.data[last - 1] != '/')
     last--;
   mc_slice accept = mc_http_request_header(r, "accept");
-  bool wants_page = mc_slice_find(r->path, '.', last) == r->path.len && (r->path.len <= 1 || !accept.len || memmem(accept.data, accept.len, "text/html", 9) || memmem(accept.data, accept.len, "*/*", 3));
-  if (!wants_page)
+  bool takes_html = !accept.len || memmem(accept.data, accept.len, "text/html", 9) || memmem(accept.data, accept.len, "*/*", 3);
+  bool is_page = mc_slice_find(r->path, '.', last) == r->path.len;
+  if (!is_page || (!takes_html && r->path.len > 1))
     return false;
   if (mc_strmap_get(&a->by_path, MC_LIT("/index.html"), &index))
     send_asset(&a->file.at[index], r);

@@ -1,4 +1,5 @@
 /* Campaigns. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/inside.h"
@@ -151,12 +152,33 @@ static mc_err read_campaign(api_call *c, mc_campaign *x)
   return read_collect(c, x);
 }
 
+/* The module says "signals[1]: ..." or "expression, byte 7: ...": the same place as a path, and the request's fault, not a missing page. */
+static mc_err blame_field(api_call *c, mc_err err)
+{
+  char name[40];
+  const char *text = c->why.text;
+  size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
+  if (!err || !n || n >= sizeof name || !strchr(":,[", text[n]))
+    return err;
+  mc_slice_to_str(mc_slice_of(text, n), name, sizeof name);
+  for (size_t i = 0; i < c->op->body->field_count; i++)
+    if (!strcmp(c->op->body->field[i].name, name)) {
+      if (text[n] == '[')
+        snprintf(c->field, sizeof c->field, "/%s/%lu/fqn", name, strtoul(text + n + 1, NULL, 10));
+      else
+        snprintf(c->field, sizeof c->field, "/%s", name);
+      if (err == MC_ERR_NOT_FOUND || err == MC_ERR_UNSUPPORTED)
+        c->status = 400;
+    }
+  return err;
+}
+
 mc_err api_op_campaign_create(api_call *c)
 {
   mc_campaign x = {0}, made;
   x.name = body_text(c, "name");
   MC_TRY(read_campaign(c, &x));
-  MC_TRY(mc_campaign_create(c->api->config.campaigns, &x, body_bool(c, "start_now", false), &c->arena, &c->why));
+  MC_TRY(blame_field(c, mc_campaign_create(c->api->config.campaigns, &x, body_bool(c, "start_now", false), &c->arena, &c->why)));
   MC_TRY(mc_campaign_get(c->api->config.campaigns, c->who.tenant, x.id, &c->arena, &made));
   return write_campaign(c, &made);
 }
@@ -166,7 +188,7 @@ mc_err api_op_campaign_update(api_call *c)
   mc_campaign x, made;
   MC_TRY(get_campaign(c, &x));
   MC_TRY(read_campaign(c, &x));
-  MC_TRY(mc_campaign_update(c->api->config.campaigns, &x, &c->arena, &c->why));
+  MC_TRY(blame_field(c, mc_campaign_update(c->api->config.campaigns, &x, &c->arena, &c->why)));
   MC_TRY(mc_campaign_get(c->api->config.campaigns, c->who.tenant, x.id, &c->arena, &made));
   return write_campaign(c, &made);
 }
