@@ -77,8 +77,8 @@ void mc_campaigns_close(mc_campaigns **campaigns)
   *campaigns = NULL;
 }
 
-/* The vehicle that the publishing device was fitted to then; a principal that is no device (a back end, --insecure-dev) speaks for the vehicle that
- * the topic names. */
+/* The vehicle that the publishing device was fitted to then; a principal that is no device (a back end, --insecure-dev) speaks for the
+ * vehicle that the topic names. */
 static uint32_t vehicle_of(mc_campaigns *c, const mc_record *r, mc_slice name)
 {
   uint32_t vehicle = r->principal ? mc_registry_vehicle_of_thing(c->config.registry, r->tenant, r->principal, r->time_us) : 0;
@@ -118,7 +118,9 @@ mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why)
   if (offset - begin > WINDOW)
     begin = offset - WINDOW;
   atomic_store(&c->offset, begin);
-  return mc_db_run(c->config.db, why, "INSERT INTO campaign_state(name, value) VALUES ('offset', $1) ON CONFLICT(name) DO UPDATE SET value = excluded.value", "i", (int64_t)begin);
+  return mc_db_run(c->config.db, why,
+                   "INSERT INTO campaign_state(name, value) VALUES ('offset', $1) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+                   "i", (int64_t)begin);
 }
 
 uint64_t mc_campaign_offset(const mc_campaigns *c)
@@ -129,6 +131,7 @@ uint64_t mc_campaign_offset(const mc_campaigns *c)
 void mc_campaign_stats_get(mc_campaigns *c, mc_campaign_stats *out)
 {
   campaign_metrics *m = &c->count;
-  *out = (mc_campaign_stats){atomic_load(&m->messages), atomic_load(&m->samples), atomic_load(&m->repeats), atomic_load(&m->undecodable), atomic_load(&m->unknown_signals), atomic_load(&m->quarantined),
-                             atomic_load(&m->checkins), atomic_load(&m->documents_sent), atomic_load(&m->events)};
+  *out = (mc_campaign_stats){atomic_load(&m->messages),    atomic_load(&m->samples),         atomic_load(&m->repeats),
+                             atomic_load(&m->undecodable), atomic_load(&m->unknown_signals), atomic_load(&m->quarantined),
+                             atomic_load(&m->checkins),    atomic_load(&m->documents_sent),  atomic_load(&m->events)};
 }

@@ -5,13 +5,15 @@
 
 #include "campaign/state.h"
 
-mc_err campaign_catalog_put(mc_campaigns *c, uint32_t tenant, uint32_t signal, mc_slice fqn, const char *kind, mc_type type, mc_slice unit, mc_slice description, bool has_range, double low, double high,
-                            mc_slice value_names_json, mc_why *why)
+mc_err campaign_catalog_put(mc_campaigns *c, uint32_t tenant, uint32_t signal, mc_slice fqn, const char *kind, mc_type type, mc_slice unit,
+                            mc_slice description, bool has_range, double low, double high, mc_slice value_names_json, mc_why *why)
 {
   mc_stmt *s;
   MC_TRY(mc_db_prepare(c->config.db,
-                       "INSERT INTO catalog_node(tenant, signal, fqn, kind, type, unit, description, low, high, value_names) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10) "
-                       "ON CONFLICT(tenant, signal) DO UPDATE SET kind = excluded.kind, type = excluded.type, unit = excluded.unit, description = excluded.description, low = excluded.low, high = excluded.high, "
+                       "INSERT INTO catalog_node(tenant, signal, fqn, kind, type, unit, description, low, high, value_names) VALUES "
+                       "($1,$2,$3,$4,$5,$6,$7,$8,$9,$10) "
+                       "ON CONFLICT(tenant, signal) DO UPDATE SET kind = excluded.kind, type = excluded.type, unit = excluded.unit, "
+                       "description = excluded.description, low = excluded.low, high = excluded.high, "
                        "value_names = excluded.value_names",
                        &s, why));
   mc_stmt_bind_int(s, 1, tenant);
@@ -43,8 +45,7 @@ static mc_err read_value_names(mc_slice json, mc_arena *arena, mc_signal_info *o
   out->value_name = mc_arena_array(arena, n, sizeof *out->value_name);
   if (!out->value_number || !out->value_name)
     err = MC_ERR_MEMORY;
-  json_array_foreach(root, i, pair)
-  {
+  json_array_foreach (root, i, pair) {
     const char *text = json_string_value(json_array_get(pair, 1));
     if (err || !text)
       break;
@@ -81,7 +82,8 @@ static mc_err like_pattern(mc_slice filter, mc_buf *out)
   return mc_buf_append_u8(out, '%');
 }
 
-mc_err mc_campaign_signals(mc_campaigns *c, uint32_t tenant, mc_slice after, mc_slice filter, size_t limit, mc_arena *arena, mc_signal_info **out, size_t *count, mc_why *why)
+mc_err mc_campaign_signals(mc_campaigns *c, uint32_t tenant, mc_slice after, mc_slice filter, size_t limit, mc_arena *arena,
+                           mc_signal_info **out, size_t *count, mc_why *why)
 {
   mc_buf pattern = {0};
   mc_signal_info *list = mc_arena_array(arena, limit ? limit : 1, sizeof *list);

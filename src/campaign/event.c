@@ -37,8 +37,10 @@ static mc_err write_rows(mc_campaigns *c, const event_row *row, size_t count, mc
 {
   mc_stmt *s;
   MC_TRY(mc_db_prepare(c->config.db,
-                       "INSERT INTO campaign_event(tenant, vehicle, campaign, time_us, event_id, arrival_us, first_offset, messages, samples) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) "
-                       "ON CONFLICT(tenant, vehicle, campaign, time_us, event_id) DO UPDATE SET messages = CASE WHEN first_offset = excluded.first_offset THEN excluded.messages ELSE messages + excluded.messages END, "
+                       "INSERT INTO campaign_event(tenant, vehicle, campaign, time_us, event_id, arrival_us, first_offset, messages, "
+                       "samples) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) "
+                       "ON CONFLICT(tenant, vehicle, campaign, time_us, event_id) DO UPDATE SET messages = CASE WHEN first_offset = "
+                       "excluded.first_offset THEN excluded.messages ELSE messages + excluded.messages END, "
                        "samples = CASE WHEN first_offset = excluded.first_offset THEN excluded.samples ELSE samples + excluded.samples END",
                        &s, why));
   mc_err err = MC_OK;
@@ -84,7 +86,8 @@ mc_err campaign_events_write(mc_campaigns *c, mc_why *why)
   return err;
 }
 
-mc_err mc_campaign_events(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, size_t limit, mc_arena *arena, mc_event_info **out, size_t *count, mc_why *why)
+mc_err mc_campaign_events(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, size_t limit, mc_arena *arena, mc_event_info **out,
+                          size_t *count, mc_why *why)
 {
   *out = NULL;
   *count = 0;
@@ -94,13 +97,18 @@ mc_err mc_campaign_events(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, si
     return mc_err_set(why, MC_ERR_MEMORY, "out of memory for %zu events", limit);
   MC_TRY(mc_db_begin(c->config.db, false, why));
   mc_stmt *s;
-  mc_err err = mc_db_prepare(c->config.db, "SELECT campaign, event_id, time_us, arrival_us, first_offset, messages, samples FROM campaign_event WHERE tenant = $1 AND vehicle = $2 ORDER BY time_us DESC LIMIT $3", &s, why);
+  mc_err err = mc_db_prepare(c->config.db,
+                             "SELECT campaign, event_id, time_us, arrival_us, first_offset, messages, samples FROM campaign_event WHERE "
+                             "tenant = $1 AND vehicle = $2 ORDER BY time_us DESC LIMIT $3",
+                             &s, why);
   if (!err) {
     mc_stmt_bind_int(s, 1, tenant);
     mc_stmt_bind_int(s, 2, vehicle);
     mc_stmt_bind_int(s, 3, (int64_t)limit);
     while (*count < limit && !(err = mc_stmt_step(s, why)))
-      list[(*count)++] = (mc_event_info){(uint32_t)mc_stmt_int(s, 0), (uint32_t)mc_stmt_int(s, 1), mc_stmt_int(s, 2), mc_stmt_int(s, 3), (uint64_t)mc_stmt_int(s, 4), (uint32_t)mc_stmt_int(s, 5), (uint32_t)mc_stmt_int(s, 6)};
+      list[(*count)++] =
+          (mc_event_info){(uint32_t)mc_stmt_int(s, 0), (uint32_t)mc_stmt_int(s, 1), mc_stmt_int(s, 2),          mc_stmt_int(s, 3),
+                          (uint64_t)mc_stmt_int(s, 4), (uint32_t)mc_stmt_int(s, 5), (uint32_t)mc_stmt_int(s, 6)};
     if (err == MC_ERR_END)
       err = MC_OK;
     mc_stmt_release(&s);

@@ -60,18 +60,19 @@ static mc_err read_map(import_run *r)
   json_t *root = json_loadb((const char *)r->in->map_json.data, r->in->map_json.len, JSON_REJECT_DUPLICATES, &error);
   if (!json_is_object(root)) {
     json_decref(root);
-    return mc_err_set(r->why, MC_ERR_MALFORMED, "map, line %d, column %d: %s; expected an object from name to \"Message.Signal\"", error.line, error.column, root ? "not an object" : error.text);
+    return mc_err_set(r->why, MC_ERR_MALFORMED, "map, line %d, column %d: %s; expected an object from name to \"Message.Signal\"",
+                      error.line, error.column, root ? "not an object" : error.text);
   }
   mc_err err = MC_OK;
   const char *fqn;
   json_t *value;
-  json_object_foreach(root, fqn, value)
-  {
+  json_object_foreach (root, fqn, value) {
     const char *source = json_string_value(value);
     if (!fqn_valid(mc_slice_str(fqn)))
       err = mc_err_set(r->why, MC_ERR_INVALID, "map: \"%s\" is not a signal name: 1 to %d of letters, digits, _ and .", fqn, MAX_FQN);
     else if (!source || !source_exists(&r->dbc, source))
-      err = mc_err_set(r->why, MC_ERR_NOT_FOUND, "map: %s names \"%s\", which is not a Message.Signal of %s", fqn, source ? source : "(no text)", r->in->dbc_name);
+      err = mc_err_set(r->why, MC_ERR_NOT_FOUND, "map: %s names \"%s\", which is not a Message.Signal of %s", fqn,
+                       source ? source : "(no text)", r->in->dbc_name);
     else
       err = mc_strmap_put(&r->by_source, mc_slice_str(source), (uintptr_t)mc_arena_str(&r->arena, mc_slice_str(fqn)));
     if (err)
@@ -116,7 +117,8 @@ static mc_err put_signal(import_run *r, uint32_t id, const char *fqn, const mc_d
   mc_err err = value_names(s, &names);
   bool range = s->min < s->max;
   if (!err)
-    err = campaign_catalog_put(r->c, r->in->tenant, id, mc_slice_str(fqn), "sensor", mc_signal_type_of_dbc(s), unit ? mc_slice_str(unit->id) : s->unit, s->comment, range, s->min, s->max, mc_buf_slice(&names), r->why);
+    err = campaign_catalog_put(r->c, r->in->tenant, id, mc_slice_str(fqn), "sensor", mc_signal_type_of_dbc(s),
+                               unit ? mc_slice_str(unit->id) : s->unit, s->comment, range, s->min, s->max, mc_buf_slice(&names), r->why);
   mc_buf_free(&names);
   return err;
 }
@@ -179,8 +181,18 @@ static bool resolve(void *ctx, const mc_dbc_message *m, const mc_dbc_signal *s, 
 static mc_err to_wire(import_run *r, const mc_can_signal *s, mc_fw_can_signal *out)
 {
   uint8_t pf = (uint8_t)(s->message_id >> 16);
-  *out = (mc_fw_can_signal){.signal_id = s->signal_id, .interface_id = r->in->interface_id, .message_id = s->message_id | (s->extended ? 1u << 31 : 0), .big_endian = s->big_endian, .is_signed = s->is_signed,
-                            .start_bit = s->start_bit, .offset = s->offset, .factor = s->factor, .length = s->length, .type = s->type, .value_type = s->is_float, .mux_count = s->mux_count};
+  *out = (mc_fw_can_signal){.signal_id = s->signal_id,
+                            .interface_id = r->in->interface_id,
+                            .message_id = s->message_id | (s->extended ? 1u << 31 : 0),
+                            .big_endian = s->big_endian,
+                            .is_signed = s->is_signed,
+                            .start_bit = s->start_bit,
+                            .offset = s->offset,
+                            .factor = s->factor,
+                            .length = s->length,
+                            .type = s->type,
+                            .value_type = s->is_float,
+                            .mux_count = s->mux_count};
   if (s->match == MC_ID_J1939_PGN) /* priority and source address do not count; in PDU1 the destination neither */
     out->id_mask = pf >= 240 ? 0x03FFFF00 : 0x03FF0000;
   mc_fw_mux *mux = s->mux_count ? mc_arena_array(&r->arena, s->mux_count, sizeof *mux) : NULL;
@@ -244,8 +256,10 @@ static mc_err put_model(import_run *r, const manifest_version *m)
   mc_json_array_end(&j);
   mc_err err = mc_json_end(&j);
   if (!err)
-    err = mc_db_run(r->c->config.db, r->why, "INSERT INTO vehicle_model(tenant, name, signals, created_us) VALUES ($1,$2,$3,$4) ON CONFLICT(tenant, name) DO UPDATE SET signals = excluded.signals", "itti",
-                    (int64_t)r->in->tenant, r->in->name, mc_buf_slice(&text), mc_clock_wall_us());
+    err = mc_db_run(r->c->config.db, r->why,
+                    "INSERT INTO vehicle_model(tenant, name, signals, created_us) VALUES ($1,$2,$3,$4) ON CONFLICT(tenant, name) DO UPDATE "
+                    "SET signals = excluded.signals",
+                    "itti", (int64_t)r->in->tenant, r->in->name, mc_buf_slice(&text), mc_clock_wall_us());
   mc_buf_free(&text);
   return err;
 }
@@ -255,7 +269,8 @@ static void report_warnings(import_run *r)
   size_t at = 0;
   r->report->warnings = r->dbc.warning_count;
   for (uint32_t i = 0; i < r->dbc.warning_count && at + 1 < sizeof r->report->first_warnings; i++) {
-    int n = snprintf(r->report->first_warnings + at, sizeof r->report->first_warnings - at, "%s:%u: %.*s\n", r->in->dbc_name, r->dbc.warning[i].line, MC_FMT(r->dbc.warning[i].text));
+    int n = snprintf(r->report->first_warnings + at, sizeof r->report->first_warnings - at, "%s:%u: %.*s\n", r->in->dbc_name,
+                     r->dbc.warning[i].line, MC_FMT(r->dbc.warning[i].text));
     at += n > 0 ? (size_t)n : 0;
   }
 }
@@ -264,7 +279,8 @@ mc_err mc_campaign_import_dbc(mc_campaigns *c, const mc_dbc_import *import, mc_d
 {
   *report = (mc_dbc_import_report){0};
   if (!name_valid(import->name, 100))
-    return mc_err_set(why, MC_ERR_INVALID, "manifest name \"%.*s\": expected 1 to 100 of letters, digits, -, _ and :", MC_FMT(mc_slice_sub(import->name, 0, 100)));
+    return mc_err_set(why, MC_ERR_INVALID, "manifest name \"%.*s\": expected 1 to 100 of letters, digits, -, _ and :",
+                      MC_FMT(mc_slice_sub(import->name, 0, 100)));
   if (!import->interface_id.len || import->interface_id.len > 50)
     return mc_err_set(why, MC_ERR_INVALID, "interface: expected 1 to 50 characters, for example can0");
   import_run r = {.c = c, .in = import, .report = report, .arena = MC_ARENA(ARENA_LIMIT), .why = why};
@@ -311,13 +327,15 @@ static mc_err allowed_names(const mc_catalog_node *n, mc_buf *out)
   return mc_json_end(&j);
 }
 
-mc_err mc_campaign_import_catalog(mc_campaigns *c, uint32_t tenant, const mc_catalog *catalog, uint32_t *added, uint32_t *updated, mc_why *why)
+mc_err mc_campaign_import_catalog(mc_campaigns *c, uint32_t tenant, const mc_catalog *catalog, uint32_t *added, uint32_t *updated,
+                                  mc_why *why)
 {
   static const char *const kinds[] = {"branch", "sensor", "actuator", "attribute"};
   *added = *updated = 0;
   for (size_t i = 0; i < catalog->node.len; i++)
     if (catalog->node.at[i].kind != MC_NODE_BRANCH && !fqn_valid(catalog->node.at[i].fqn))
-      return mc_err_set(why, MC_ERR_INVALID, "\"%.*s\" is not a signal name: 1 to %d of letters, digits, _ and .", MC_FMT(catalog->node.at[i].fqn), MAX_FQN);
+      return mc_err_set(why, MC_ERR_INVALID, "\"%.*s\" is not a signal name: 1 to %d of letters, digits, _ and .",
+                        MC_FMT(catalog->node.at[i].fqn), MAX_FQN);
   mc_err err = MC_OK;
   for (size_t i = 0; i < catalog->node.len && !err; i++) {
     const mc_catalog_node *n = &catalog->node.at[i];
@@ -332,7 +350,8 @@ mc_err mc_campaign_import_catalog(mc_campaigns *c, uint32_t tenant, const mc_cat
     if (!err)
       err = mc_db_begin(c->config.db, true, why);
     if (!err) {
-      err = campaign_catalog_put(c, tenant, id, n->fqn, kinds[n->kind], n->type, n->unit, n->description, n->has_min && n->has_max, n->min, n->max, mc_buf_slice(&names), why);
+      err = campaign_catalog_put(c, tenant, id, n->fqn, kinds[n->kind], n->type, n->unit, n->description, n->has_min && n->has_max, n->min,
+                                 n->max, mc_buf_slice(&names), why);
       mc_err end = mc_db_end(c->config.db, err == MC_OK, err ? NULL : why);
       err = err ? err : end;
     }

@@ -7,7 +7,8 @@ enum { MAX_PLAIN = 16 << 20, AHEAD_US = 120 * 1000000 };
 
 /* Nothing in a payload tells whether it is compressed (contract fleetwise 3): what parses and names a campaign that we sent is right; else
  * the other form is tried. */
-static mc_err read_payload(mc_campaigns *c, uint32_t tenant, mc_slice payload, mc_fw_vehicle_data *out, scheme_version **scheme, mc_why *why)
+static mc_err read_payload(mc_campaigns *c, uint32_t tenant, mc_slice payload, mc_fw_vehicle_data *out, scheme_version **scheme,
+                           mc_why *why)
 {
   mc_err plain = mc_fw_read_vehicle_data(payload, &c->arena, out, why);
   *scheme = plain ? NULL : campaign_scheme_by_sync(c, tenant, out->campaign_sync_id);
@@ -29,7 +30,8 @@ static mc_err read_payload(mc_campaigns *c, uint32_t tenant, mc_slice payload, m
   return MC_OK;
 }
 
-static mc_err add_number(mc_campaigns *c, const manifest_version *m, uint32_t vehicle, const mc_fw_sample *s, int64_t time_us, uint8_t flags)
+static mc_err add_number(mc_campaigns *c, const manifest_version *m, uint32_t vehicle, const mc_fw_sample *s, int64_t time_us,
+                         uint8_t flags)
 {
   uint64_t index;
   int64_t k;
@@ -46,7 +48,8 @@ static bool known_signal(mc_campaigns *c, const manifest_version *m, uint32_t te
   return (m && mc_map_get(&m->encoding, signal, NULL)) || mc_registry_signal_fqn(c->config.registry, tenant, signal).len;
 }
 
-static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle, const mc_fw_vehicle_data *d, uint64_t *quarantined, uint64_t *unknown)
+static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle, const mc_fw_vehicle_data *d, uint64_t *quarantined,
+                          uint64_t *unknown)
 {
   manifest_version *m = campaign_manifest_by_sync(c, r->tenant, d->manifest_sync_id);
   if (d->event_time_ms > INT64_MAX / 1000)
@@ -68,7 +71,8 @@ static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle,
     }
     uint8_t flags = time_us > r->time_us + AHEAD_US ? MC_SAMPLE_QUARANTINED : 0;
     *quarantined += flags != 0;
-    MC_TRY(s->is_string ? mc_block_builder_add_string(&c->block, vehicle, s->signal_id, time_us, flags, s->text) : add_number(c, m, vehicle, s, time_us, flags));
+    MC_TRY(s->is_string ? mc_block_builder_add_string(&c->block, vehicle, s->signal_id, time_us, flags, s->text)
+                        : add_number(c, m, vehicle, s, time_us, flags));
   }
   return MC_OK;
 }
@@ -81,7 +85,8 @@ static void count(_Atomic uint64_t *counter, uint64_t n)
 static mc_err undecodable(mc_campaigns *c, const mc_record *r, mc_slice vehicle_name, const char *text)
 {
   count(&c->count.undecodable, 1);
-  mc_log(MC_LOG_WARN, "campaign", "telemetry cannot be decoded; it stays in the journal", MC_KS("vehicle", vehicle_name), MC_KU("offset", r->offset), MC_KZ("reason", text));
+  mc_log(MC_LOG_WARN, "campaign", "telemetry cannot be decoded; it stays in the journal", MC_KS("vehicle", vehicle_name),
+         MC_KU("offset", r->offset), MC_KZ("reason", text));
   return MC_OK;
 }
 
@@ -120,6 +125,7 @@ mc_err campaign_ingest(mc_campaigns *c, const mc_record *r, uint32_t vehicle, mc
   count(&c->count.samples, c->block.vehicle.len);
   count(&c->count.quarantined, quarantined);
   count(&c->count.unknown_signals, unknown);
-  event_row row = {r->tenant, vehicle, scheme ? scheme->campaign : 0, d.event_id, (int64_t)d.event_time_ms * 1000, r->time_us, r->offset, 1, (uint32_t)c->block.vehicle.len};
+  event_row row = {r->tenant, vehicle, scheme ? scheme->campaign : 0, d.event_id, (int64_t)d.event_time_ms * 1000, r->time_us,
+                   r->offset, 1,       (uint32_t)c->block.vehicle.len};
   return campaign_event_note(c, &row);
 }

@@ -64,7 +64,8 @@ static mc_err serialise(mc_slice name, const mc_fw_can_signal *can, size_t count
 }
 
 /* What agents other than ours can take (contract fleetwise 12.2): no multiplexing, exact ids, no INT16. */
-static mc_err foreign_signals(const mc_fw_can_signal *can, size_t count, const uint32_t *observed, size_t observed_count, mc_fw_can_signal **out, size_t *out_count)
+static mc_err foreign_signals(const mc_fw_can_signal *can, size_t count, const uint32_t *observed, size_t observed_count,
+                              mc_fw_can_signal **out, size_t *out_count)
 {
   MC_VEC(mc_fw_can_signal) v = {0};
   mc_err err = MC_OK;
@@ -76,7 +77,8 @@ static mc_err foreign_signals(const mc_fw_can_signal *can, size_t count, const u
     s.id_mask = 0;
     if (s.type == MC_TYPE_INT16)
       s.type = MC_TYPE_INT32;
-    if ((s.type == MC_TYPE_UINT64 || s.type == MC_TYPE_INT64) && (s.factor != (double)(int64_t)s.factor || s.offset != (double)(int64_t)s.offset))
+    if ((s.type == MC_TYPE_UINT64 || s.type == MC_TYPE_INT64) &&
+        (s.factor != (double)(int64_t)s.factor || s.offset != (double)(int64_t)s.offset))
       s.type = MC_TYPE_FLOAT64;
     bool matched = false;
     for (size_t k = 0; k < observed_count && mask && !err; k++)
@@ -112,12 +114,15 @@ static void version_free(manifest_version *m)
 static mc_err store_version(mc_campaigns *c, const manifest_version *m, mc_why *why)
 {
   return mc_db_run(c->config.db, why,
-                   "INSERT INTO decoder_manifest(tenant, sync_id, name, foreign_sync_id, document, foreign_document, created_us) VALUES ($1,$2,$3,$4,$5,$6,$7) "
+                   "INSERT INTO decoder_manifest(tenant, sync_id, name, foreign_sync_id, document, foreign_document, created_us) VALUES "
+                   "($1,$2,$3,$4,$5,$6,$7) "
                    "ON CONFLICT(tenant, sync_id) DO UPDATE SET created_us = excluded.created_us",
-                   "itttbbi", (int64_t)m->tenant, mc_slice_str(m->sync_id), mc_slice_str(m->name), mc_slice_str(m->foreign_sync_id), mc_buf_slice(&m->extended), mc_buf_slice(&m->foreign), m->created_us);
+                   "itttbbi", (int64_t)m->tenant, mc_slice_str(m->sync_id), mc_slice_str(m->name), mc_slice_str(m->foreign_sync_id),
+                   mc_buf_slice(&m->extended), mc_buf_slice(&m->foreign), m->created_us);
 }
 
-mc_err campaign_manifest_make(mc_campaigns *c, uint32_t tenant, mc_slice name, const mc_fw_can_signal *can, size_t count, const uint32_t *observed, size_t observed_count, manifest_version **out, mc_why *why)
+mc_err campaign_manifest_make(mc_campaigns *c, uint32_t tenant, mc_slice name, const mc_fw_can_signal *can, size_t count,
+                              const uint32_t *observed, size_t observed_count, manifest_version **out, mc_why *why)
 {
   if (!count)
     return mc_err_set(why, MC_ERR_INVALID, "manifest %.*s: no signal is left to decode; a manifest needs at least one", MC_FMT(name));
@@ -179,7 +184,10 @@ mc_err campaign_manifests_load(mc_campaigns *c, mc_why *why)
 {
   MC_TRY(mc_db_begin(c->config.db, false, why));
   mc_stmt *s;
-  mc_err err = mc_db_prepare(c->config.db, "SELECT tenant, sync_id, name, foreign_sync_id, document, foreign_document, created_us FROM decoder_manifest ORDER BY created_us, sync_id", &s, why);
+  mc_err err = mc_db_prepare(c->config.db,
+                             "SELECT tenant, sync_id, name, foreign_sync_id, document, foreign_document, created_us FROM decoder_manifest "
+                             "ORDER BY created_us, sync_id",
+                             &s, why);
   if (!err) {
     while (!(err = mc_stmt_step(s, why)))
       if ((err = read_row(c, s, why)))
@@ -243,7 +251,8 @@ mc_err mc_campaign_manifests(mc_campaigns *c, uint32_t tenant, mc_arena *arena, 
   return MC_OK;
 }
 
-mc_err mc_campaign_manifest_signals(mc_campaigns *c, uint32_t tenant, mc_slice manifest, mc_arena *arena, uint32_t **out, size_t *count, mc_why *why)
+mc_err mc_campaign_manifest_signals(mc_campaigns *c, uint32_t tenant, mc_slice manifest, mc_arena *arena, uint32_t **out, size_t *count,
+                                    mc_why *why)
 {
   manifest_version *m = campaign_manifest_current(c, tenant, manifest);
   if (!m)

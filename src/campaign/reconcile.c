@@ -1,8 +1,8 @@
 /* What a vehicle should hold against what it says it holds (contract fleetwise 4).
  *
- * Documents go out when something changed and the vehicle has been heard of, or when a check-in shows that they are missing. The vehicle confirms by
- * listing their ids in a later check-in. Nothing is sent again before its second check-in after the sending; after five tries it is
- * left, and shows as pending. */
+ * Documents go out when something changed and the vehicle has been heard of, or when a check-in shows that they are missing. The vehicle
+ * confirms by listing their ids in a later check-in. Nothing is sent again before its second check-in after the sending; after five tries
+ * it is left, and shows as pending. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,7 +96,8 @@ static mc_err find_wanted(mc_campaigns *c, const vehicle_state *v, const mc_vehi
     if (!campaign_targets(c, g, vehicle, now))
       continue;
     if (campaign_scheme_compile(c, g, w->m, !v->ours, &s, &why)) {
-      mc_log(MC_LOG_WARN, "campaign", "campaign cannot be compiled for a vehicle", MC_KS("campaign", g->name), MC_KZ("vehicle", vehicle->name), MC_KZ("reason", why.text));
+      mc_log(MC_LOG_WARN, "campaign", "campaign cannot be compiled for a vehicle", MC_KS("campaign", g->name),
+             MC_KZ("vehicle", vehicle->name), MC_KZ("reason", why.text));
       continue;
     }
     if (!s->bytes.len)
@@ -155,7 +156,8 @@ static mc_err gather(mc_campaigns *c, vehicle_state *v, const mc_vehicle *vehicl
     err = mc_buf_append_slice(&manifest->payload, mc_buf_slice(v->ours ? &w.m->extended : &w.m->foreign));
   }
   bool something = w.scheme.len || v->reported.len || v->schemes_sent;
-  if (!err && w.m && something && !schemes_match(v, &w) && due(w.hash | 1, &v->schemes_sent, &v->schemes_checkins, &v->schemes_tries, changed)) {
+  if (!err && w.m && something && !schemes_match(v, &w) &&
+      due(w.hash | 1, &v->schemes_sent, &v->schemes_checkins, &v->schemes_tries, changed)) {
     prepare(v, "collection_schemes", schemes);
     for (size_t i = 0; i < w.scheme.len && !err; i++)
       err = mc_buf_append_slice(&schemes->payload, mc_buf_slice(&w.scheme.at[i]->bytes));
@@ -171,7 +173,8 @@ static void send(mc_campaigns *c, uint32_t tenant, document *d)
   mc_why why;
   if (d->payload.len && c->config.publish) {
     if (c->config.publish(c->config.publish_ctx, tenant, mc_slice_str(d->topic), mc_buf_slice(&d->payload), &why))
-      mc_log(MC_LOG_WARN, "campaign", "a document could not be sent; it is tried again after the next check-ins", MC_KZ("topic", d->topic), MC_KZ("reason", why.text));
+      mc_log(MC_LOG_WARN, "campaign", "a document could not be sent; it is tried again after the next check-ins", MC_KZ("topic", d->topic),
+             MC_KZ("reason", why.text));
     else
       atomic_fetch_add_explicit(&c->count.documents_sent, 1, memory_order_relaxed);
   }
@@ -238,7 +241,8 @@ mc_err campaign_checkin(mc_campaigns *c, const mc_record *record, mc_slice vehic
   mc_arena_reset(&c->arena);
   if (mc_fw_read_checkin(record->payload, &c->arena, &in, &text)) {
     atomic_fetch_add_explicit(&c->count.undecodable, 1, memory_order_relaxed);
-    mc_log(MC_LOG_WARN, "campaign", "check-in cannot be read; it stays in the journal", MC_KS("vehicle", vehicle_name), MC_KU("offset", record->offset), MC_KZ("reason", text.text));
+    mc_log(MC_LOG_WARN, "campaign", "check-in cannot be read; it stays in the journal", MC_KS("vehicle", vehicle_name),
+           MC_KU("offset", record->offset), MC_KZ("reason", text.text));
     return MC_OK;
   }
   if (mc_registry_vehicle_find(c->config.registry, record->tenant, vehicle_name, &facts))
@@ -289,9 +293,12 @@ static mc_err save_one(mc_campaigns *c, vehicle_state *v, mc_why *why)
     err = texts_json(v->error.at, v->error.len, &errors);
   if (!err)
     err = mc_db_run(c->config.db, why,
-                    "INSERT INTO campaign_checkin(tenant, vehicle, name, prefix, ours, time_us, sync_ids, errors) VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT(tenant, vehicle) DO UPDATE SET name = excluded.name, "
-                    "prefix = excluded.prefix, ours = excluded.ours, time_us = excluded.time_us, sync_ids = excluded.sync_ids, errors = excluded.errors",
-                    "iittiitt", (int64_t)v->tenant, (int64_t)v->vehicle, mc_slice_str(v->name), mc_slice_str(v->prefix), (int64_t)v->ours, v->checkin_us, mc_buf_slice(&ids), mc_buf_slice(&errors));
+                    "INSERT INTO campaign_checkin(tenant, vehicle, name, prefix, ours, time_us, sync_ids, errors) VALUES "
+                    "($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT(tenant, vehicle) DO UPDATE SET name = excluded.name, "
+                    "prefix = excluded.prefix, ours = excluded.ours, time_us = excluded.time_us, sync_ids = excluded.sync_ids, errors = "
+                    "excluded.errors",
+                    "iittiitt", (int64_t)v->tenant, (int64_t)v->vehicle, mc_slice_str(v->name), mc_slice_str(v->prefix), (int64_t)v->ours,
+                    v->checkin_us, mc_buf_slice(&ids), mc_buf_slice(&errors));
   mc_buf_free(&ids);
   mc_buf_free(&errors);
   v->dirty = v->dirty && err;
@@ -322,8 +329,7 @@ static mc_err load_texts(mc_slice json, char ***at, size_t *len, size_t *cap)
   json_t *root = json_loadb((const char *)json.data, json.len, 0, NULL), *item;
   size_t i;
   mc_err err = MC_OK;
-  json_array_foreach(root, i, item)
-  {
+  json_array_foreach (root, i, item) {
     mc_slice text = mc_slice_str(json_string_value(item));
     if (!err)
       err = copy_texts(&text, 1, at, len, cap);
@@ -336,7 +342,8 @@ mc_err campaign_checkins_load(mc_campaigns *c, mc_why *why)
 {
   mc_stmt *s;
   MC_TRY(mc_db_begin(c->config.db, false, why));
-  mc_err err = mc_db_prepare(c->config.db, "SELECT tenant, vehicle, name, prefix, ours, time_us, sync_ids, errors FROM campaign_checkin", &s, why);
+  mc_err err =
+      mc_db_prepare(c->config.db, "SELECT tenant, vehicle, name, prefix, ours, time_us, sync_ids, errors FROM campaign_checkin", &s, why);
   if (!err) {
     while (!(err = mc_stmt_step(s, why))) {
       vehicle_state *v = campaign_vehicle_state(c, (uint32_t)mc_stmt_int(s, 0), (uint32_t)mc_stmt_int(s, 1), true);
@@ -362,7 +369,8 @@ mc_err campaign_checkins_load(mc_campaigns *c, mc_why *why)
 
 /* ---- per vehicle state of one campaign ---- */
 
-static mc_err describe(mc_campaigns *c, const mc_campaign *g, const mc_vehicle *vehicle, mc_arena *arena, mc_campaign_vehicle *out, bool *listed)
+static mc_err describe(mc_campaigns *c, const mc_campaign *g, const mc_vehicle *vehicle, mc_arena *arena, mc_campaign_vehicle *out,
+                       bool *listed)
 {
   *listed = false;
   if (!campaign_targets(c, g, vehicle, mc_clock_wall_us()))
@@ -384,7 +392,8 @@ static mc_err describe(mc_campaigns *c, const mc_campaign *g, const mc_vehicle *
   return MC_OK;
 }
 
-mc_err mc_campaign_vehicles(mc_campaigns *c, uint32_t tenant, uint32_t id, size_t limit, mc_arena *arena, mc_campaign_vehicle **out, size_t *count, mc_why *why)
+mc_err mc_campaign_vehicles(mc_campaigns *c, uint32_t tenant, uint32_t id, size_t limit, mc_arena *arena, mc_campaign_vehicle **out,
+                            size_t *count, mc_why *why)
 {
   mc_campaign g;
   *count = 0;

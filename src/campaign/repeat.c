@@ -49,7 +49,8 @@ static uint64_t hash_bytes(mc_slice s)
   return mix(h, tail);
 }
 
-bool repeat_table_seen(repeat_table *t, uint32_t tenant, uint32_t vehicle, mc_slice campaign_sync_id, uint64_t event_time_ms, uint32_t event_id, mc_slice payload, uint64_t offset)
+bool repeat_table_seen(repeat_table *t, uint32_t tenant, uint32_t vehicle, mc_slice campaign_sync_id, uint64_t event_time_ms,
+                       uint32_t event_id, mc_slice payload, uint64_t offset)
 {
   uint64_t key = mix(mix(mix(hash_bytes(campaign_sync_id), (uint64_t)tenant << 32 | vehicle), event_time_ms), event_id);
   key = mix(key, hash_bytes(payload));

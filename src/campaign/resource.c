@@ -76,10 +76,10 @@ static mc_err from_document(mc_slice text, mc_arena *arena, mc_campaign *g)
   json_t *signals = json_object_get(o, "signals");
   size_t i;
   g->signal = mc_arena_array(arena, json_array_size(signals), sizeof *g->signal);
-  json_array_foreach(signals, i, item)
-  {
+  json_array_foreach (signals, i, item) {
     if (g->signal)
-      g->signal[g->signal_count++] = (mc_campaign_collect){text_of(item, "fqn", arena), number_of(item, "max_samples"), number_of(item, "min_period_ms")};
+      g->signal[g->signal_count++] =
+          (mc_campaign_collect){text_of(item, "fqn", arena), number_of(item, "max_samples"), number_of(item, "min_period_ms")};
   }
   json_decref(o);
   return g->signal ? MC_OK : MC_ERR_MEMORY;
@@ -159,10 +159,12 @@ static mc_err explain_unknown(mc_campaigns *c, uint32_t tenant, mc_slice fqn, co
   mc_slice near = nearest(c, tenant, fqn, arena);
   if (near.len)
     return mc_err_set(why, MC_ERR_NOT_FOUND, "%s: there is no signal \"%.*s\"; did you mean \"%.*s\"?", where, MC_FMT(fqn), MC_FMT(near));
-  return mc_err_set(why, MC_ERR_NOT_FOUND, "%s: there is no signal \"%.*s\"; import a DBC that has it, or choose one from the catalog", where, MC_FMT(fqn));
+  return mc_err_set(why, MC_ERR_NOT_FOUND, "%s: there is no signal \"%.*s\"; import a DBC that has it, or choose one from the catalog",
+                    where, MC_FMT(fqn));
 }
 
-static mc_err check_expression(mc_campaigns *c, uint32_t tenant, mc_slice text, mc_arena *arena, mc_expr **out, lookup_run *run, mc_why *why)
+static mc_err check_expression(mc_campaigns *c, uint32_t tenant, mc_slice text, mc_arena *arena, mc_expr **out, lookup_run *run,
+                               mc_why *why)
 {
   *run = (lookup_run){.c = c, .tenant = tenant};
   mc_err err = mc_expr_parse(text, lookup, run, false, arena, out, why);
@@ -181,9 +183,13 @@ static mc_err check_target(mc_campaigns *c, const mc_campaign *g, mc_why *why)
   if (mc_slice_eq_str(g->target_kind, "all"))
     return MC_OK;
   if (mc_slice_eq_str(g->target_kind, "manifest"))
-    return campaign_manifest_current(c, g->tenant, g->target) ? MC_OK : mc_err_set(why, MC_ERR_NOT_FOUND, "target: there is no manifest \"%.*s\"", MC_FMT(g->target));
+    return campaign_manifest_current(c, g->tenant, g->target)
+               ? MC_OK
+               : mc_err_set(why, MC_ERR_NOT_FOUND, "target: there is no manifest \"%.*s\"", MC_FMT(g->target));
   if (mc_slice_eq_str(g->target_kind, "vehicle"))
-    return mc_registry_vehicle_find(c->config.registry, g->tenant, g->target, &v) == MC_OK ? MC_OK : mc_err_set(why, MC_ERR_NOT_FOUND, "target: there is no vehicle \"%.*s\"", MC_FMT(g->target));
+    return mc_registry_vehicle_find(c->config.registry, g->tenant, g->target, &v) == MC_OK
+               ? MC_OK
+               : mc_err_set(why, MC_ERR_NOT_FOUND, "target: there is no vehicle \"%.*s\"", MC_FMT(g->target));
   return mc_err_set(why, MC_ERR_INVALID, "target_kind: expected all, manifest or vehicle, found \"%.*s\"", MC_FMT(g->target_kind));
 }
 
@@ -204,7 +210,9 @@ static mc_err check(mc_campaigns *c, const mc_campaign *g, mc_arena *arena, mc_w
   if (g->expiry_us && g->expiry_us <= g->start_us)
     return mc_err_set(why, MC_ERR_INVALID, "expiry: must lie after start");
   if (!g->condition_based)
-    return g->period_ms >= MIN_PERIOD_MS ? MC_OK : mc_err_set(why, MC_ERR_INVALID, "period_ms: expected at least %d, found %u", MIN_PERIOD_MS, g->period_ms);
+    return g->period_ms >= MIN_PERIOD_MS
+               ? MC_OK
+               : mc_err_set(why, MC_ERR_INVALID, "period_ms: expected at least %d, found %u", MIN_PERIOD_MS, g->period_ms);
   if (!g->expression.len)
     return mc_err_set(why, MC_ERR_INVALID, "expression: a condition-based campaign needs one, for example $variable.`Vehicle.Speed` > 120");
   mc_expr *e;
@@ -214,7 +222,8 @@ static mc_err check(mc_campaigns *c, const mc_campaign *g, mc_arena *arena, mc_w
   return err;
 }
 
-mc_err mc_campaign_check_expression(mc_campaigns *c, uint32_t tenant, mc_slice text, uint32_t *depth, mc_arena *arena, mc_slice **fqns, size_t *count, mc_why *why)
+mc_err mc_campaign_check_expression(mc_campaigns *c, uint32_t tenant, mc_slice text, uint32_t *depth, mc_arena *arena, mc_slice **fqns,
+                                    size_t *count, mc_why *why)
 {
   mc_expr *e;
   lookup_run run;
@@ -249,7 +258,8 @@ static void entry_free(campaign_entry *e)
   }
 }
 
-static campaign_entry *entry_make(uint32_t tenant, uint32_t id, mc_slice name, mc_campaign_status status, mc_slice document, int64_t created_us, int64_t updated_us)
+static campaign_entry *entry_make(uint32_t tenant, uint32_t id, mc_slice name, mc_campaign_status status, mc_slice document,
+                                  int64_t created_us, int64_t updated_us)
 {
   campaign_entry *e = calloc(1, sizeof *e);
   if (!e)
@@ -284,11 +294,14 @@ mc_err campaign_resources_load(mc_campaigns *c, mc_why *why)
 {
   mc_stmt *s;
   MC_TRY(mc_db_begin(c->config.db, false, why));
-  mc_err err = mc_db_prepare(c->config.db, "SELECT id, tenant, name, status, document, created_us, updated_us FROM campaign ORDER BY id", &s, why);
+  mc_err err =
+      mc_db_prepare(c->config.db, "SELECT id, tenant, name, status, document, created_us, updated_us FROM campaign ORDER BY id", &s, why);
   if (!err) {
     while (!(err = mc_stmt_step(s, why))) {
-      campaign_entry *e = entry_make((uint32_t)mc_stmt_int(s, 1), (uint32_t)mc_stmt_int(s, 0), mc_stmt_text(s, 2), (mc_campaign_status)mc_stmt_int(s, 3), mc_stmt_text(s, 4), mc_stmt_int(s, 5), mc_stmt_int(s, 6));
-      err = e ? entry_put(c, e) : mc_err_set(why, MC_ERR_MALFORMED, "campaign %lld in the database cannot be read", (long long)mc_stmt_int(s, 0));
+      campaign_entry *e = entry_make((uint32_t)mc_stmt_int(s, 1), (uint32_t)mc_stmt_int(s, 0), mc_stmt_text(s, 2),
+                                     (mc_campaign_status)mc_stmt_int(s, 3), mc_stmt_text(s, 4), mc_stmt_int(s, 5), mc_stmt_int(s, 6));
+      err = e ? entry_put(c, e)
+              : mc_err_set(why, MC_ERR_MALFORMED, "campaign %lld in the database cannot be read", (long long)mc_stmt_int(s, 0));
       if (err)
         break;
     }
@@ -324,14 +337,18 @@ mc_err mc_campaign_create(mc_campaigns *c, mc_campaign *campaign, bool start_now
     campaign->created_us = campaign->updated_us = mc_clock_wall_us();
     err = mc_db_next_id(c->config.db, "campaign", &campaign->id, why);
     if (!err)
-      err = mc_db_run(c->config.db, why, "INSERT INTO campaign(id, tenant, name, status, document, created_us, updated_us) VALUES ($1,$2,$3,$4,$5,$6,$7)", "iititii", (int64_t)campaign->id, (int64_t)campaign->tenant,
-                      campaign->name, (int64_t)campaign->status, mc_buf_slice(&document), campaign->created_us, campaign->updated_us);
+      err = mc_db_run(c->config.db, why,
+                      "INSERT INTO campaign(id, tenant, name, status, document, created_us, updated_us) VALUES ($1,$2,$3,$4,$5,$6,$7)",
+                      "iititii", (int64_t)campaign->id, (int64_t)campaign->tenant, campaign->name, (int64_t)campaign->status,
+                      mc_buf_slice(&document), campaign->created_us, campaign->updated_us);
     if (err == MC_ERR_EXISTS)
       mc_err_set(why, err, "name: there is a campaign \"%.*s\" already", MC_FMT(campaign->name));
     mc_err end = mc_db_end(c->config.db, err == MC_OK, err ? NULL : why);
     err = err ? err : end;
   }
-  campaign_entry *e = err ? NULL : entry_make(campaign->tenant, campaign->id, campaign->name, campaign->status, mc_buf_slice(&document), campaign->created_us, campaign->updated_us);
+  campaign_entry *e = err ? NULL
+                          : entry_make(campaign->tenant, campaign->id, campaign->name, campaign->status, mc_buf_slice(&document),
+                                       campaign->created_us, campaign->updated_us);
   if (!err)
     err = e ? entry_put(c, e) : MC_ERR_MEMORY;
   mc_buf_free(&document);
@@ -350,8 +367,10 @@ mc_err mc_campaign_update(mc_campaigns *c, const mc_campaign *campaign, mc_arena
   int64_t now = mc_clock_wall_us();
   mc_err err = to_document(campaign, &document);
   if (!err)
-    err = mc_db_run(c->config.db, why, "UPDATE campaign SET document = $1, updated_us = $2 WHERE id = $3 AND tenant = $4", "tiii", mc_buf_slice(&document), now, (int64_t)campaign->id, (int64_t)campaign->tenant);
-  campaign_entry *e = err ? NULL : entry_make(campaign->tenant, campaign->id, old.name, old.status, mc_buf_slice(&document), old.created_us, now);
+    err = mc_db_run(c->config.db, why, "UPDATE campaign SET document = $1, updated_us = $2 WHERE id = $3 AND tenant = $4", "tiii",
+                    mc_buf_slice(&document), now, (int64_t)campaign->id, (int64_t)campaign->tenant);
+  campaign_entry *e =
+      err ? NULL : entry_make(campaign->tenant, campaign->id, old.name, old.status, mc_buf_slice(&document), old.created_us, now);
   if (!err)
     err = e ? entry_put(c, e) : MC_ERR_MEMORY;
   mc_buf_free(&document);
@@ -371,7 +390,8 @@ mc_err mc_campaign_set_status(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_
   if (!err && old != status && !possible)
     err = mc_err_set(why, MC_ERR_CONFLICT, "a campaign that is %s cannot become %s", names[old], names[status]);
   if (!err && old != status)
-    err = mc_db_run(c->config.db, why, "UPDATE campaign SET status = $1 WHERE id = $2 AND tenant = $3", "iii", (int64_t)status, (int64_t)id, (int64_t)tenant);
+    err = mc_db_run(c->config.db, why, "UPDATE campaign SET status = $1 WHERE id = $2 AND tenant = $3", "iii", (int64_t)status, (int64_t)id,
+                    (int64_t)tenant);
   if (!err)
     e->c.status = status;
   pthread_mutex_unlock(&c->lock);
@@ -384,7 +404,8 @@ mc_err mc_campaign_delete(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_why 
 {
   pthread_mutex_lock(&c->lock);
   campaign_entry *e = entry_of(c, tenant, id);
-  mc_err err = e ? mc_db_run(c->config.db, why, "DELETE FROM campaign WHERE id = $1 AND tenant = $2", "ii", (int64_t)id, (int64_t)tenant) : mc_err_set(why, MC_ERR_NOT_FOUND, "there is no campaign %u", id);
+  mc_err err = e ? mc_db_run(c->config.db, why, "DELETE FROM campaign WHERE id = $1 AND tenant = $2", "ii", (int64_t)id, (int64_t)tenant)
+                 : mc_err_set(why, MC_ERR_NOT_FOUND, "there is no campaign %u", id);
   for (size_t i = 0; i < c->campaign.len && !err; i++)
     if (c->campaign.at[i] == e) {
       memmove(&c->campaign.at[i], &c->campaign.at[i + 1], (c->campaign.len - i - 1) * sizeof *c->campaign.at);

@@ -145,8 +145,8 @@ static uint32_t first_window_signal(const mc_expr *e)
   return id ? id : first_window_signal(e->right);
 }
 
-/* AWS's agent evaluates a condition of window functions only once, when it is built: it gets an always-true comparison of a plain signal beside
- * it (contract fleetwise 10 and 12.2): s == s || true would still be undefined without a sample, as windows are then too. */
+/* AWS's agent evaluates a condition of window functions only once, when it is built: it gets an always-true comparison of a plain signal
+ * beside it (contract fleetwise 10 and 12.2): s == s || true would still be undefined without a sample, as windows are then too. */
 static mc_fw_node *keep_alive_for_foreign(compile_run *r, const mc_expr *e, mc_fw_node *tree)
 {
   uint32_t signal = has_plain_signal(e) ? 0 : first_window_signal(e);
@@ -182,7 +182,9 @@ static mc_err collect_signals(compile_run *r)
     uint32_t id;
     if (mc_registry_signal_lookup(r->c->config.registry, r->campaign->tenant, s->fqn, &id) || !decodes(r->m, id) || info_of(r, id))
       continue;
-    MC_TRY(mc_vec_push(&r->info, ((mc_fw_signal_info){.signal_id = id, .sample_buffer_size = s->max_samples ? s->max_samples : DEFAULT_SAMPLES, .minimum_sample_period_ms = s->min_period_ms})));
+    MC_TRY(mc_vec_push(&r->info, ((mc_fw_signal_info){.signal_id = id,
+                                                      .sample_buffer_size = s->max_samples ? s->max_samples : DEFAULT_SAMPLES,
+                                                      .minimum_sample_period_ms = s->min_period_ms})));
   }
   return MC_OK;
 }
@@ -190,9 +192,18 @@ static mc_err collect_signals(compile_run *r)
 static mc_err build(compile_run *r, bool foreign, compiled_scheme *out, mc_why *why)
 {
   const mc_campaign *g = r->campaign;
-  mc_fw_scheme s = {.manifest_sync_id = mc_slice_str(foreign ? r->m->foreign_sync_id : r->m->sync_id), .start_ms = (uint64_t)(g->start_us / 1000), .expiry_ms = g->expiry_us ? (uint64_t)(g->expiry_us / 1000) : NEVER_MS,
-                    .condition_based = g->condition_based, .period_ms = g->period_ms, .minimum_interval_ms = g->min_interval_ms, .language_version = 1, .trigger_mode = g->rising_edge, .after_duration_ms = g->after_ms,
-                    .persist = g->persist, .compress = g->compress, .priority = g->priority};
+  mc_fw_scheme s = {.manifest_sync_id = mc_slice_str(foreign ? r->m->foreign_sync_id : r->m->sync_id),
+                    .start_ms = (uint64_t)(g->start_us / 1000),
+                    .expiry_ms = g->expiry_us ? (uint64_t)(g->expiry_us / 1000) : NEVER_MS,
+                    .condition_based = g->condition_based,
+                    .period_ms = g->period_ms,
+                    .minimum_interval_ms = g->min_interval_ms,
+                    .language_version = 1,
+                    .trigger_mode = g->rising_edge,
+                    .after_duration_ms = g->after_ms,
+                    .persist = g->persist,
+                    .compress = g->compress,
+                    .priority = g->priority};
   MC_TRY(collect_signals(r));
   if (!r->info.len)
     return MC_OK; /* nothing of it is on this manifest */
@@ -230,14 +241,18 @@ static mc_err remember(mc_campaigns *c, const mc_campaign *g, const char *sync_i
   v->campaign = g->id;
   v->compress = g->compress;
   MC_TRY(campaign_scheme_add(c, v));
-  return mc_db_run(c->config.db, why, "INSERT INTO scheme_version(tenant, sync_id, campaign, compress, created_us) VALUES ($1,$2,$3,$4,$5) ON CONFLICT(tenant, sync_id) DO NOTHING", "itiii", (int64_t)g->tenant,
-                   mc_slice_str(sync_id), (int64_t)g->id, (int64_t)g->compress, mc_clock_wall_us());
+  return mc_db_run(c->config.db, why,
+                   "INSERT INTO scheme_version(tenant, sync_id, campaign, compress, created_us) VALUES ($1,$2,$3,$4,$5) ON "
+                   "CONFLICT(tenant, sync_id) DO NOTHING",
+                   "itiii", (int64_t)g->tenant, mc_slice_str(sync_id), (int64_t)g->id, (int64_t)g->compress, mc_clock_wall_us());
 }
 
-mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, bool foreign, const compiled_scheme **out, mc_why *why)
+mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, bool foreign,
+                               const compiled_scheme **out, mc_why *why)
 {
   char key[400];
-  int n = snprintf(key, sizeof key, "%u/%u/%lld/%s", campaign->tenant, campaign->id, (long long)campaign->updated_us, foreign ? m->foreign_sync_id : m->sync_id);
+  int n = snprintf(key, sizeof key, "%u/%u/%lld/%s", campaign->tenant, campaign->id, (long long)campaign->updated_us,
+                   foreign ? m->foreign_sync_id : m->sync_id);
   uint64_t found;
   if (mc_strmap_get(&c->compiled, mc_slice_of(key, (size_t)n), &found)) {
     *out = (const compiled_scheme *)(uintptr_t)found;

@@ -17,10 +17,10 @@
 typedef struct manifest_version {
   uint32_t tenant;
   char *name, *sync_id, *foreign_sync_id; /* the second one names `foreign`, what agents other than ours get */
-  bool current;          /* the newest of its name */
-  mc_map encoding;       /* signal id -> index in list */
+  bool current;                           /* the newest of its name */
+  mc_map encoding;                        /* signal id -> index in list */
   MC_VEC(mc_encoding) list;
-  MC_VEC(uint32_t) signal; /* ids, ascending */
+  MC_VEC(uint32_t) signal;  /* ids, ascending */
   mc_buf extended, foreign; /* protobufs: for our agent, for others */
   int64_t created_us;
 } manifest_version;
@@ -36,14 +36,14 @@ typedef struct scheme_version {
 typedef struct vehicle_state {
   uint32_t tenant, vehicle;
   char name[129];
-  char prefix[64];       /* topic prefix it was last heard under: "$aws/iotfleetwise/" */
-  bool ours;             /* told its capabilities: understands extensions */
-  bool dirty;            /* not in the database yet */
+  char prefix[64]; /* topic prefix it was last heard under: "$aws/iotfleetwise/" */
+  bool ours;       /* told its capabilities: understands extensions */
+  bool dirty;      /* not in the database yet */
   int64_t checkin_us;
   MC_VEC(char *) reported; /* sync ids of the last check-in; owned */
   MC_VEC(char *) error;    /* "<sync id>: text" of the last check-in; owned */
   /* what was sent last, so that nothing is sent again before the vehicle had its chance to confirm */
-  uint64_t manifest_sent, schemes_sent; /* hashes of the wanted set; 0: nothing */
+  uint64_t manifest_sent, schemes_sent;         /* hashes of the wanted set; 0: nothing */
   uint32_t manifest_checkins, schemes_checkins; /* check-ins since */
   uint32_t manifest_tries, schemes_tries;
 } vehicle_state;
@@ -73,9 +73,9 @@ struct mc_campaigns {
   mc_strmap manifest_by_sync;          /* "<tenant>/<sync id>" -> pointer */
   MC_VEC(scheme_version *) scheme;
   mc_strmap scheme_by_sync;
-  MC_VEC(campaign_entry *) campaign;   /* all; owned */
-  mc_strmap compiled;                  /* "<campaign id>/<updated>/<manifest sync id>" -> compiled_scheme * */
-  mc_map vehicle;                      /* tenant << 32 | vehicle -> vehicle_state * */
+  MC_VEC(campaign_entry *) campaign; /* all; owned */
+  mc_strmap compiled;                /* "<campaign id>/<updated>/<manifest sync id>" -> compiled_scheme * */
+  mc_map vehicle;                    /* tenant << 32 | vehicle -> vehicle_state * */
   campaign_metrics count;
   /* decoder thread only */
   struct repeat_table *repeats;
@@ -85,7 +85,7 @@ struct mc_campaigns {
   uint64_t taken_offset;
   /* events waiting for their transaction: decoder thread, and the lock for readers */
   MC_VEC(event_row) event;
-  mc_map event_index; /* hash of the key -> index in event */
+  mc_map event_index;      /* hash of the key -> index in event */
   _Atomic uint64_t offset; /* where a reader should begin */
 };
 
@@ -107,7 +107,8 @@ typedef struct repeat_table repeat_table;
 repeat_table *repeat_table_create(void);
 void repeat_table_destroy(repeat_table *t);
 /* True: a repeat. Otherwise remembers it. */
-bool repeat_table_seen(repeat_table *t, uint32_t tenant, uint32_t vehicle, mc_slice campaign_sync_id, uint64_t event_time_ms, uint32_t event_id, mc_slice payload, uint64_t offset);
+bool repeat_table_seen(repeat_table *t, uint32_t tenant, uint32_t vehicle, mc_slice campaign_sync_id, uint64_t event_time_ms,
+                       uint32_t event_id, mc_slice payload, uint64_t offset);
 /* Offset of the oldest message remembered; UINT64_MAX: none. */
 uint64_t repeat_table_oldest(const repeat_table *t);
 
@@ -122,22 +123,25 @@ mc_err campaign_checkin(mc_campaigns *c, const mc_record *record, mc_slice vehic
 /* manifest.c: versions from stored documents */
 mc_err campaign_manifests_load(mc_campaigns *c, mc_why *why);
 /* Stores and adds a new current version made of CAN signals (of all interfaces). The names of the ids must exist already. */
-mc_err campaign_manifest_make(mc_campaigns *c, uint32_t tenant, mc_slice name, const mc_fw_can_signal *can, size_t count, const uint32_t *observed, size_t observed_count, manifest_version **out, mc_why *why);
+mc_err campaign_manifest_make(mc_campaigns *c, uint32_t tenant, mc_slice name, const mc_fw_can_signal *can, size_t count,
+                              const uint32_t *observed, size_t observed_count, manifest_version **out, mc_why *why);
 
 /* scheme.c: a campaign compiled against one manifest. Lock held by the caller. */
 typedef struct compiled_scheme {
   char sync_id[160];
-  mc_buf bytes;   /* one CollectionScheme, without its tag; empty: nothing of it fits the manifest */
+  mc_buf bytes; /* one CollectionScheme, without its tag; empty: nothing of it fits the manifest */
 } compiled_scheme;
-mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, bool foreign, const compiled_scheme **out, mc_why *why);
+mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, bool foreign,
+                               const compiled_scheme **out, mc_why *why);
 void campaign_schemes_free(mc_campaigns *c);
 mc_err campaign_schemes_load(mc_campaigns *c, mc_why *why);
 
 /* resource.c */
 mc_err campaign_resources_load(mc_campaigns *c, mc_why *why);
 /* catalog.c */
-mc_err campaign_catalog_put(mc_campaigns *c, uint32_t tenant, uint32_t signal, mc_slice fqn, const char *kind, mc_type type, mc_slice unit, mc_slice description, bool has_range, double low, double high,
-                            mc_slice value_names_json, mc_why *why); /* inside a write transaction */
+mc_err campaign_catalog_put(mc_campaigns *c, uint32_t tenant, uint32_t signal, mc_slice fqn, const char *kind, mc_type type, mc_slice unit,
+                            mc_slice description, bool has_range, double low, double high, mc_slice value_names_json,
+                            mc_why *why); /* inside a write transaction */
 
 /* reconcile.c: what a vehicle should hold against what it says it holds */
 vehicle_state *campaign_vehicle_state(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, bool add); /* lock held */

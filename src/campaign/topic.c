@@ -12,7 +12,9 @@ mc_stream mc_campaign_stream_of_topic(mc_slice topic, mc_slice *vehicle_name)
     size_t end = mc_slice_find(topic, '/', prefix.len);
     mc_slice name = mc_slice_sub(topic, prefix.len, end - prefix.len);
     mc_slice kind = mc_slice_sub(topic, end + 1, topic.len);
-    mc_stream stream = mc_slice_eq_str(kind, "signals") ? MC_STREAM_TELEMETRY : mc_slice_eq_str(kind, "checkins") ? MC_STREAM_CHECKIN : MC_STREAM_MESSAGE;
+    mc_stream stream = mc_slice_eq_str(kind, "signals")    ? MC_STREAM_TELEMETRY
+                       : mc_slice_eq_str(kind, "checkins") ? MC_STREAM_CHECKIN
+                                                           : MC_STREAM_MESSAGE;
     if (name.len && stream != MC_STREAM_MESSAGE) {
       *vehicle_name = name;
       return stream;

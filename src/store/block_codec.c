@@ -2,11 +2,23 @@
 
 enum { FRAME = 128 };
 
-static inline uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
-static inline int64_t unzigzag(uint64_t v) { return (int64_t)(v >> 1) ^ -(int64_t)(v & 1); }
+static inline uint64_t zigzag(int64_t v)
+{
+  return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+}
+static inline int64_t unzigzag(uint64_t v)
+{
+  return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+}
 /* Differences wrap on purpose: what was subtracted modulo 2^64 is added modulo 2^64. */
-static inline int64_t wrap_sub(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
-static inline int64_t wrap_add(int64_t a, int64_t b) { return (int64_t)((uint64_t)a + (uint64_t)b); }
+static inline int64_t wrap_sub(int64_t a, int64_t b)
+{
+  return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+static inline int64_t wrap_add(int64_t a, int64_t b)
+{
+  return (int64_t)((uint64_t)a + (uint64_t)b);
+}
 
 static mc_err put_varint(mc_buf *out, uint64_t v)
 {
@@ -201,7 +213,8 @@ static mc_err decode_string(mc_cursor *c, store_row *row, mc_buf *text)
   return mc_buf_append_slice(text, mc_cursor_bytes(c, len));
 }
 
-mc_err store_block_decode(mc_slice in, uint32_t count, int64_t first_time_us, uint32_t encoding, uint8_t kind, uint8_t flags, store_row *rows, mc_buf *text)
+mc_err store_block_decode(mc_slice in, uint32_t count, int64_t first_time_us, uint32_t encoding, uint8_t kind, uint8_t flags,
+                          store_row *rows, mc_buf *text)
 {
   if (count == 0 || count > BLOCK_ROWS)
     return MC_ERR_MALFORMED;

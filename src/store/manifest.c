@@ -50,7 +50,8 @@ static mc_err read_line(mc_store *s, mc_slice line, uint32_t number, mc_strmap *
   if (word_after(line, "sequence", &value))
     return mc_slice_to_u64(value, &s->sequence);
   if (!word_after(line, "segment", &value))
-    return mc_err_set(why, MC_ERR_MALFORMED, "line %u: expected offset, sequence or segment, found \"%.*s\"", number, MC_FMT(mc_slice_sub(line, 0, 40)));
+    return mc_err_set(why, MC_ERR_MALFORMED, "line %u: expected offset, sequence or segment, found \"%.*s\"", number,
+                      MC_FMT(mc_slice_sub(line, 0, 40)));
   char name[SEGMENT_NAME];
   if (!mc_slice_to_str(mc_slice_sub(value, 0, mc_slice_find(value, ' ', 0)), name, sizeof name) || strchr(name, '/'))
     return mc_err_set(why, MC_ERR_MALFORMED, "line %u: bad segment name", number);
@@ -130,7 +131,8 @@ mc_err store_manifest_save(mc_store *s, const store_segment_vec *segments, uint6
   mc_buf text = {0};
   mc_err err = mc_buf_printf(&text, "motorcade-store 1\noffset %" PRIu64 "\nsequence %" PRIu64 "\n", offset, sequence);
   for (size_t i = 0; i < segments->len && !err; i++)
-    err = mc_buf_printf(&text, "segment %s %" PRIu64 " %" PRIu64 "\n", segments->at[i]->name, segments->at[i]->rows, segments->at[i]->bytes);
+    err =
+        mc_buf_printf(&text, "segment %s %" PRIu64 " %" PRIu64 "\n", segments->at[i]->name, segments->at[i]->rows, segments->at[i]->bytes);
   if (!err)
     err = mc_buf_printf(&text, "crc %08x\n", mc_crc32c(0, text.data, text.len));
   char path[4096];

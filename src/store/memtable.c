@@ -4,7 +4,10 @@
 
 #include "base/clock.h"
 
-static inline uint64_t series_key(uint32_t vehicle, uint32_t signal) { return (uint64_t)vehicle << 32 | signal; }
+static inline uint64_t series_key(uint32_t vehicle, uint32_t signal)
+{
+  return (uint64_t)vehicle << 32 | signal;
+}
 
 static mc_map *tenant_map(store_memtable *m, uint32_t tenant, bool add)
 {
@@ -42,7 +45,8 @@ static mc_err find_or_add(store_memtable *m, uint32_t tenant, uint32_t vehicle, 
 
 static mc_err append_row(store_memtable *m, store_series *s, const mc_block *b, uint32_t i)
 {
-  store_row row = {.time_us = b->time_us[i], .word = (uint64_t)b->value[i].raw, .encoding = b->encoding[i], .kind = b->kind[i], .flags = b->flags[i]};
+  store_row row = {
+      .time_us = b->time_us[i], .word = (uint64_t)b->value[i].raw, .encoding = b->encoding[i], .kind = b->kind[i], .flags = b->flags[i]};
   if (row.kind == MC_SAMPLE_STRING) {
     mc_slice text = mc_slice_sub(b->text, b->value[i].str.offset, b->value[i].str.len);
     if (m->text.len > UINT32_MAX - text.len)

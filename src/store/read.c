@@ -334,7 +334,8 @@ static int id_order(const void *a, const void *b)
   return x < y ? -1 : x > y;
 }
 
-mc_err mc_store_signals(mc_store *s, uint32_t tenant, uint32_t vehicle, int64_t from_us, int64_t to_us, mc_arena *arena, uint32_t **out, size_t *count, mc_why *why)
+mc_err mc_store_signals(mc_store *s, uint32_t tenant, uint32_t vehicle, int64_t from_us, int64_t to_us, mc_arena *arena, uint32_t **out,
+                        size_t *count, mc_why *why)
 {
   mc_map seen = {0};
   int64_t first = store_hour_of(from_us), last = store_hour_of(to_us - 1);
@@ -346,7 +347,8 @@ mc_err mc_store_signals(mc_store *s, uint32_t tenant, uint32_t vehicle, int64_t 
     const store_segment *g = s->segment.at[i];
     if (g->hour < first || g->hour > last)
       continue;
-    for (size_t k = segment_seek(g, tenant, vehicle, 0); k < g->entries && g->entry[k].tenant == tenant && g->entry[k].vehicle == vehicle && !err; k++)
+    for (size_t k = segment_seek(g, tenant, vehicle, 0);
+         k < g->entries && g->entry[k].tenant == tenant && g->entry[k].vehicle == vehicle && !err; k++)
       if (g->entry[k].last_us >= from_us && g->entry[k].first_us < to_us)
         err = mc_map_put(&seen, g->entry[k].signal, 1);
   }

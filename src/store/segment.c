@@ -21,7 +21,8 @@ static bool same_block(const store_row *a, const store_row *b)
   return a->kind == b->kind && a->encoding == b->encoding && a->flags == b->flags;
 }
 
-mc_err segment_builder_add(segment_builder *b, uint32_t tenant, uint32_t vehicle, uint32_t signal, const store_row *rows, size_t count, mc_slice text)
+mc_err segment_builder_add(segment_builder *b, uint32_t tenant, uint32_t vehicle, uint32_t signal, const store_row *rows, size_t count,
+                           mc_slice text)
 {
   for (size_t i = 0; i < count;) {
     uint32_t n = 1;
@@ -32,7 +33,17 @@ mc_err segment_builder_add(segment_builder *b, uint32_t tenant, uint32_t vehicle
     size_t len = b->bytes.len - start;
     if (len > UINT32_MAX)
       return MC_ERR_TOO_LARGE;
-    segment_entry e = {tenant, vehicle, signal, n, rows[i].time_us, rows[i + n - 1].time_us, start, (uint32_t)len, rows[i].encoding, rows[i].kind, rows[i].flags,
+    segment_entry e = {tenant,
+                       vehicle,
+                       signal,
+                       n,
+                       rows[i].time_us,
+                       rows[i + n - 1].time_us,
+                       start,
+                       (uint32_t)len,
+                       rows[i].encoding,
+                       rows[i].kind,
+                       rows[i].flags,
                        mc_crc32c(0, b->bytes.data + start, len)};
     MC_TRY(mc_vec_push(&b->entry, e));
     b->rows += n;
@@ -60,8 +71,18 @@ static void entry_store(uint8_t *p, const segment_entry *e)
 
 static segment_entry entry_load(const uint8_t *p)
 {
-  return (segment_entry){mc_load_le32(p), mc_load_le32(p + 4), mc_load_le32(p + 8), mc_load_le32(p + 12), (int64_t)mc_load_le64(p + 16), (int64_t)mc_load_le64(p + 24),
-                         mc_load_le64(p + 32), mc_load_le32(p + 40), mc_load_le32(p + 44), p[48], p[49], mc_load_le32(p + 52)};
+  return (segment_entry){mc_load_le32(p),
+                         mc_load_le32(p + 4),
+                         mc_load_le32(p + 8),
+                         mc_load_le32(p + 12),
+                         (int64_t)mc_load_le64(p + 16),
+                         (int64_t)mc_load_le64(p + 24),
+                         mc_load_le64(p + 32),
+                         mc_load_le32(p + 40),
+                         mc_load_le32(p + 44),
+                         p[48],
+                         p[49],
+                         mc_load_le32(p + 52)};
 }
 
 static mc_err append_index(segment_builder *b)
@@ -121,21 +142,25 @@ static mc_err load_index(store_segment *s, mc_why *why)
     return mc_err_set(why, MC_ERR_CHECKSUM, "footer at byte %" PRIu64 ": checksum differs", s->bytes - SEGMENT_FOOTER);
   uint64_t index_offset = mc_load_le64(foot), count = mc_load_le64(foot + 8);
   uint64_t room = s->bytes - SEGMENT_FOOTER;
-  if (index_offset < SEGMENT_HEADER || index_offset > room || count != (room - index_offset) / SEGMENT_ENTRY || (room - index_offset) % SEGMENT_ENTRY)
-    return mc_err_set(why, MC_ERR_MALFORMED, "footer: %" PRIu64 " index entries at byte %" PRIu64 " do not fit the file", count, index_offset);
+  if (index_offset < SEGMENT_HEADER || index_offset > room || count != (room - index_offset) / SEGMENT_ENTRY ||
+      (room - index_offset) % SEGMENT_ENTRY)
+    return mc_err_set(why, MC_ERR_MALFORMED, "footer: %" PRIu64 " index entries at byte %" PRIu64 " do not fit the file", count,
+                      index_offset);
   s->hour = (int64_t)mc_load_le64(head + 8);
   s->sequence = mc_load_le64(head + 16);
   s->rows = mc_load_le64(foot + 16);
   size_t bytes = (size_t)(room - index_offset);
   uint8_t *raw = malloc(bytes ? bytes : 1);
   s->entry = calloc(count ? count : 1, sizeof *s->entry);
-  mc_err err = raw && s->entry ? mc_file_pread(s->file, raw, bytes, index_offset, &got, why) : mc_err_set(why, MC_ERR_MEMORY, "out of memory for the index");
+  mc_err err = raw && s->entry ? mc_file_pread(s->file, raw, bytes, index_offset, &got, why)
+                               : mc_err_set(why, MC_ERR_MEMORY, "out of memory for the index");
   if (!err && mc_crc32c(0, raw, bytes) != mc_load_le32(foot + 24))
     err = mc_err_set(why, MC_ERR_CHECKSUM, "index at byte %" PRIu64 ": checksum differs", index_offset);
   for (size_t i = 0; i < count && !err; i++) {
     s->entry[i] = entry_load(raw + i * SEGMENT_ENTRY);
     const segment_entry *e = &s->entry[i];
-    if (e->offset < SEGMENT_HEADER || e->offset > index_offset || e->bytes > index_offset - e->offset || e->rows == 0 || e->rows > BLOCK_ROWS)
+    if (e->offset < SEGMENT_HEADER || e->offset > index_offset || e->bytes > index_offset - e->offset || e->rows == 0 ||
+        e->rows > BLOCK_ROWS)
       err = mc_err_set(why, MC_ERR_MALFORMED, "index entry %zu points outside the file", i);
   }
   s->entries = (size_t)count;
@@ -218,7 +243,9 @@ mc_err segment_read(const store_segment *s, const segment_entry *e, store_row *r
   size_t got;
   MC_TRY(mc_file_pread(s->file, scratch->data, e->bytes, e->offset, &got, why));
   if (got != e->bytes || mc_crc32c(0, scratch->data, e->bytes) != e->crc)
-    return mc_err_set(why, MC_ERR_CHECKSUM, "segment %s: block at byte %" PRIu64 " (vehicle %u, signal %u): checksum differs; run `motorcade store verify`", s->name, e->offset, e->vehicle, e->signal);
+    return mc_err_set(why, MC_ERR_CHECKSUM,
+                      "segment %s: block at byte %" PRIu64 " (vehicle %u, signal %u): checksum differs; run `motorcade store verify`",
+                      s->name, e->offset, e->vehicle, e->signal);
   mc_err err = store_block_decode(mc_slice_of(scratch->data, e->bytes), e->rows, e->first_us, e->encoding, e->kind, e->flags, rows, text);
   if (err)
     return mc_err_set(why, err, "segment %s: block at byte %" PRIu64 ": %s", s->name, e->offset, mc_err_text(err));

@@ -129,7 +129,8 @@ static mc_err merge_series(const store_segment_vec *from, size_t *at, const segm
   if (!err && !sort)
     err = MC_ERR_MEMORY;
   if (!err)
-    err = segment_builder_add(b, key->tenant, key->vehicle, key->signal, rows.at, store_rows_settle(rows.at, rows.len, sort), mc_buf_slice(&text));
+    err = segment_builder_add(b, key->tenant, key->vehicle, key->signal, rows.at, store_rows_settle(rows.at, rows.len, sort),
+                              mc_buf_slice(&text));
   free(sort);
   mc_vec_free(&rows);
   mc_buf_free(&text);
@@ -206,7 +207,8 @@ mc_err store_merge_one(mc_store *s, bool *merged, mc_why *why)
   pthread_mutex_unlock(&s->lock);
   if (!from.len)
     return MC_OK;
-  /* Segments of one hour are merged all together, so the merged one may carry a new, highest sequence. Only this thread changes the list. */
+  /* Segments of one hour are merged all together, so the merged one may carry a new, highest sequence. Only this thread changes the list.
+   */
   mc_err err = merge_segments(s, &from, sequence, &fresh, why);
   for (size_t i = 0; i < s->segment.len && !err; i++)
     if (!contains(&from, s->segment.at[i]))

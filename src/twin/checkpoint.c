@@ -10,8 +10,14 @@
 static const char magic[8] = {'M', 'C', 'T', 'W', 'I', 'N', '0', '1'};
 enum { HEADER = 24, MAX_FILE = 1 << 30 };
 
-static mc_err put32(mc_buf *b, uint32_t v) { return mc_buf_append(b, &v, 4); }
-static mc_err put64(mc_buf *b, uint64_t v) { return mc_buf_append(b, &v, 8); }
+static mc_err put32(mc_buf *b, uint32_t v)
+{
+  return mc_buf_append(b, &v, 4);
+}
+static mc_err put64(mc_buf *b, uint64_t v)
+{
+  return mc_buf_append(b, &v, 8);
+}
 
 static mc_err put_value(mc_buf *b, const twin_value *v)
 {
@@ -121,7 +127,8 @@ mc_err twin_load(mc_twin *t, mc_why *why)
     /* The CRC is checked before anything is taken in, so the tables are still empty unless a writer of ours was wrong. */
     char aside[4096];
     snprintf(aside, sizeof aside, "%s.damaged", t->path);
-    mc_log(MC_LOG_WARN, "twin", "checkpoint is damaged; set aside, the twin is rebuilt from the journal", MC_KZ("file", aside), MC_KZ("reason", mc_err_text(err)));
+    mc_log(MC_LOG_WARN, "twin", "checkpoint is damaged; set aside, the twin is rebuilt from the journal", MC_KZ("file", aside),
+           MC_KZ("reason", mc_err_text(err)));
     return mc_fs_rename(t->config.fs, t->path, aside, why);
   }
   return err;

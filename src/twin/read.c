@@ -6,7 +6,12 @@
 
 static mc_err copy_value(const mc_twin *t, const twin_value *v, mc_arena *arena, mc_latest *out)
 {
-  *out = (mc_latest){.signal = v->signal, .encoding = v->encoding, .kind = (mc_sample_kind)v->kind, .time_us = v->time_us, .arrival_us = v->arrival_us, .value = NAN};
+  *out = (mc_latest){.signal = v->signal,
+                     .encoding = v->encoding,
+                     .kind = (mc_sample_kind)v->kind,
+                     .time_us = v->time_us,
+                     .arrival_us = v->arrival_us,
+                     .value = NAN};
   if (v->kind == MC_SAMPLE_STRING)
     return mc_arena_copy(arena, mc_slice_of(v->str.bytes, v->str.len), &out->text);
   if (v->kind == MC_SAMPLE_DOUBLE) {
@@ -100,8 +105,7 @@ uint64_t mc_twin_vehicle_changed(mc_twin *t, uint32_t tenant, uint32_t vehicle, 
   twin_vehicle *v = twin_find(t, tenant, vehicle);
   for (size_t i = 0; v && i < v->value.len; i++) {
     mc_latest copy;
-    if ((since == 0 || v->value.at[i].changed >= since) &&
-        (copy_value(t, &v->value.at[i], arena, &copy) || mc_vec_push(out, copy)))
+    if ((since == 0 || v->value.at[i].changed >= since) && (copy_value(t, &v->value.at[i], arena, &copy) || mc_vec_push(out, copy)))
       break;
   }
   pthread_mutex_unlock(&shard->lock);

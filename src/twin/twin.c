@@ -302,7 +302,8 @@ mc_err mc_twin_checkpoint(mc_twin *t, mc_why *why)
 
 void mc_twin_stats_get(mc_twin *t, mc_twin_stats *out)
 {
-  *out = (mc_twin_stats){atomic_load(&t->vehicles), atomic_load(&t->values), atomic_load(&t->applied), atomic_load(&t->late), atomic_load(&t->bytes)};
+  *out = (mc_twin_stats){atomic_load(&t->vehicles), atomic_load(&t->values), atomic_load(&t->applied), atomic_load(&t->late),
+                         atomic_load(&t->bytes)};
 }
 
 mc_motion mc_vehicle_now_motion(const mc_vehicle_now *v, int64_t now_us)

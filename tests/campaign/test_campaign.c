@@ -8,12 +8,16 @@
 #include "format/fleetwise.h"
 #include "tap.h"
 
-static const char dbc_text[] = "VERSION \"\"\nBU_: ECU\n"
-                               "BO_ 256 ENGINE: 8 ECU\n SG_ Rpm : 0|16@1+ (0.25,0) [0|16000] \"rpm\" ECU\n SG_ Temp : 16|8@1+ (1,-40) [-40|215] \"degC\" ECU\n SG_ Trim : 24|16@1- (1,0) [-1000|1000] \"\" ECU\n"
-                               "BO_ 512 MUX: 8 ECU\n SG_ Page M : 0|8@1+ (1,0) [0|3] \"\" ECU\n SG_ OnPageOne m1 : 8|8@1+ (1,0) [0|255] \"\" ECU\n"
-                               "VAL_ 512 Page 0 \"none\" 1 \"one\" ;\n";
+static const char dbc_text[] =
+    "VERSION \"\"\nBU_: ECU\n"
+    "BO_ 256 ENGINE: 8 ECU\n SG_ Rpm : 0|16@1+ (0.25,0) [0|16000] \"rpm\" ECU\n SG_ Temp : 16|8@1+ (1,-40) [-40|215] \"degC\" ECU\n SG_ Trim : 24|16@1- (1,0) [-1000|1000] \"\" ECU\n"
+    "BO_ 512 MUX: 8 ECU\n SG_ Page M : 0|8@1+ (1,0) [0|3] \"\" ECU\n SG_ OnPageOne m1 : 8|8@1+ (1,0) [0|255] \"\" ECU\n"
+    "VAL_ 512 Page 0 \"none\" 1 \"one\" ;\n";
 
-typedef struct sent { char topic[300]; mc_buf payload; } sent;
+typedef struct sent {
+  char topic[300];
+  mc_buf payload;
+} sent;
 
 static mc_db *db;
 static mc_registry *registry;
@@ -73,7 +77,8 @@ static bool begin(void)
   snprintf(car.name, sizeof car.name, "car-1");
   if (!ca.len && mc_pki_create_ca("test CA", 10, &ca, &ca_key, &why))
     return false;
-  if (mc_db_open_sqlite(":memory:", &db, &why) || mc_registry_open(&(mc_registry_config){db, NULL, mc_buf_slice(&ca), mc_buf_slice(&ca_key)}, &registry, &why) || !open_module() ||
+  if (mc_db_open_sqlite(":memory:", &db, &why) ||
+      mc_registry_open(&(mc_registry_config){db, NULL, mc_buf_slice(&ca), mc_buf_slice(&ca_key)}, &registry, &why) || !open_module() ||
       mc_registry_vehicle_create(registry, &car, &why) || mc_registry_thing_find(registry, 1, MC_LIT("car-1"), &thing)) {
     printf("# %s\n", why.text);
     return false;
@@ -92,7 +97,12 @@ static void end(void)
 
 static mc_err import(const char *text, const char *map, mc_dbc_import_report *report, mc_why *why)
 {
-  mc_dbc_import in = {.tenant = 1, .name = MC_LIT("model-a"), .dbc_text = mc_slice_str(text), .dbc_name = "a.dbc", .interface_id = MC_LIT("can0"), .map_json = mc_slice_str(map)};
+  mc_dbc_import in = {.tenant = 1,
+                      .name = MC_LIT("model-a"),
+                      .dbc_text = mc_slice_str(text),
+                      .dbc_name = "a.dbc",
+                      .interface_id = MC_LIT("can0"),
+                      .map_json = mc_slice_str(map)};
   return mc_campaign_import_dbc(c, &in, report, why);
 }
 
@@ -109,8 +119,16 @@ static mc_err create(const char *name, const char *fqn, const char *expression, 
   static mc_campaign_collect collect;
   mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
   collect = (mc_campaign_collect){.fqn = mc_slice_str(fqn)};
-  mc_campaign g = {.tenant = 1, .name = mc_slice_str(name), .target_kind = MC_LIT("all"), .condition_based = expression != NULL, .period_ms = 1000, .expression = mc_slice_str(expression), .min_interval_ms = 500,
-                   .compress = true, .signal = &collect, .signal_count = 1};
+  mc_campaign g = {.tenant = 1,
+                   .name = mc_slice_str(name),
+                   .target_kind = MC_LIT("all"),
+                   .condition_based = expression != NULL,
+                   .period_ms = 1000,
+                   .expression = mc_slice_str(expression),
+                   .min_interval_ms = 500,
+                   .compress = true,
+                   .signal = &collect,
+                   .signal_count = 1};
   return mc_campaign_create(c, &g, true, &arena, why);
 }
 
@@ -123,7 +141,12 @@ static mc_err checkin(const mc_slice *ids, uint32_t count, bool ours)
     in.capabilities = MC_FW_CAN_MULTIPLEX | MC_FW_CAN_ID_MASK;
   }
   mc_err err = mc_fw_write_checkin(&payload, &in);
-  mc_record r = {.stream = MC_STREAM_CHECKIN, .tenant = 1, .principal = thing.id, .time_us = mc_clock_wall_us(), .topic = MC_LIT("$aws/iotfleetwise/vehicles/car-1/checkins"), .payload = mc_buf_slice(&payload)};
+  mc_record r = {.stream = MC_STREAM_CHECKIN,
+                 .tenant = 1,
+                 .principal = thing.id,
+                 .time_us = mc_clock_wall_us(),
+                 .topic = MC_LIT("$aws/iotfleetwise/vehicles/car-1/checkins"),
+                 .payload = mc_buf_slice(&payload)};
   if (!err)
     err = mc_campaign_record(c, &r, 1, NULL);
   mc_buf_free(&payload);
@@ -136,7 +159,12 @@ static mc_err telemetry(const mc_fw_vehicle_data *d, bool compress, uint64_t off
   mc_err err = mc_fw_write_vehicle_data(&plain, d);
   if (!err && compress)
     err = mc_snappy_compress(mc_buf_slice(&plain), &packed);
-  mc_record r = {.offset = offset, .stream = MC_STREAM_TELEMETRY, .tenant = 1, .principal = thing.id, .time_us = mc_clock_wall_us(), .topic = MC_LIT("cms/fleetwise/vehicles/car-1/signals"),
+  mc_record r = {.offset = offset,
+                 .stream = MC_STREAM_TELEMETRY,
+                 .tenant = 1,
+                 .principal = thing.id,
+                 .time_us = mc_clock_wall_us(),
+                 .topic = MC_LIT("cms/fleetwise/vehicles/car-1/signals"),
                  .payload = mc_buf_slice(compress ? &packed : &plain)};
   if (!err)
     err = mc_campaign_record(c, &r, offset + 1, NULL);
@@ -204,7 +232,8 @@ static void test_refuses_what_it_cannot_import(void)
   CHECK(import(dbc_text, "[1]", &report, &why) != MC_OK);
   CHECK(import(dbc_text, "{\"bad name\":\"ENGINE.Rpm\"}", &report, &why) != MC_OK);
   CHECK_WHY(why, "bad name");
-  mc_dbc_import in = {.tenant = 1, .name = MC_LIT("a b"), .dbc_text = mc_slice_str(dbc_text), .dbc_name = "a", .interface_id = MC_LIT("can0")};
+  mc_dbc_import in = {
+      .tenant = 1, .name = MC_LIT("a b"), .dbc_text = mc_slice_str(dbc_text), .dbc_name = "a", .interface_id = MC_LIT("can0")};
   CHECK(mc_campaign_import_dbc(c, &in, &report, &why) == MC_ERR_INVALID);
   mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
   mc_manifest_info *list;
@@ -320,8 +349,15 @@ static void test_decodes_to_raw_integers_plain_and_compressed_once(void)
   CHECK_OK(give_manifest());
   CHECK_OK(mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.ENGINE.Rpm"), &rpm));
   uint64_t now_ms = (uint64_t)mc_clock_wall_us() / 1000;
-  mc_fw_sample s[3] = {{.relative_ms = -5, .signal_id = rpm, .number = 1234.25}, {.relative_ms = -3, .signal_id = rpm, .number = 0.1}, {.relative_ms = 0, .signal_id = 99999, .number = 1}};
-  mc_fw_vehicle_data d = {.campaign_sync_id = MC_LIT("x-1"), .manifest_sync_id = mc_slice_str(report.manifest_sync_id), .event_id = 7, .event_time_ms = now_ms, .sample = s, .sample_count = 1};
+  mc_fw_sample s[3] = {{.relative_ms = -5, .signal_id = rpm, .number = 1234.25},
+                       {.relative_ms = -3, .signal_id = rpm, .number = 0.1},
+                       {.relative_ms = 0, .signal_id = 99999, .number = 1}};
+  mc_fw_vehicle_data d = {.campaign_sync_id = MC_LIT("x-1"),
+                          .manifest_sync_id = mc_slice_str(report.manifest_sync_id),
+                          .event_id = 7,
+                          .event_time_ms = now_ms,
+                          .sample = s,
+                          .sample_count = 1};
   CHECK_OK(telemetry(&d, false, 100));
   CHECK_INT(samples, 1);
   CHECK_INT(raws, 1);
@@ -354,7 +390,12 @@ static void test_parts_of_one_event_are_merged_in_the_event_list(void)
   CHECK_OK(import(dbc_text, "", &report, &why));
   CHECK_OK(mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.ENGINE.Rpm"), &rpm));
   mc_fw_sample s = {.signal_id = rpm, .number = 1};
-  mc_fw_vehicle_data d = {.campaign_sync_id = MC_LIT("x-1"), .manifest_sync_id = mc_slice_str(report.manifest_sync_id), .event_id = 7, .event_time_ms = (uint64_t)mc_clock_wall_us() / 1000, .sample = &s, .sample_count = 1};
+  mc_fw_vehicle_data d = {.campaign_sync_id = MC_LIT("x-1"),
+                          .manifest_sync_id = mc_slice_str(report.manifest_sync_id),
+                          .event_id = 7,
+                          .event_time_ms = (uint64_t)mc_clock_wall_us() / 1000,
+                          .sample = &s,
+                          .sample_count = 1};
   CHECK_OK(telemetry(&d, false, 1));
   s.number = 2;
   CHECK_OK(telemetry(&d, false, 2));
@@ -377,7 +418,12 @@ static void test_hostile_telemetry_is_counted_and_disturbs_nothing(void)
   CHECK_OK(import(dbc_text, "", &report, &why));
   CHECK_OK(mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.ENGINE.Rpm"), &rpm));
   static const uint8_t junk[] = {0xff, 0xff, 0xff, 0x7f, 1, 2, 3};
-  mc_record r = {.offset = 1, .stream = MC_STREAM_TELEMETRY, .tenant = 1, .principal = thing.id, .topic = MC_LIT("$aws/iotfleetwise/vehicles/car-1/signals"), .payload = {junk, sizeof junk}};
+  mc_record r = {.offset = 1,
+                 .stream = MC_STREAM_TELEMETRY,
+                 .tenant = 1,
+                 .principal = thing.id,
+                 .topic = MC_LIT("$aws/iotfleetwise/vehicles/car-1/signals"),
+                 .payload = {junk, sizeof junk}};
   CHECK_OK(mc_campaign_record(c, &r, 2, &why));
   r.payload.len = 0;
   CHECK_OK(mc_campaign_record(c, &r, 3, &why));
@@ -406,7 +452,8 @@ static void test_everything_is_there_after_a_restart(void)
   CHECK(begin());
   CHECK_OK(import(dbc_text, "", &report, &why));
   CHECK_OK(give_manifest());
-  CHECK_OK(create("temps", "Vehicle.ENGINE.Temp", "$variable.`Vehicle.ENGINE.Rpm` > 3000 && last_window_avg($variable.`Vehicle.ENGINE.Temp`) > 90", &why));
+  CHECK_OK(create("temps", "Vehicle.ENGINE.Temp",
+                  "$variable.`Vehicle.ENGINE.Rpm` > 3000 && last_window_avg($variable.`Vehicle.ENGINE.Temp`) > 90", &why));
   CHECK_OK(checkin(NULL, 0, true));
   CHECK_OK(mc_campaign_checkpoint(c, 500, &why));
   mc_campaign before, after;
@@ -420,7 +467,12 @@ static void test_everything_is_there_after_a_restart(void)
   CHECK_INT(after.status, MC_CAMPAIGN_RUNNING);
   CHECK_OK(mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.ENGINE.Rpm"), &rpm));
   mc_fw_sample s = {.signal_id = rpm, .number = 2.5};
-  mc_fw_vehicle_data d = {.campaign_sync_id = after.sync_id, .manifest_sync_id = mc_slice_str(report.manifest_sync_id), .event_id = 1, .event_time_ms = (uint64_t)mc_clock_wall_us() / 1000, .sample = &s, .sample_count = 1};
+  mc_fw_vehicle_data d = {.campaign_sync_id = after.sync_id,
+                          .manifest_sync_id = mc_slice_str(report.manifest_sync_id),
+                          .event_id = 1,
+                          .event_time_ms = (uint64_t)mc_clock_wall_us() / 1000,
+                          .sample = &s,
+                          .sample_count = 1};
   CHECK_OK(telemetry(&d, true, 600));
   CHECK_INT(last_raw, 10);
   sent_count = 0;

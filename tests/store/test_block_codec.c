@@ -39,7 +39,9 @@ static void test_gives_back_every_row_bit_for_bit(void)
 
 static void test_keeps_strings(void)
 {
-  store_row rows[3] = {{.time_us = 1, .word = 0 | 3ULL << 32, .kind = MC_SAMPLE_STRING}, {.time_us = 1, .word = 3, .kind = MC_SAMPLE_STRING}, {.time_us = 9, .word = 3 | 2ULL << 32, .kind = MC_SAMPLE_STRING}};
+  store_row rows[3] = {{.time_us = 1, .word = 0 | 3ULL << 32, .kind = MC_SAMPLE_STRING},
+                       {.time_us = 1, .word = 3, .kind = MC_SAMPLE_STRING},
+                       {.time_us = 9, .word = 3 | 2ULL << 32, .kind = MC_SAMPLE_STRING}};
   store_row back[3];
   mc_buf out = {0}, text = {0};
   CHECK_OK(store_block_encode(rows, 3, MC_LIT("abcde"), &out));

@@ -43,7 +43,8 @@ static mc_store *open_store(void)
 static const int64_t T0 = 1700000000000000LL / HOUR * HOUR;
 
 /* One block with n samples of a vehicle and signal, one each step, raw integers from `value` on. */
-static mc_err append(mc_store *s, uint32_t tenant, uint32_t vehicle, uint32_t signal, int64_t t, int64_t step, int64_t value, int n, uint64_t next_offset)
+static mc_err append(mc_store *s, uint32_t tenant, uint32_t vehicle, uint32_t signal, int64_t t, int64_t step, int64_t value, int n,
+                     uint64_t next_offset)
 {
   mc_block_builder b = {0};
   for (int i = 0; i < n; i++)

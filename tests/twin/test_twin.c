@@ -16,7 +16,11 @@ static bool encoding_of(void *ctx, uint32_t id, mc_encoding *out)
 
 static mc_role role_of(void *ctx, uint32_t tenant, uint32_t signal)
 {
-  return signal == 1 ? MC_ROLE_LATITUDE : signal == 2 ? MC_ROLE_LONGITUDE : signal == 4 ? MC_ROLE_SPEED : signal == 5 ? MC_ROLE_IGNITION : MC_ROLE_NONE;
+  return signal == 1   ? MC_ROLE_LATITUDE
+         : signal == 2 ? MC_ROLE_LONGITUDE
+         : signal == 4 ? MC_ROLE_SPEED
+         : signal == 5 ? MC_ROLE_IGNITION
+                       : MC_ROLE_NONE;
 }
 
 static mc_twin *open_twin(void)

@@ -16,13 +16,16 @@ static const struct {
 
 int command_bench(int argc, char **argv)
 {
-  static const char usage[] = "usage: motorcade bench mqtt|ingest|edge|store [--json] [--quick] [--case NAME] [--dir DIR]\n"
-                              "Starts servers of its own on free ports, measures, and prints one line a case. --json: one JSON object a line.\n"
-                              "--quick: shorter rounds, at most a minute a bench. --dir: scratch folder on the disk to measure, removed afterwards\n"
-                              "(default ./bench-data-<pid>). mosquitto and FlashMQ are measured in the same run when this machine has them.\n";
+  static const char usage[] =
+      "usage: motorcade bench mqtt|ingest|edge|store [--json] [--quick] [--case NAME] [--dir DIR]\n"
+      "Starts servers of its own on free ports, measures, and prints one line a case. --json: one JSON object a line.\n"
+      "--quick: shorter rounds, at most a minute a bench. --dir: scratch folder on the disk to measure, removed afterwards\n"
+      "(default ./bench-data-<pid>). mosquitto and FlashMQ are measured in the same run when this machine has them.\n";
   if (argc < 2 || option_flag(&argc, argv, "--help"))
     return fputs(usage, argc < 2 ? stderr : stdout), argc < 2 ? 2 : 0;
-  bench_options o = {.json = option_flag(&argc, argv, "--json"), .quick = option_flag(&argc, argv, "--quick"), .only = option_take(&argc, argv, "--case", NULL)};
+  bench_options o = {.json = option_flag(&argc, argv, "--json"),
+                     .quick = option_flag(&argc, argv, "--quick"),
+                     .only = option_take(&argc, argv, "--case", NULL)};
   const char *dir = option_take(&argc, argv, "--dir", NULL);
   int (*run)(const bench_options *) = NULL;
   for (size_t i = 0; i < sizeof benches / sizeof benches[0]; i++)
@@ -35,7 +38,8 @@ int command_bench(int argc, char **argv)
   ssize_t n = readlink("/proc/self/exe", o.self, sizeof o.self - 1);
   if (n <= 0)
     return command_fail("bench", "cannot find out where this program is (/proc/self/exe)");
-  dir ? (void)snprintf(o.dir, sizeof o.dir, "%s/bench-%d", dir, (int)getpid()) : (void)snprintf(o.dir, sizeof o.dir, "bench-data-%d", (int)getpid());
+  dir ? (void)snprintf(o.dir, sizeof o.dir, "%s/bench-%d", dir, (int)getpid())
+      : (void)snprintf(o.dir, sizeof o.dir, "bench-data-%d", (int)getpid());
   mc_why why = {0};
   if (mc_fs_mkdirs(mc_fs_posix(), o.dir, &why))
     return command_fail("bench", why.text);

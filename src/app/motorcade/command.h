@@ -30,7 +30,8 @@ bool command_settings(int *argc, char **argv, settings *s);
 /* Prints "motorcade <what>: <text>" to stderr; returns 1. */
 int command_fail(const char *what, const char *text);
 
-/* init.c: makes keys, certificates and the first admin in a data folder. existing ones stay. *created tells. password: 24 characters of room. */
+/* init.c: makes keys, certificates and the first admin in a data folder. existing ones stay. *created tells. password: 24 characters of
+ * room. */
 mc_err init_data(const settings *s, const char *admin, char *password, size_t size, bool *created, mc_why *why);
 
 #endif

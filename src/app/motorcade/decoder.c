@@ -32,7 +32,8 @@ static void take(server *s, const mc_record *record, uint64_t next)
 {
   mc_why why = {0};
   while (mc_campaign_record(s->campaigns, record, next, &why)) {
-    mc_log(MC_LOG_ERROR, "decoder", "cannot take a record; waiting to try again", MC_KU("offset", record->offset), MC_KZ("reason", why.text));
+    mc_log(MC_LOG_ERROR, "decoder", "cannot take a record; waiting to try again", MC_KU("offset", record->offset),
+           MC_KZ("reason", why.text));
     for (int i = 0; i < 10 && !atomic_load(&s->stopping); i++)
       usleep(100000);
     if (atomic_load(&s->stopping))
@@ -75,7 +76,8 @@ static void *decode(void *arg)
       mc_metric_set(lag, 0);
       mc_journal_wait(s->journal, next, IDLE_MS);
     } else {
-      mc_log(MC_LOG_ERROR, "decoder", "journal is damaged or was cut; run `motorcade journal verify`", MC_KU("offset", next), MC_KZ("reason", why.text));
+      mc_log(MC_LOG_ERROR, "decoder", "journal is damaged or was cut; run `motorcade journal verify`", MC_KU("offset", next),
+             MC_KZ("reason", why.text));
       sleep(1);
     }
     if (mc_clock_mono_us() > next_checkpoint) {

@@ -15,9 +15,11 @@
 #include "base/log.h"
 #include "format/json.h"
 
-static const char usage[] = "usage: motorcade demo [--vehicles N] [--seconds S] [--json] [--data DIR] [--osm FILE.osm.pbf] [--no-truck] [--<setting> VALUE]...\n"
-                            "Runs the platform with N simulated vehicles (60) in a made town, or on the roads of an OpenStreetMap extract, until Ctrl-C or for S seconds.\n"
-                            "--json ends with one object: vehicles, connected, messages, samples, acknowledged, durable, lost, decoded, p50_ms, p99_ms.\n";
+static const char usage[] =
+    "usage: motorcade demo [--vehicles N] [--seconds S] [--json] [--data DIR] [--osm FILE.osm.pbf] [--no-truck] [--<setting> VALUE]...\n"
+    "Runs the platform with N simulated vehicles (60) in a made town, or on the roads of an OpenStreetMap extract, until Ctrl-C or for S "
+    "seconds.\n"
+    "--json ends with one object: vehicles, connected, messages, samples, acknowledged, durable, lost, decoded, p50_ms, p99_ms.\n";
 
 typedef struct demo {
   uint32_t vehicles, seconds;
@@ -84,12 +86,15 @@ static void greet(server *s, const demo *d, double took)
   char secret[64];
   mc_why why;
   mc_err err = sign_in_link(s, secret, &why);
-  fprintf(d->json ? stderr : stdout, "\nmotorcade runs with %u vehicles%s in %s (started in %.1f s)\n", d->vehicles, d->recorded.pid ? " and a recorded truck" : "", mc_geo_map_name(s->map)[0] ? mc_geo_map_name(s->map) : "the map", took);
+  fprintf(d->json ? stderr : stdout, "\nmotorcade runs with %u vehicles%s in %s (started in %.1f s)\n", d->vehicles,
+          d->recorded.pid ? " and a recorded truck" : "", mc_geo_map_name(s->map)[0] ? mc_geo_map_name(s->map) : "the map", took);
   if (err)
     fprintf(d->json ? stderr : stdout, "  portal    http://127.0.0.1:%u (%s)\n", s->http_port, why.text);
   else
-    fprintf(d->json ? stderr : stdout, "  portal    http://127.0.0.1:%u/#code=%s   (signs you in once, for 15 minutes)\n", s->http_port, secret);
-  fprintf(d->json ? stderr : stdout, "  vehicles  mqtts://127.0.0.1:%u, and %u with ALPN\n  data      %s\nCtrl-C stops everything.\n\n", s->mqtt_port, s->tls_port, s->set.data);
+    fprintf(d->json ? stderr : stdout, "  portal    http://127.0.0.1:%u/#code=%s   (signs you in once, for 15 minutes)\n", s->http_port,
+            secret);
+  fprintf(d->json ? stderr : stdout, "  vehicles  mqtts://127.0.0.1:%u, and %u with ALPN\n  data      %s\nCtrl-C stops everything.\n\n",
+          s->mqtt_port, s->tls_port, s->set.data);
   fflush(stdout);
 }
 

@@ -12,7 +12,10 @@
 enum { LATENCIES = 1 << 17, CHECKIN_MS = 30000 };
 
 /* One published message that is not visible yet. */
-typedef struct flight { uint32_t samples; int64_t mono_us; } flight;
+typedef struct flight {
+  uint32_t samples;
+  int64_t mono_us;
+} flight;
 typedef MC_VEC(flight) flight_vec;
 
 struct demo_fleet {
@@ -52,23 +55,34 @@ typedef struct ready_campaign {
 
 static const ready_campaign campaigns[] = {
     {"position", "Where every vehicle is, once a second", "all", "", 1000, NULL, 0, false, 0,
-     "Vehicle.CurrentLocation.Latitude Vehicle.CurrentLocation.Longitude Vehicle.CurrentLocation.Heading Vehicle.Speed Vehicle.IsIgnitionOn"},
+     "Vehicle.CurrentLocation.Latitude Vehicle.CurrentLocation.Longitude Vehicle.CurrentLocation.Heading Vehicle.Speed "
+     "Vehicle.IsIgnitionOn"},
     {"health", "Energy, temperatures and distance, every ten seconds", "all", "", 10000, NULL, 0, false, 0,
-     "Vehicle.TraveledDistance Vehicle.Powertrain.FuelSystem.RelativeLevel Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed Vehicle.LowVoltageBattery.CurrentVoltage "
-     "Vehicle.Powertrain.CombustionEngine.EngineCoolant.Temperature Vehicle.Powertrain.CombustionEngine.EngineOil.Temperature Vehicle.Powertrain.TractionBattery.Temperature.Average Vehicle.Exterior.AirTemperature "
-     "Vehicle.Chassis.Axle.Row1.Wheel.Left.Tire.Pressure Vehicle.Chassis.Axle.Row1.Wheel.Right.Tire.Pressure Vehicle.Chassis.Axle.Row2.Wheel.Left.Tire.Pressure Vehicle.Chassis.Axle.Row2.Wheel.Right.Tire.Pressure "
+     "Vehicle.TraveledDistance Vehicle.Powertrain.FuelSystem.RelativeLevel Vehicle.Powertrain.TractionBattery.StateOfCharge.Displayed "
+     "Vehicle.LowVoltageBattery.CurrentVoltage "
+     "Vehicle.Powertrain.CombustionEngine.EngineCoolant.Temperature Vehicle.Powertrain.CombustionEngine.EngineOil.Temperature "
+     "Vehicle.Powertrain.TractionBattery.Temperature.Average Vehicle.Exterior.AirTemperature "
+     "Vehicle.Chassis.Axle.Row1.Wheel.Left.Tire.Pressure Vehicle.Chassis.Axle.Row1.Wheel.Right.Tire.Pressure "
+     "Vehicle.Chassis.Axle.Row2.Wheel.Left.Tire.Pressure Vehicle.Chassis.Axle.Row2.Wheel.Right.Tire.Pressure "
      "Vehicle.Diagnostics.DTCCount"},
     {"drive", "Engine and motor while driving, five times a second in batches of two seconds", "all", "", 2000, NULL, 0, false, 0,
-     "Vehicle.Powertrain.CombustionEngine.Speed Vehicle.Powertrain.ElectricMotor.Speed Vehicle.Chassis.Accelerator.PedalPosition Vehicle.Powertrain.Transmission.CurrentGear Vehicle.Powertrain.TractionBattery.CurrentPower "
+     "Vehicle.Powertrain.CombustionEngine.Speed Vehicle.Powertrain.ElectricMotor.Speed Vehicle.Chassis.Accelerator.PedalPosition "
+     "Vehicle.Powertrain.Transmission.CurrentGear Vehicle.Powertrain.TractionBattery.CurrentPower "
      "Vehicle.OBD.FuelRate"},
-    {"hard-braking", "Two seconds around a deceleration beyond 3 m/s2", "all", "", 0, "$variable.`Vehicle.Acceleration.Longitudinal` < -3", 5000, true, 1000,
-     "Vehicle.Speed Vehicle.Acceleration.Longitudinal Vehicle.Chassis.Brake.PedalPosition Vehicle.MotionManagement.Steering.SteeringWheel.Angle"},
+    {"hard-braking", "Two seconds around a deceleration beyond 3 m/s2", "all", "", 0, "$variable.`Vehicle.Acceleration.Longitudinal` < -3",
+     5000, true, 1000,
+     "Vehicle.Speed Vehicle.Acceleration.Longitudinal Vehicle.Chassis.Brake.PedalPosition "
+     "Vehicle.MotionManagement.Steering.SteeringWheel.Angle"},
 };
 
 static mc_err import_one(server *s, mc_sim_kind kind, mc_why *why)
 {
   mc_dbc_import_report report;
-  mc_dbc_import import = {.tenant = MC_TENANT_DEFAULT, .name = mc_slice_str(mc_sim_kind_name(kind)), .dbc_text = mc_sim_dbc(kind), .dbc_name = mc_sim_kind_name(kind), .interface_id = MC_LIT("can0"),
+  mc_dbc_import import = {.tenant = MC_TENANT_DEFAULT,
+                          .name = mc_slice_str(mc_sim_kind_name(kind)),
+                          .dbc_text = mc_sim_dbc(kind),
+                          .dbc_name = mc_sim_kind_name(kind),
+                          .interface_id = MC_LIT("can0"),
                           .map_json = mc_sim_signal_map(kind)};
   return mc_campaign_import_dbc(s->campaigns, &import, &report, why);
 }
@@ -92,9 +106,20 @@ static mc_err import_missing(server *s, mc_why *why)
 static mc_err create_campaign(server *s, const ready_campaign *r, mc_arena *arena, mc_why *why)
 {
   mc_campaign_collect collect[16];
-  mc_campaign c = {.tenant = MC_TENANT_DEFAULT, .name = mc_slice_str(r->name), .description = mc_slice_str(r->description), .target_kind = mc_slice_str(r->target_kind), .target = mc_slice_str(r->target),
-                   .condition_based = r->expression != NULL, .period_ms = r->period_ms, .expression = mc_slice_str(r->expression), .min_interval_ms = r->min_interval_ms, .rising_edge = r->rising, .after_ms = r->after_ms,
-                   .compress = true, .persist = true, .signal = collect};
+  mc_campaign c = {.tenant = MC_TENANT_DEFAULT,
+                   .name = mc_slice_str(r->name),
+                   .description = mc_slice_str(r->description),
+                   .target_kind = mc_slice_str(r->target_kind),
+                   .target = mc_slice_str(r->target),
+                   .condition_based = r->expression != NULL,
+                   .period_ms = r->period_ms,
+                   .expression = mc_slice_str(r->expression),
+                   .min_interval_ms = r->min_interval_ms,
+                   .rising_edge = r->rising,
+                   .after_ms = r->after_ms,
+                   .compress = true,
+                   .persist = true,
+                   .signal = collect};
   mc_slice rest = mc_slice_str(r->signals);
   while (rest.len && c.signal_count < 16) {
     size_t end = mc_slice_find(rest, ' ', 0);
@@ -173,7 +198,8 @@ static void on_published(void *ctx, uint32_t vehicle, uint32_t event_id, int64_t
   pthread_mutex_unlock(&f->lock);
 }
 
-/* Blocks of one vehicle become visible in the order of publishing; a block of another size means that one was sent again or lost on the way. */
+/* Blocks of one vehicle become visible in the order of publishing; a block of another size means that one was sent again or lost on the
+ * way. */
 static void match(demo_fleet *f, flight_vec *v, uint32_t samples)
 {
   for (size_t i = 0; i < v->len && i < 64; i++) {
@@ -214,7 +240,8 @@ static mc_err client_tls(void *ctx, uint32_t vehicle, const char *name, mc_tls *
   snprintf(path, sizeof path, "%s/key.pem", dir);
   if (!err)
     err = mc_fs_read(mc_fs_posix(), path, 1 << 16, &key, why);
-  mc_tls_client_config config = {.ca_pem = mc_registry_ca_pem(f->server->registry), .cert_pem = mc_buf_slice(&cert), .key_pem = mc_buf_slice(&key)};
+  mc_tls_client_config config = {
+      .ca_pem = mc_registry_ca_pem(f->server->registry), .cert_pem = mc_buf_slice(&cert), .key_pem = mc_buf_slice(&key)};
   if (!err)
     err = mc_tls_client_create(&config, out, why);
   mc_buf_free(&cert);
@@ -268,8 +295,14 @@ static void *run(void *arg)
 mc_err demo_fleet_start(demo_fleet *f, mc_why *why)
 {
   MC_TRY(mc_loop_create(&f->loop, why));
-  mc_sim_fleet_config config = {.sim = sim_config(f->server, f->count, 1), .loop = f->loop, .host = "127.0.0.1", .port = f->server->mqtt_port, .checkin_ms = CHECKIN_MS, .tls = client_tls,
-                                .published = on_published, .ctx = f};
+  mc_sim_fleet_config config = {.sim = sim_config(f->server, f->count, 1),
+                                .loop = f->loop,
+                                .host = "127.0.0.1",
+                                .port = f->server->mqtt_port,
+                                .checkin_ms = CHECKIN_MS,
+                                .tls = client_tls,
+                                .published = on_published,
+                                .ctx = f};
   MC_TRY(mc_sim_fleet_create(&config, &f->fleet, why));
   mc_sim_fleet_start(f->fleet);
   if (pthread_create(&f->thread, NULL, run, f))
@@ -315,7 +348,8 @@ static uint64_t count_durable(demo_fleet *f)
   mc_journal_reader *reader;
   mc_why why;
   uint64_t n = 0;
-  if (mc_journal_reader_create(f->server->journal, f->start_offset, (mc_journal_filter){.streams = 1u << MC_STREAM_TELEMETRY}, &reader, &why)) {
+  if (mc_journal_reader_create(f->server->journal, f->start_offset, (mc_journal_filter){.streams = 1u << MC_STREAM_TELEMETRY}, &reader,
+                               &why)) {
     mc_log(MC_LOG_ERROR, "demo", "cannot read the journal", MC_KZ("reason", why.text));
     return 0;
   }
@@ -339,7 +373,11 @@ void demo_fleet_result(demo_fleet *f, demo_result *out)
 {
   uint64_t end = mc_journal_end_offset(f->server->journal);
   mc_twin_wait(f->server->twin, end, 10000);
-  *out = (demo_result){.vehicles = f->count, .connected = f->final.connected, .messages = f->final.agents.published, .samples = f->final.agents.samples, .acknowledged = f->final.agents.acked};
+  *out = (demo_result){.vehicles = f->count,
+                       .connected = f->final.connected,
+                       .messages = f->final.agents.published,
+                       .samples = f->final.agents.samples,
+                       .acknowledged = f->final.agents.acked};
   out->durable = count_durable(f);
   out->lost = out->acknowledged > out->durable ? out->acknowledged - out->durable : 0;
   pthread_mutex_lock(&f->lock);

@@ -8,15 +8,16 @@
 typedef struct demo_fleet demo_fleet;
 typedef struct demo_result {
   uint32_t vehicles, connected;
-  uint64_t messages, samples;  /* published by the agents */
-  uint64_t acknowledged;       /* messages */
-  uint64_t durable;            /* messages found in the journal afterwards */
-  uint64_t lost;               /* acknowledged, not in the journal */
-  uint64_t decoded;            /* samples that reached twin and store */
-  double p50_ms, p99_ms;       /* publish to visible */
+  uint64_t messages, samples; /* published by the agents */
+  uint64_t acknowledged;      /* messages */
+  uint64_t durable;           /* messages found in the journal afterwards */
+  uint64_t lost;              /* acknowledged, not in the journal */
+  uint64_t decoded;           /* samples that reached twin and store */
+  double p50_ms, p99_ms;      /* publish to visible */
 } demo_result;
 
-/* Between server_open and server_start: manifests, vehicles, certificates, campaigns; what is there already stays. Sets the server's observer. */
+/* Between server_open and server_start: manifests, vehicles, certificates, campaigns; what is there already stays. Sets the server's
+ * observer. */
 mc_err demo_fleet_prepare(server *s, uint32_t vehicles, uint64_t seed, demo_fleet **out, mc_why *why);
 mc_err demo_fleet_start(demo_fleet *f, mc_why *why); /* after server_start */
 void demo_fleet_halt(demo_fleet *f);                 /* agents disconnect; their thread ends */
@@ -25,7 +26,9 @@ void demo_fleet_result(demo_fleet *f, demo_result *out);
 void demo_fleet_destroy(demo_fleet **f);
 
 /* The recorded truck: a motorcade-edge of its own that replays the log, when the data folder and the program are there. */
-typedef struct demo_truck { int pid; } demo_truck;
+typedef struct demo_truck {
+  int pid;
+} demo_truck;
 mc_err demo_truck_prepare(server *s, mc_why *why); /* MC_ERR_NOT_FOUND: no data here */
 mc_err demo_truck_start(server *s, demo_truck *t, mc_why *why);
 void demo_truck_stop(demo_truck *t);

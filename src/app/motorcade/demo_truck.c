@@ -13,9 +13,12 @@
 
 static const char name[] = "recorded-truck";
 static const char channels[] = "9=gps:canmod_gps.dbc-100,*=can0:j1939_demo.dbc";
-static const char engine_map[] = "{\"Vehicle.Powertrain.CombustionEngine.Speed\":\"EEC1.EngineSpeed\",\"Vehicle.Speed\":\"CCVS1.WheelBasedVehicleSpeed\"}";
-static const char gps_map[] = "{\"Vehicle.CurrentLocation.Latitude\":\"gnss_pos.Latitude\",\"Vehicle.CurrentLocation.Longitude\":\"gnss_pos.Longitude\",\"Vehicle.CurrentLocation.Heading\":\"gnss_attitude.Heading\","
-                              "\"Vehicle.CurrentLocation.Altitude\":\"gnss_altitude.Altitude\",\"Vehicle.CurrentLocation.GNSSReceiver.Fix\":\"gnss_pos.PositionValid\","
+static const char engine_map[] =
+    "{\"Vehicle.Powertrain.CombustionEngine.Speed\":\"EEC1.EngineSpeed\",\"Vehicle.Speed\":\"CCVS1.WheelBasedVehicleSpeed\"}";
+static const char gps_map[] = "{\"Vehicle.CurrentLocation.Latitude\":\"gnss_pos.Latitude\",\"Vehicle.CurrentLocation.Longitude\":\"gnss_"
+                              "pos.Longitude\",\"Vehicle.CurrentLocation.Heading\":\"gnss_attitude.Heading\","
+                              "\"Vehicle.CurrentLocation.Altitude\":\"gnss_altitude.Altitude\",\"Vehicle.CurrentLocation.GNSSReceiver."
+                              "Fix\":\"gnss_pos.PositionValid\","
                               "\"Vehicle.CurrentLocation.GNSSReceiver.Satellites\":\"gnss_status.Satellites\"}";
 
 /* $MOTORCADE_DATA, else shared/data beside the checkout that the program was built in. */
@@ -45,20 +48,36 @@ static mc_err import_dbc(server *s, const char *data, const char *file, const ch
   mc_dbc_import_report report;
   snprintf(path, sizeof path, "%s/dbc/%s", data, file);
   MC_TRY(mc_fs_read(mc_fs_posix(), path, 16 << 20, &text, why));
-  mc_dbc_import import = {.tenant = MC_TENANT_DEFAULT, .name = mc_slice_str(name), .dbc_text = mc_buf_slice(&text), .dbc_name = file, .interface_id = mc_slice_str(interface), .map_json = mc_slice_str(map)};
+  mc_dbc_import import = {.tenant = MC_TENANT_DEFAULT,
+                          .name = mc_slice_str(name),
+                          .dbc_text = mc_buf_slice(&text),
+                          .dbc_name = file,
+                          .interface_id = mc_slice_str(interface),
+                          .map_json = mc_slice_str(map)};
   mc_err err = mc_campaign_import_dbc(s->campaigns, &import, &report, why);
   mc_buf_free(&text);
   return err;
 }
 
-static mc_err make_campaign(server *s, const char *campaign, const char *expression, uint32_t interval_ms, const char *const *fqn, uint32_t count, mc_why *why)
+static mc_err make_campaign(server *s, const char *campaign, const char *expression, uint32_t interval_ms, const char *const *fqn,
+                            uint32_t count, mc_why *why)
 {
   mc_campaign_collect collect[8];
   mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
   for (uint32_t i = 0; i < count; i++)
     collect[i] = (mc_campaign_collect){mc_slice_str(fqn[i]), expression ? 1 : 0, expression ? 0 : 100};
-  mc_campaign c = {.tenant = MC_TENANT_DEFAULT, .name = mc_slice_str(campaign), .description = MC_LIT("From the recorded log of a real truck"), .target_kind = MC_LIT("vehicle"), .target = mc_slice_str(name),
-                   .condition_based = expression != NULL, .period_ms = interval_ms, .expression = mc_slice_str(expression), .min_interval_ms = interval_ms, .compress = true, .persist = true, .signal = collect,
+  mc_campaign c = {.tenant = MC_TENANT_DEFAULT,
+                   .name = mc_slice_str(campaign),
+                   .description = MC_LIT("From the recorded log of a real truck"),
+                   .target_kind = MC_LIT("vehicle"),
+                   .target = mc_slice_str(name),
+                   .condition_based = expression != NULL,
+                   .period_ms = interval_ms,
+                   .expression = mc_slice_str(expression),
+                   .min_interval_ms = interval_ms,
+                   .compress = true,
+                   .persist = true,
+                   .signal = collect,
                    .signal_count = count};
   mc_err err = mc_campaign_create(s->campaigns, &c, true, &arena, why);
   return err == MC_ERR_EXISTS ? MC_OK : err;
@@ -67,7 +86,8 @@ static mc_err make_campaign(server *s, const char *campaign, const char *express
 mc_err demo_truck_prepare(server *s, mc_why *why)
 {
   static const char *const engine[] = {"Vehicle.Powertrain.CombustionEngine.Speed", "Vehicle.Speed"};
-  static const char *const place[] = {"Vehicle.CurrentLocation.Latitude", "Vehicle.CurrentLocation.Longitude", "Vehicle.CurrentLocation.Heading", "Vehicle.CurrentLocation.Altitude",
+  static const char *const place[] = {"Vehicle.CurrentLocation.Latitude", "Vehicle.CurrentLocation.Longitude",
+                                      "Vehicle.CurrentLocation.Heading", "Vehicle.CurrentLocation.Altitude",
                                       "Vehicle.CurrentLocation.GNSSReceiver.Satellites"};
   char data[1000];
   mc_vehicle v = {.tenant = MC_TENANT_DEFAULT};
@@ -122,7 +142,8 @@ mc_err demo_truck_start(server *s, demo_truck *t, mc_why *why)
     int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     dup2(fd, 1);
     dup2(fd, 2);
-    execl(program, program, "--endpoint", endpoint, "--name", name, "--cert", cert, "--key", key, "--ca", ca, "--replay", log, "--channel-map", channels, "--loop", "--data", spool, "--checkin-s", "30", (char *)NULL);
+    execl(program, program, "--endpoint", endpoint, "--name", name, "--cert", cert, "--key", key, "--ca", ca, "--replay", log,
+          "--channel-map", channels, "--loop", "--data", spool, "--checkin-s", "30", (char *)NULL);
     _exit(127);
   }
   return MC_OK;

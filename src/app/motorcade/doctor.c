@@ -35,7 +35,8 @@ static void check_certificate(const settings *s, const char *name)
     say(false, name, text);
   } else {
     int64_t days = (info.not_after_us - mc_clock_wall_us()) / 86400000000LL;
-    snprintf(text, sizeof text, "%s, valid for %" PRId64 " more days%s", info.common_name, days, days < 30 ? "; delete it and run `motorcade init` to make a new one" : "");
+    snprintf(text, sizeof text, "%s, valid for %" PRId64 " more days%s", info.common_name, days,
+             days < 30 ? "; delete it and run `motorcade init` to make a new one" : "");
     say(days >= 30, name, text);
   }
   mc_buf_free(&pem);
@@ -61,7 +62,8 @@ static void check_port(const char *what, uint16_t port)
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   char text[200];
   bool free_port = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
-  snprintf(text, sizeof text, free_port ? "port %u is free" : "port %u is taken (by a running motorcade, or set %s to another)", port, what);
+  snprintf(text, sizeof text, free_port ? "port %u is free" : "port %u is taken (by a running motorcade, or set %s to another)", port,
+           what);
   printf("%-5s %-12s %s\n", free_port ? "ok" : "note", what, text);
   close(fd);
 }
@@ -81,7 +83,8 @@ static void check_journal(const settings *s)
   if (err)
     snprintf(text, sizeof text, "%s", why.text);
   else
-    snprintf(text, sizeof text, "%" PRIu64 " records in %" PRIu64 " segments, checksums good%s", r.records, r.segments, r.torn_tail ? "; torn tail, cut at the next start" : "");
+    snprintf(text, sizeof text, "%" PRIu64 " records in %" PRIu64 " segments, checksums good%s", r.records, r.segments,
+             r.torn_tail ? "; torn tail, cut at the next start" : "");
   say(!err, "journal", text);
 }
 
@@ -118,7 +121,8 @@ int command_doctor(int argc, char **argv)
   check_key_mode(&s, "server.key");
   uint64_t free_bytes = 0;
   if (mc_fs_free_bytes(mc_fs_posix(), s.data, &free_bytes, NULL) == MC_OK) {
-    snprintf(text, sizeof text, "%" PRIu64 " MiB free%s", free_bytes >> 20, free_bytes >> 20 < 1024 ? "; below 1 GiB the journal may have to refuse messages" : "");
+    snprintf(text, sizeof text, "%" PRIu64 " MiB free%s", free_bytes >> 20,
+             free_bytes >> 20 < 1024 ? "; below 1 GiB the journal may have to refuse messages" : "");
     say(free_bytes >> 20 >= 1024, "disk", text);
   }
   struct rlimit files;

@@ -59,7 +59,8 @@ static mc_err fail_with_problem(int status, json_t *root, mc_why *why)
   const char *detail = json_string_value(json_object_get(root, "detail"));
   const char *field = json_string_value(json_object_get(root, "field"));
   mc_err err = status == 404 ? MC_ERR_NOT_FOUND : status == 409 ? MC_ERR_EXISTS : status == 403 ? MC_ERR_DENIED : MC_ERR_INVALID;
-  return mc_err_set(why, err, "%s%s%s%s%s (HTTP %d)", title ? title : "refused", detail ? ": " : "", detail ? detail : "", field ? " at " : "", field ? field : "", status);
+  return mc_err_set(why, err, "%s%s%s%s%s (HTTP %d)", title ? title : "refused", detail ? ": " : "", detail ? detail : "",
+                    field ? " at " : "", field ? field : "", status);
 }
 
 static mc_err read_answer(mc_slice answer, json_t **reply, mc_why *why)
@@ -87,9 +88,11 @@ mc_err http_call_json(const http_call *call, const char *method, const char *pat
   char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
   mc_buf request = {0}, answer = {0};
   int fd = -1;
-  mc_err err = mc_buf_printf(&request, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAuthorization: Bearer %s\r\nConnection: close\r\n", method, path, call->port, call->token);
+  mc_err err = mc_buf_printf(&request, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAuthorization: Bearer %s\r\nConnection: close\r\n", method,
+                             path, call->port, call->token);
   if (!err)
-    err = text ? mc_buf_printf(&request, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", strlen(text), text) : mc_buf_printf(&request, "Content-Length: 0\r\n\r\n");
+    err = text ? mc_buf_printf(&request, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", strlen(text), text)
+               : mc_buf_printf(&request, "Content-Length: 0\r\n\r\n");
   if (!err)
     err = connect_to(call->port, &fd, why);
   if (!err)

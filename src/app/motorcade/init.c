@@ -125,8 +125,9 @@ mc_err init_data(const settings *s, const char *admin, char *password, size_t si
 
 int command_init(int argc, char **argv)
 {
-  static const char usage[] = "usage: motorcade init [--data DIR] [--names host,address,...] [--admin NAME] [--password-file FILE]\n"
-                              "Makes a certificate authority, a server certificate for the names, and the first admin. What is there already stays.\n";
+  static const char usage[] =
+      "usage: motorcade init [--data DIR] [--names host,address,...] [--admin NAME] [--password-file FILE]\n"
+      "Makes a certificate authority, a server certificate for the names, and the first admin. What is there already stays.\n";
   if (option_flag(&argc, argv, "--help"))
     return fputs(usage, stdout), 0;
   settings s;
@@ -151,7 +152,8 @@ int command_init(int argc, char **argv)
   if (!created)
     printf("%s is ready already; nothing was changed.\n", s.data);
   else
-    printf("%s is ready.\n  certificate authority  %s/ca.pem (give it to vehicles)\n  server certificate     for %s\n", s.data, s.data, s.names);
+    printf("%s is ready.\n  certificate authority  %s/ca.pem (give it to vehicles)\n  server certificate     for %s\n", s.data, s.data,
+           s.names);
   if (password[0] && !password_file)
     printf("  admin                  %s, password %s (shown once)\n", admin, password);
   printf("Start with: motorcade serve --data %s\n", s.data);

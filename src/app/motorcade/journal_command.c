@@ -10,8 +10,10 @@
 #include "format/json.h"
 #include "journal/journal.h"
 
-static const char *const stream_name[16] = {[MC_STREAM_MESSAGE] = "message", [MC_STREAM_TELEMETRY] = "telemetry", [MC_STREAM_CHECKIN] = "checkin", [MC_STREAM_SESSION] = "session",
-                                            [MC_STREAM_REGISTRY] = "registry", [MC_STREAM_AUDIT] = "audit", [MC_STREAM_COMMAND] = "command"};
+static const char *const stream_name[16] = {
+    [MC_STREAM_MESSAGE] = "message", [MC_STREAM_TELEMETRY] = "telemetry", [MC_STREAM_CHECKIN] = "checkin",
+    [MC_STREAM_SESSION] = "session", [MC_STREAM_REGISTRY] = "registry",   [MC_STREAM_AUDIT] = "audit",
+    [MC_STREAM_COMMAND] = "command"};
 
 static const char *name_of(int stream)
 {
@@ -23,7 +25,8 @@ static void print_record(const mc_record *r, bool json)
   char when[MC_CLOCK_TEXT];
   mc_clock_format_us(r->time_us, when);
   if (!json) {
-    printf("%" PRIu64 " %s %-9s p%02u t%u #%u %.*s %zu B\n", r->offset, when, name_of(r->stream), r->partition, r->tenant, r->principal, MC_FMT(r->topic), r->payload.len);
+    printf("%" PRIu64 " %s %-9s p%02u t%u #%u %.*s %zu B\n", r->offset, when, name_of(r->stream), r->partition, r->tenant, r->principal,
+           MC_FMT(r->topic), r->payload.len);
     return;
   }
   mc_buf line = {0};
@@ -98,8 +101,9 @@ static void print_report(const mc_journal_report *r, bool json)
   if (json) {
     printf("%.*s\n", (int)text.len, (const char *)text.data);
   } else {
-    printf("offsets   %" PRIu64 " to %" PRIu64 "\nsegments  %" PRIu64 "\ngroups    %" PRIu64 "\nrecords   %" PRIu64 "\nbytes     %" PRIu64 "\n", r->first_offset, r->end_offset, r->segments, r->groups,
-           r->records, r->bytes);
+    printf("offsets   %" PRIu64 " to %" PRIu64 "\nsegments  %" PRIu64 "\ngroups    %" PRIu64 "\nrecords   %" PRIu64 "\nbytes     %" PRIu64
+           "\n",
+           r->first_offset, r->end_offset, r->segments, r->groups, r->records, r->bytes);
     for (int i = 0; i < 16; i++)
       if (r->records_by_stream[i])
         printf("  %-9s %" PRIu64 "\n", name_of(i), r->records_by_stream[i]);
@@ -117,7 +121,8 @@ int command_journal(int argc, char **argv)
                               "Streams: message, telemetry, checkin, session, registry, audit, command.\n";
   if (argc < 2 || option_flag(&argc, argv, "--help"))
     return fputs(usage, stdout), argc < 2 ? 2 : 0;
-  const char *what = argv[1], *from = option_take(&argc, argv, "--from", "0"), *stream = option_take(&argc, argv, "--stream", NULL), *limit = option_take(&argc, argv, "--limit", NULL);
+  const char *what = argv[1], *from = option_take(&argc, argv, "--from", "0"), *stream = option_take(&argc, argv, "--stream", NULL),
+             *limit = option_take(&argc, argv, "--limit", NULL);
   bool follow = option_flag(&argc, argv, "--follow"), json = option_flag(&argc, argv, "--json");
   settings s;
   if (!command_settings(&argc, argv, &s))
@@ -149,4 +154,3 @@ int command_journal(int argc, char **argv)
     puts("every group and record has the checksum it was written with");
   return 0;
 }
-

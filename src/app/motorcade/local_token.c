@@ -51,7 +51,8 @@ mc_err local_token_read(const char *data, uint16_t *port, char token[64], mc_why
   const char *secret = json_string_value(json_object_get(root, "token"));
   *port = (uint16_t)json_integer_value(json_object_get(root, "port"));
   if (!secret || !*port)
-    err = mc_err_set(why, MC_ERR_NOT_FOUND, "no motorcade runs on %s: start it with `motorcade serve --data %s`, or name its folder with --data", data, data);
+    err = mc_err_set(why, MC_ERR_NOT_FOUND,
+                     "no motorcade runs on %s: start it with `motorcade serve --data %s`, or name its folder with --data", data, data);
   else
     snprintf(token, 64, "%s", secret);
   json_decref(root);

@@ -83,16 +83,14 @@ static void print_table(json_t *items, const char *const *field, int fields)
   json_t *item;
   for (int f = 0; f < fields; f++) {
     width[f] = (int)strlen(field[f]);
-    json_array_foreach(items, i, item)
-    {
+    json_array_foreach (items, i, item) {
       int n = (int)strlen(text_of(item, field[f]));
       if (n > width[f])
         width[f] = n;
     }
     printf("%-*s%s", width[f], field[f], f + 1 < fields ? "  " : "\n");
   }
-  json_array_foreach(items, i, item)
-  {
+  json_array_foreach (items, i, item) {
     for (int f = 0; f < fields; f++)
       printf("%-*s%s", f + 1 < fields ? width[f] : 0, text_of(item, field[f]), f + 1 < fields ? "  " : "\n");
   }
@@ -199,8 +197,7 @@ static json_int_t vehicle_id(remote *r, const char *name)
   json_int_t id = 0;
   size_t i;
   json_t *item;
-  json_array_foreach(json_object_get(page, "items"), i, item)
-  {
+  json_array_foreach (json_object_get(page, "items"), i, item) {
     if (!strcmp(text_of(item, "name"), name))
       id = json_integer_value(json_object_get(item, "id"));
   }
@@ -234,12 +231,13 @@ static int issue_certificate(remote *r, json_int_t id, const char *dir)
 
 int command_vehicle(int argc, char **argv)
 {
-  static const char usage[] = "usage: motorcade vehicle list [--filter TEXT] [--json]\n"
-                              "       motorcade vehicle create NAME [--vin V] [--make M] [--model M] [--kind K] [--manifest NAME] [--out DIR]\n"
-                              "       motorcade vehicle certificate NAME --out DIR\n"
-                              "       motorcade vehicle latest NAME [--json]\n"
-                              "       motorcade vehicle set NAME --manifest NAME\n"
-                              "--out writes cert.pem, key.pem and ca.pem for the vehicle's agent.\n";
+  static const char usage[] =
+      "usage: motorcade vehicle list [--filter TEXT] [--json]\n"
+      "       motorcade vehicle create NAME [--vin V] [--make M] [--model M] [--kind K] [--manifest NAME] [--out DIR]\n"
+      "       motorcade vehicle certificate NAME --out DIR\n"
+      "       motorcade vehicle latest NAME [--json]\n"
+      "       motorcade vehicle set NAME --manifest NAME\n"
+      "--out writes cert.pem, key.pem and ca.pem for the vehicle's agent.\n";
   if (argc < 2 || option_flag(&argc, argv, "--help"))
     return fputs(usage, stdout), argc < 2 ? 2 : 0;
   remote r;
@@ -297,16 +295,18 @@ int command_vehicle(int argc, char **argv)
 /* ---- catalog ---- */
 int command_catalog(int argc, char **argv)
 {
-  static const char usage[] = "usage: motorcade catalog import --dbc FILE --name NAME [--interface can0] [--map FILE]\n"
-                              "       motorcade catalog list [--filter TEXT] [--json]\n"
-                              "       motorcade catalog manifests [--json]\n"
-                              "import makes catalog entries, a vehicle model and a decoder manifest from a DBC file. --map names signals: a JSON object\n"
-                              "from fully qualified name to \"Message.Signal\"; the others become Vehicle.<Message>.<Signal>.\n";
+  static const char usage[] =
+      "usage: motorcade catalog import --dbc FILE --name NAME [--interface can0] [--map FILE]\n"
+      "       motorcade catalog list [--filter TEXT] [--json]\n"
+      "       motorcade catalog manifests [--json]\n"
+      "import makes catalog entries, a vehicle model and a decoder manifest from a DBC file. --map names signals: a JSON object\n"
+      "from fully qualified name to \"Message.Signal\"; the others become Vehicle.<Message>.<Signal>.\n";
   if (argc < 2 || option_flag(&argc, argv, "--help"))
     return fputs(usage, stdout), argc < 2 ? 2 : 0;
   remote r;
   const char *what = argv[1], *dbc = option_take(&argc, argv, "--dbc", NULL), *name = option_take(&argc, argv, "--name", NULL);
-  const char *interface = option_take(&argc, argv, "--interface", "can0"), *map = option_take(&argc, argv, "--map", NULL), *filter = option_take(&argc, argv, "--filter", NULL);
+  const char *interface = option_take(&argc, argv, "--interface", "can0"), *map = option_take(&argc, argv, "--map", NULL),
+             *filter = option_take(&argc, argv, "--filter", NULL);
   if (!begin(&r, &argc, argv))
     return 1;
   if (!strcmp(what, "list")) {
@@ -341,8 +341,7 @@ static json_int_t campaign_id(remote *r, const char *name)
   json_t *page = ask(r, "GET", "/api/v1/campaigns", NULL), *item;
   json_int_t id = 0;
   size_t i;
-  json_array_foreach(json_object_get(page, "items"), i, item)
-  {
+  json_array_foreach (json_object_get(page, "items"), i, item) {
     if (!strcmp(text_of(item, "name"), name) || !strcmp(text_of(item, "id"), name))
       id = json_integer_value(json_object_get(item, "id"));
   }
@@ -354,11 +353,12 @@ static json_int_t campaign_id(remote *r, const char *name)
 
 int command_campaign(int argc, char **argv)
 {
-  static const char usage[] = "usage: motorcade campaign list [--json]\n"
-                              "       motorcade campaign create --file FILE.json\n"
-                              "       motorcade campaign show|run|suspend|end|delete NAME\n"
-                              "FILE holds {name, target_kind, target, kind: time|condition, period_ms | expression, signals: [{fqn}], start_now, ...};\n"
-                              "the whole form is the schema CampaignCreate in /api/v1/openapi.json.\n";
+  static const char usage[] =
+      "usage: motorcade campaign list [--json]\n"
+      "       motorcade campaign create --file FILE.json\n"
+      "       motorcade campaign show|run|suspend|end|delete NAME\n"
+      "FILE holds {name, target_kind, target, kind: time|condition, period_ms | expression, signals: [{fqn}], start_now, ...};\n"
+      "the whole form is the schema CampaignCreate in /api/v1/openapi.json.\n";
   if (argc < 2 || option_flag(&argc, argv, "--help"))
     return fputs(usage, stdout), argc < 2 ? 2 : 0;
   remote r;

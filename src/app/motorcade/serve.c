@@ -69,7 +69,8 @@ void serve_block_signals(sigset_t *set)
 
 int command_serve(int argc, char **argv)
 {
-  static const char usage[] = "usage: motorcade serve [--data DIR] [--<setting> VALUE]...\n`motorcade config` lists the settings. Run `motorcade init` once before.\n";
+  static const char usage[] = "usage: motorcade serve [--data DIR] [--<setting> VALUE]...\n`motorcade config` lists the settings. Run "
+                              "`motorcade init` once before.\n";
   if (option_flag(&argc, argv, "--help"))
     return fputs(usage, stdout), 0;
   static server s;
@@ -88,7 +89,8 @@ int command_serve(int argc, char **argv)
     server_stop(&s);
     return command_fail("serve", why.text);
   }
-  mc_log(MC_LOG_INFO, "serve", "ready", MC_KI("ms", (mc_clock_mono_us() - began) / 1000), MC_KU("http", s.http_port), MC_KU("mqtt_tls", s.mqtt_port), MC_KU("tls", s.tls_port), MC_KU("mqtt_plain", s.dev_port),
+  mc_log(MC_LOG_INFO, "serve", "ready", MC_KI("ms", (mc_clock_mono_us() - began) / 1000), MC_KU("http", s.http_port),
+         MC_KU("mqtt_tls", s.mqtt_port), MC_KU("tls", s.tls_port), MC_KU("mqtt_plain", s.dev_port),
          MC_KU("vehicles", mc_registry_vehicle_count(s.registry, MC_TENANT_DEFAULT)));
   printf("motorcade is ready: http://127.0.0.1:%u\n", s.http_port);
   fflush(stdout);

@@ -93,7 +93,8 @@ static mc_err open_journal(server *s, mc_why *why)
 {
   char path[700];
   snprintf(path, sizeof path, "%s/journal", s->set.data);
-  mc_journal_config config = {.fs = mc_fs_posix(), .dir = path, .group_wait_us = s->set.journal_group_wait_us, .retain_bytes = s->set.journal_retain_mb << 20};
+  mc_journal_config config = {
+      .fs = mc_fs_posix(), .dir = path, .group_wait_us = s->set.journal_group_wait_us, .retain_bytes = s->set.journal_retain_mb << 20};
   return mc_journal_open(&config, &s->journal, why);
 }
 
@@ -104,8 +105,13 @@ static mc_err open_readers(server *s, mc_why *why)
   mc_twin_config twin = {mc_fs_posix(), path, role_of, encoding_of, s};
   MC_TRY(mc_twin_open(&twin, &s->twin, why));
   snprintf(path, sizeof path, "%s/store", s->set.data);
-  mc_store_config store = {.fs = mc_fs_posix(), .dir = path, .memory_bytes = (size_t)s->set.store_memory_mb << 20, .flush_after_us = s->set.store_flush_s * 1000000LL,
-                           .retain_us = s->set.store_retain_days * 86400000000LL, .encoding_of = encoding_of, .ctx = s};
+  mc_store_config store = {.fs = mc_fs_posix(),
+                           .dir = path,
+                           .memory_bytes = (size_t)s->set.store_memory_mb << 20,
+                           .flush_after_us = s->set.store_flush_s * 1000000LL,
+                           .retain_us = s->set.store_retain_days * 86400000000LL,
+                           .encoding_of = encoding_of,
+                           .ctx = s};
   MC_TRY(mc_store_open(&store, &s->store, why));
   mc_block_sink sinks[] = {mc_twin_sink(s->twin), mc_store_sink(s->store), {s, observe}};
   mc_campaigns_config campaigns = {s->db, s->registry, publish, s, sinks, sizeof sinks / sizeof sinks[0]};
@@ -137,11 +143,23 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
   }
   char path[700];
   snprintf(path, sizeof path, "%s/gateway", s->set.data);
-  mc_gateway_config gateway = {.journal = s->journal, .registry = s->registry, .loop = loops, .loop_count = s->loops, .fs = mc_fs_posix(), .dir = path};
+  mc_gateway_config gateway = {
+      .journal = s->journal, .registry = s->registry, .loop = loops, .loop_count = s->loops, .fs = mc_fs_posix(), .dir = path};
   MC_TRY(mc_gateway_create(&gateway, &s->gateway, why));
   mc_registry_on_revoked(s->registry, revoked, s);
-  mc_api_config api = {.registry = s->registry, .twin = s->twin, .store = s->store, .campaigns = s->campaigns, .gateway = s->gateway, .journal = s->journal, .db = s->db,
-                       .map = s->map, .portal_dir = s->set.portal, .version = MC_VERSION, .metrics_open = s->set.metrics_open, .ctx = s, .decoder_lag_ms = decoder_lag_ms};
+  mc_api_config api = {.registry = s->registry,
+                       .twin = s->twin,
+                       .store = s->store,
+                       .campaigns = s->campaigns,
+                       .gateway = s->gateway,
+                       .journal = s->journal,
+                       .db = s->db,
+                       .map = s->map,
+                       .portal_dir = s->set.portal,
+                       .version = MC_VERSION,
+                       .metrics_open = s->set.metrics_open,
+                       .ctx = s,
+                       .decoder_lag_ms = decoder_lag_ms};
   return mc_api_create(&api, &s->api, why);
 }
 
@@ -182,12 +200,17 @@ static mc_err listen_on(server *s, size_t i, mc_why *why)
   server_loop *l = &s->loop[i];
   l->gateway_ctx = mc_gateway_loop_ctx(s->gateway, i);
   if (s->set.http_port || s->http_port) {
-    mc_listener_config http = {.host = "127.0.0.1", .port = i ? s->http_port : s->set.http_port, .reuse_port = true, .handler = mc_http_server_handler(), .ctx = mc_api_http(s->api)};
+    mc_listener_config http = {.host = "127.0.0.1",
+                               .port = i ? s->http_port : s->set.http_port,
+                               .reuse_port = true,
+                               .handler = mc_http_server_handler(),
+                               .ctx = mc_api_http(s->api)};
     MC_TRY(mc_listener_create(l->loop, &http, &l->http, why));
     s->http_port = mc_listener_port(l->http);
   }
   if (s->set.tls_port || s->tls_port) {
-    mc_listener_config shared = {.host = s->set.listen, .port = i ? s->tls_port : s->set.tls_port, .reuse_port = true, .tls = s->tls, .choose = choose, .ctx = l};
+    mc_listener_config shared = {
+        .host = s->set.listen, .port = i ? s->tls_port : s->set.tls_port, .reuse_port = true, .tls = s->tls, .choose = choose, .ctx = l};
     MC_TRY(mc_listener_create(l->loop, &shared, &l->shared, why));
     s->tls_port = mc_listener_port(l->shared);
   }

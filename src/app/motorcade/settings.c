@@ -25,7 +25,8 @@ typedef struct setting {
 static const setting table[] = {
     {"data", TEXT, AT(data), "motorcade-data", "folder", 0, 0, "where journal, store, keys and database live"},
     {"listen", TEXT, AT(listen), "127.0.0.1", "address", 0, 0, "address of the TLS ports; 0.0.0.0 or :: for all, after `motorcade init`"},
-    {"names", TEXT, AT(names), "localhost,127.0.0.1,::1", "list", 0, 0, "host names and addresses in the server's certificate (used by init)"},
+    {"names", TEXT, AT(names), "localhost,127.0.0.1,::1", "list", 0, 0,
+     "host names and addresses in the server's certificate (used by init)"},
     {"http_port", U16, AT(http_port), "8080", "port", 0, 65535, "portal and API without TLS, always on loopback; 0 = off"},
     {"mqtt_port", U16, AT(mqtt_port), "8883", "port", 0, 65535, "MQTT over TLS, client certificate required; 0 = off"},
     {"tls_port", U16, AT(tls_port), "8443", "port", 0, 65535, "one TLS port for MQTT and HTTPS, told apart by ALPN; 0 = off"},
@@ -37,7 +38,8 @@ static const setting table[] = {
     {"log_level", TEXT, AT(log_level), "info", "", 0, 0, "debug, info, warn, error or off"},
     {"log_format", TEXT, AT(log_format), "text", "", 0, 0, "text or json"},
     {"journal_group_wait_us", U32, AT(journal_group_wait_us), "1000", "us", 0, 1000000, "longest wait of a group commit for more records"},
-    {"journal_retain_mb", U64, AT(journal_retain_mb), "8192", "MiB", 0, 1u << 30, "journal kept when every consumer has passed it; 0 = all"},
+    {"journal_retain_mb", U64, AT(journal_retain_mb), "8192", "MiB", 0, 1u << 30,
+     "journal kept when every consumer has passed it; 0 = all"},
     {"store_memory_mb", U32, AT(store_memory_mb), "64", "MiB", 1, 65536, "samples in memory before segments are written"},
     {"store_flush_s", U32, AT(store_flush_s), "300", "s", 1, 86400, "longest time a sample waits for its segment"},
     {"store_retain_days", U32, AT(store_retain_days), "0", "days", 0, 36500, "history kept; 0 = all"},
@@ -62,7 +64,8 @@ static mc_err set_one(settings *s, const setting *t, mc_slice value, mc_why *why
   }
   uint64_t v;
   if (mc_slice_to_u64(value, &v) || v < t->min || v > t->max)
-    return mc_err_set(why, MC_ERR_INVALID, "setting %s: expected a whole number from %" PRIu64 " to %" PRIu64 "%s%s, found \"%.*s\"", t->key, t->min, t->max, *t->unit ? " " : "", t->unit, MC_FMT(value));
+    return mc_err_set(why, MC_ERR_INVALID, "setting %s: expected a whole number from %" PRIu64 " to %" PRIu64 "%s%s, found \"%.*s\"",
+                      t->key, t->min, t->max, *t->unit ? " " : "", t->unit, MC_FMT(value));
   if (t->kind == U16)
     *(uint16_t *)at = (uint16_t)v;
   else if (t->kind == U32)
@@ -133,7 +136,10 @@ void settings_print(const settings *s)
     else if (t->kind == FLAG)
       printf("%s = %s\n\n", t->key, *(const bool *)at ? "true" : "false");
     else
-      printf("%s = %" PRIu64 "\n\n", t->key, t->kind == U16 ? *(const uint16_t *)at : t->kind == U32 ? *(const uint32_t *)at : *(const uint64_t *)at);
+      printf("%s = %" PRIu64 "\n\n", t->key,
+             t->kind == U16   ? *(const uint16_t *)at
+             : t->kind == U32 ? *(const uint32_t *)at
+                              : *(const uint64_t *)at);
   }
 }
 

@@ -8,7 +8,8 @@
 
 int command_store(int argc, char **argv)
 {
-  static const char usage[] = "usage: motorcade store verify|stats [--data DIR] [--json]\nReads every block of every segment that the manifest names. Safe beside a running server.\n";
+  static const char usage[] = "usage: motorcade store verify|stats [--data DIR] [--json]\nReads every block of every segment that the "
+                              "manifest names. Safe beside a running server.\n";
   if (argc < 2 || option_flag(&argc, argv, "--help"))
     return fputs(usage, stdout), argc < 2 ? 2 : 0;
   bool json = option_flag(&argc, argv, "--json");
@@ -25,8 +26,11 @@ int command_store(int argc, char **argv)
     return command_fail("store", why.text);
   double each = stats.rows_segments ? (double)stats.segment_bytes / (double)stats.rows_segments : 0;
   if (json)
-    printf("{\"segments\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bytes_per_row\":%.3f}\n", stats.segments, stats.rows_segments, stats.segment_bytes, each);
+    printf("{\"segments\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bytes_per_row\":%.3f}\n", stats.segments,
+           stats.rows_segments, stats.segment_bytes, each);
   else
-    printf("segments  %" PRIu64 "\nrows      %" PRIu64 "\nbytes     %" PRIu64 " (%.2f a row)\nevery block has the checksum it was written with\n", stats.segments, stats.rows_segments, stats.segment_bytes, each);
+    printf("segments  %" PRIu64 "\nrows      %" PRIu64 "\nbytes     %" PRIu64
+           " (%.2f a row)\nevery block has the checksum it was written with\n",
+           stats.segments, stats.rows_segments, stats.segment_bytes, each);
   return 0;
 }
