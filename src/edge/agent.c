@@ -47,6 +47,7 @@ struct mc_agent {
   int64_t tick_due_us; /* inspection time the tick timer waits for */
   mc_buf topic, payload;
   int64_t hold_until_us; /* the server asked for patience */
+  uint64_t told_offline; /* hash of the reason last told */
   bool running, subscribed, sync_wanted, told_full;
   mc_agent_stats stats;
 };
@@ -289,6 +290,7 @@ static void on_connected(void *ctx, bool session_present)
 {
   mc_agent *a = ctx;
   a->subscribed = false;
+  a->told_offline = 0;
   a->stats.connected = true;
   a->stats.reconnects++;
   mc_log(MC_LOG_INFO, "edge", "connected", MC_KZ("agent", a->name), MC_KZ("host", a->host), MC_KU("port", a->config.port));
@@ -311,8 +313,11 @@ static void on_subscribed(void *ctx, uint16_t packet_id, const uint8_t *code, si
 static void on_disconnected(void *ctx, mc_err err, uint8_t reason, const char *text)
 {
   mc_agent *a = ctx;
-  if (a->stats.connected || err == MC_ERR_DENIED || err == MC_ERR_UNAUTHENTICATED || err == MC_ERR_TLS)
-    mc_log(a->running ? MC_LOG_WARN : MC_LOG_INFO, "edge", "not connected", MC_KZ("agent", a->name), MC_KZ("why", text));
+  uint64_t told = mc_slice_fnv1a(mc_slice_str(text));
+  if (told != a->told_offline) /* the same reason is told once until the next connection */
+    mc_log(a->running ? MC_LOG_WARN : MC_LOG_INFO, "edge", a->running ? "not connected; trying again" : "not connected", MC_KZ("agent", a->name),
+           MC_KZ("host", a->host), MC_KU("port", a->config.port), MC_KZ("why", text));
+  a->told_offline = told;
   a->stats.connected = a->subscribed = false;
   mc_spool_rewind(a->spool);
 }
