@@ -15,6 +15,7 @@ enum {
   CHECKIN_RETRY_US = 5000000,
   SOON_US = 1000,           /* events of one moment share a sync */
   RETRY_REFUSED_US = 2000000,
+  REFUSED_PAUSE_US = 1000000,
   MAX_DIRECT = 64,          /* kept in memory until acknowledged */
   MAX_TOLD = 4096
 };
@@ -47,6 +48,7 @@ struct mc_agent {
   int64_t tick_due_us; /* inspection time the tick timer waits for */
   mc_buf topic, payload;
   int64_t hold_until_us; /* the server asked for patience */
+  int64_t refused_us;    /* when a refused document was last told at once */
   uint64_t told_offline; /* hash of the reason last told */
   bool running, subscribed, sync_wanted, told_full;
   mc_agent_stats stats;
@@ -260,6 +262,12 @@ static void after_document(mc_agent *a, mc_err err, const char *what, const mc_w
     mc_log(MC_LOG_WARN, "edge", "a part of a document was refused", MC_KZ("agent", a->name), MC_KS("why", texts[0]));
   a->stats.documents += err == MC_OK;
   arm_tick(a, mc_inspector_tick(a->inspector, mc_clock_wall_us()));
+  int64_t now = mc_loop_now_us(a->loop);
+  if (err && now - a->refused_us < REFUSED_PAUSE_US) { /* a platform that sends the same again at once must not make us spin */
+    mc_loop_timer_set(a->loop, &a->checkin, a->refused_us + REFUSED_PAUSE_US);
+    return;
+  }
+  a->refused_us = err ? now : a->refused_us;
   check_in(a);
 }
 
@@ -458,6 +466,7 @@ mc_err mc_agent_create(mc_loop *loop, const mc_agent_config *config, mc_agent **
   a->config = *config;
   if (!a->config.checkin_ms)
     a->config.checkin_ms = 120000;
+  a->refused_us = INT64_MIN / 2;
   a->tick.fire = on_tick;
   a->checkin.fire = on_checkin;
   a->soon.fire = on_soon;

@@ -25,7 +25,8 @@ enum {
   CLOSE_FLUSH_US = 2000000,    /* net.h: at most 2 s */
   LINGER_US = 1000000,         /* time for the peer to read our last bytes before a reset could discard them */
   SPARE_MAX = 64 * 1024,
-  TRIM_FROM = 1024
+  TRIM_FROM = 1024,
+  HANDSHAKES_A_TURN = 8 /* a millisecond of CPU each: a reconnect storm must not hold up those who are connected */
 };
 
 /* ---- loop state ---- */
@@ -575,6 +576,7 @@ static void work_on(mc_conn *c)
 static void on_turn_end(void *ctx)
 {
   mc_net_loop *net = ctx;
+  net->handshakes = 0;
   for (int round = 0; round < FLUSH_ROUNDS && net->work; round++) {
     /* Only what is there now; what comes meanwhile is the next round's. */
     mc_conn *last = (mc_conn *)((char *)net->work_tail - offsetof(mc_conn, next_work));
@@ -605,8 +607,9 @@ static void on_ready(mc_watch *watch, uint32_t events)
   case MC_CONN_CONNECTING:
     mc_conn_connect_ready(c);
     return;
-  case MC_CONN_HANDSHAKE:
-    handshake_step(c);
+  case MC_CONN_HANDSHAKE: /* beyond the limit the event stays and comes again in the next turn */
+    if (c->net->handshakes++ < HANDSHAKES_A_TURN)
+      handshake_step(c);
     return;
   case MC_CONN_LINGERING:
     linger_ready(c);

@@ -21,6 +21,7 @@ typedef struct mc_net_loop {
   mc_buf spare[8];
   size_t spare_len;
   size_t conns, conns_peak;
+  int handshakes; /* steps done in this turn */
 } mc_net_loop;
 
 /* Only while a connection is being made. */
