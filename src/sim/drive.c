@@ -37,6 +37,7 @@ static double allowed_by_halt(mc_sim *sim, sim_vehicle *v, double dt)
 {
   while (v->next_halt < v->halt.len && v->halt.at[v->next_halt].s < v->s + 0.5)
     v->next_halt++;
+  bool was_stopping = v->stopping_for_halt;
   v->stopping_for_halt = false;
   if (v->next_halt == v->halt.len)
     return INFINITY;
@@ -44,8 +45,8 @@ static double allowed_by_halt(mc_sim *sim, sim_vehicle *v, double dt)
   double room = h->s - 4 - v->s, brake = v->model->brake_mps2;
   if (room > v->speed * v->speed / (2 * brake) + 15)
     return INFINITY;
-  if (!h->sign && (is_green(sim, h) || room < v->speed * v->speed / (2 * brake * 1.6)))
-    return INFINITY; /* green, or too late to stop */
+  if (!h->sign && (is_green(sim, h) || (!was_stopping && room < v->speed * v->speed / (2 * brake * 1.6))))
+    return INFINITY; /* green, or it changed too late to stop */
   v->stopping_for_halt = true;
   if (h->sign && v->speed < 0.4 && room < 2.5) {
     v->timer_s += dt;
@@ -56,6 +57,7 @@ static double allowed_by_halt(mc_sim *sim, sim_vehicle *v, double dt)
       return INFINITY;
     }
   }
+  room -= v->speed * 0.35; /* the foot lags */
   return room > 0 ? sqrt(2 * brake * 0.8 * room) : 0;
 }
 
@@ -72,7 +74,7 @@ static void move(mc_sim *sim, sim_vehicle *v, double dt)
   if (v->speed + accel * dt < 0 || (wish < 0.05 && v->speed < 0.3))
     accel = -v->speed / dt;
   double limit = allowed_at(v, v->s);
-  double speed = v->speed + accel * dt;
+  double speed = fmax(0, v->speed + accel * dt);
   if (speed > limit && speed > v->speed) { /* jerk must not carry us over the limit */
     speed = fmax(limit, v->speed);
     accel = (speed - v->speed) / dt;

@@ -86,7 +86,7 @@ typedef struct sim_vehicle {
   size_t at, next_halt; /* waypoint behind us; halt ahead */
   double s, speed, accel, grade;
   double timer_s;       /* until parked or starting or waiting is over */
-  double eagerness;     /* 0.9..1: share of the limit this driver keeps; a few go to 1.12 */
+  double eagerness;     /* 0.9..1: share of the limit this driver keeps; a few go to 1.1 */
   mc_geo_snap place, home;
   bool to_station;      /* on the way to fuel or charge */
   uint32_t trips;

@@ -47,7 +47,7 @@ static void furnish(mc_sim *sim, sim_vehicle *v)
   v->odometer_m = (2026 - v->info.year + sim_uniform(&v->rng, 0.2, 1)) * sim_uniform(&v->rng, 7e6, 21e6) * (m->kind == MC_SIM_TRUCK ? 5 : 1);
   v->hours = v->odometer_m / 1000 / 42;
   v->health = 1 - (2026 - v->info.year) * 0.011 - sim_uniform(&v->rng, 0, 0.02);
-  v->eagerness = sim_chance(&v->rng, 0.08) ? 1.12 : sim_uniform(&v->rng, 0.90, 1.0);
+  v->eagerness = sim_chance(&v->rng, 0.08) ? 1.10 : sim_uniform(&v->rng, 0.90, 1.0);
   v->coolant_c = v->oil_c = v->gearbox_c = sim_uniform(&v->rng, 30, 86);
   v->motor_c = v->inverter_c = sim_uniform(&v->rng, 22, 45);
   v->pack_c = sim_uniform(&v->rng, 16, 27);

@@ -10,27 +10,6 @@ static bool is_wide(mc_geo_road road)
   return road >= MC_GEO_PRIMARY && road <= MC_GEO_TERTIARY;
 }
 
-mc_err sim_random_place(mc_sim *sim, sim_rng *r, bool wide_road, mc_geo_snap *out)
-{
-  const mc_geo_graph *g = sim->config.graph;
-  uint32_t links = mc_geo_graph_link_count(g);
-  bool found = false;
-  for (int i = 0; i < 400; i++) {
-    uint32_t edge = 2 * (uint32_t)sim_uniform(r, 0, links);
-    mc_geo_edge e = mc_geo_graph_edge(g, edge);
-    if (!mc_geo_graph_in_core(g, e.from) || !mc_geo_graph_in_core(g, e.to) || e.length_m < 25)
-      continue;
-    if (e.road <= MC_GEO_TRUNK || (e.flags & (MC_GEO_RAMP | MC_GEO_BRIDGE | MC_GEO_TUNNEL | MC_GEO_ROUNDABOUT)))
-      continue;
-    double fraction = sim_uniform(r, 0.25, 0.75);
-    *out = (mc_geo_snap){.edge = edge, .fraction = fraction};
-    found = true;
-    if (wide_road == is_wide(e.road))
-      return MC_OK;
-  }
-  return found ? MC_OK : MC_ERR_NOT_FOUND; /* a network without the wished kind of road */
-}
-
 /* The snap's point, which the router aims at. */
 static void locate(mc_sim *sim, mc_geo_snap *at)
 {
@@ -56,13 +35,35 @@ static void locate(mc_sim *sim, mc_geo_snap *at)
   at->point = b;
 }
 
+mc_err sim_random_place(mc_sim *sim, sim_rng *r, bool wide_road, mc_geo_snap *out)
+{
+  const mc_geo_graph *g = sim->config.graph;
+  uint32_t links = mc_geo_graph_link_count(g);
+  bool found = false;
+  for (int i = 0; i < 400; i++) {
+    uint32_t edge = 2 * (uint32_t)sim_uniform(r, 0, links);
+    mc_geo_edge e = mc_geo_graph_edge(g, edge);
+    if (!mc_geo_graph_in_core(g, e.from) || !mc_geo_graph_in_core(g, e.to) || e.length_m < 25)
+      continue;
+    if (e.road <= MC_GEO_TRUNK || (e.flags & (MC_GEO_RAMP | MC_GEO_BRIDGE | MC_GEO_TUNNEL | MC_GEO_ROUNDABOUT)))
+      continue;
+    double fraction = sim_uniform(r, 0.25, 0.75);
+    *out = (mc_geo_snap){.edge = edge, .fraction = fraction};
+    found = true;
+    if (wide_road == is_wide(e.road))
+      break;
+  }
+  if (found)
+    locate(sim, out);
+  return found ? MC_OK : MC_ERR_NOT_FOUND; /* a network without the wished kind of road */
+}
+
 mc_err sim_make_places(mc_sim *sim, mc_why *why)
 {
   for (int i = 0; i < SIM_DEPOTS + SIM_STATIONS; i++) {
     mc_geo_snap *at = i < SIM_DEPOTS ? &sim->depot[i] : &sim->station[i - SIM_DEPOTS];
     if (sim_random_place(sim, &sim->rng, true, at))
       return mc_err_set(why, MC_ERR_INVALID, "the road graph has no place to park: its connected part holds no ordinary road longer than 25 m");
-    locate(sim, at);
   }
   return MC_OK;
 }
@@ -191,15 +192,11 @@ static mc_err choose_goal(mc_sim *sim, sim_vehicle *v, mc_geo_snap *goal)
     *goal = v->home;
   else
     MC_TRY(sim_random_place(sim, &v->rng, truck || dice < 0.6, goal));
-  if (goal->point.lon == 0 && goal->point.lat == 0)
-    locate(sim, goal);
   return MC_OK;
 }
 
 mc_err sim_begin_trip(mc_sim *sim, sim_vehicle *v)
 {
-  if (v->place.point.lon == 0 && v->place.point.lat == 0)
-    locate(sim, &v->place);
   mc_err err = MC_ERR_NOT_FOUND;
   for (int attempt = 0; attempt < 8 && err; attempt++) {
     mc_geo_snap goal = {0};
