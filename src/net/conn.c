@@ -1,6 +1,5 @@
 #include "net/conn.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <malloc.h>
 #include <netinet/in.h>
@@ -13,7 +12,6 @@
 
 #include <openssl/err.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 
 /* Callbacks are only ever called from the loop (readiness, timers, end of turn), never from inside a function that the
@@ -21,7 +19,6 @@
 
 enum {
   FLUSH_ROUNDS = 16,           /* drained() may write again; after this the next turn goes on */
-  KEPT_IN_PLACE = 16 * 1024,   /* up to here kept bytes are copied in front of fresh ones; beyond, reading appends to them */
   CLOSE_FLUSH_US = 2000000,    /* net.h: at most 2 s */
   LINGER_US = 1000000,         /* time for the peer to read our last bytes before a reset could discard them */
   SPARE_MAX = 64 * 1024,
@@ -149,7 +146,7 @@ static void count_down(mc_net_loop *net)
   }
 }
 
-static void give_back(mc_net_loop *net, mc_buf *out)
+void mc_conn_give_back(mc_net_loop *net, mc_buf *out)
 {
   if (out->data && out->cap <= SPARE_MAX && net->spare_len < sizeof net->spare / sizeof net->spare[0]) {
     out->len = 0;
@@ -186,7 +183,7 @@ void mc_conn_fail(mc_conn *c, mc_err err, const char *text)
   mc_conn_setup_done(c);
   if ((c->opened || ours) && c->handler)
     c->handler->closed(c, err, text);
-  give_back(c->net, &c->out);
+  mc_conn_give_back(c->net, &c->out);
   mc_buf_free(&c->in);
   free(c->cert);
   c->cert = NULL;
@@ -297,212 +294,7 @@ void mc_conn_begin(mc_conn *c, mc_tls *tls)
   handshake_step(c);
 }
 
-/* ---- reading ---- */
-
-/* MC_OK with *got > 0; MC_ERR_AGAIN nothing now; MC_ERR_END closed; else broken. */
-static mc_err read_some(mc_conn *c, uint8_t *to, size_t room, size_t *got, char *text, size_t text_size)
-{
-  *got = 0;
-  if (!c->ssl) {
-    ssize_t n;
-    do
-      n = recv(c->watch.fd, to, room, 0);
-    while (n < 0 && errno == EINTR);
-    if (n > 0) {
-      *got = (size_t)n;
-      return MC_OK;
-    }
-    if (n == 0) {
-      snprintf(text, text_size, "the peer closed the connection");
-      return MC_ERR_END;
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
-      return MC_ERR_AGAIN;
-    snprintf(text, text_size, "reading failed: %s", strerror(errno));
-    return MC_ERR_CLOSED;
-  }
-  while (*got < room) {
-    size_t n = 0;
-    ERR_clear_error();
-    if (SSL_read_ex(c->ssl, to + *got, room - *got, &n) == 1) {
-      *got += n;
-      continue;
-    }
-    int e = SSL_get_error(c->ssl, 0);
-    if (e == SSL_ERROR_WANT_READ)
-      return *got ? MC_OK : MC_ERR_AGAIN;
-    if (*got) { /* an end or error shows again at the next read */
-      c->again = true;
-      return MC_OK;
-    }
-    if (e == SSL_ERROR_WANT_WRITE)
-      return MC_ERR_AGAIN;
-    if (e == SSL_ERROR_ZERO_RETURN || (e == SSL_ERROR_SYSCALL && errno == 0)) {
-      snprintf(text, text_size, "the peer closed the connection");
-      return MC_ERR_END;
-    }
-    if (e == SSL_ERROR_SYSCALL) {
-      snprintf(text, text_size, "reading failed: %s", strerror(errno));
-      return MC_ERR_CLOSED;
-    }
-    const char *reason = ERR_reason_error_string(ERR_peek_error());
-    snprintf(text, text_size, "TLS: %s", reason ? reason : "broken record");
-    return MC_ERR_TLS;
-  }
-  c->again = SSL_has_pending(c->ssl) == 1; /* the buffer was too small for all */
-  return MC_OK;
-}
-
-/* Gives bytes to the handler; returns how many it took, SIZE_MAX when the connection is gone. An upgrade inside data()
- * gets the rest at once. */
-static size_t feed(mc_conn *c, mc_slice in)
-{
-  size_t taken = 0;
-  while (taken < in.len && !c->closing && !c->paused) {
-    const mc_conn_handler *handler = c->handler;
-    c->in_data = true;
-    size_t n = handler->data(c, mc_slice_sub(in, taken, in.len));
-    c->in_data = false;
-    if (n == SIZE_MAX) {
-      c->closing = true;
-      mc_conn_schedule(c);
-      return in.len;
-    }
-    taken += n;
-    if (handler == c->handler)
-      break;
-  }
-  return c->closing ? in.len : taken;
-}
-
-static mc_err keep(mc_conn *c, mc_slice rest)
-{
-  mc_buf fresh = {0};
-  if (rest.len && mc_buf_append_slice(&fresh, rest))
-    return MC_ERR_MEMORY;
-  mc_buf_free(&c->in);
-  c->in = fresh;
-  return MC_OK;
-}
-
-/* Kept bytes are few: they go in front of fresh ones in the loop's buffer. */
-static mc_err read_shared(mc_conn *c, char *text, size_t text_size)
-{
-  uint8_t *buffer = c->net->read;
-  size_t kept = c->in.len, got = 0;
-  mc_err err = read_some(c, buffer + kept, MC_CONN_READ_SIZE - kept, &got, text, text_size);
-  if (err)
-    return err;
-  if (kept)
-    memcpy(buffer, c->in.data, kept);
-  c->last_in_us = mc_loop_now_us(c->net->loop);
-  mc_slice all = {buffer, kept + got};
-  size_t taken = feed(c, all);
-  if (taken == 0 && kept && !c->closing) /* still incomplete: only the fresh part is new */
-    return mc_buf_append(&c->in, buffer + kept, got);
-  return keep(c, mc_slice_sub(all, taken, all.len));
-}
-
-/* A long message is under way: read behind what is kept. */
-static mc_err read_long(mc_conn *c, char *text, size_t text_size)
-{
-  if (mc_buf_reserve(&c->in, MC_CONN_READ_SIZE))
-    return MC_ERR_MEMORY;
-  size_t got = 0;
-  mc_err err = read_some(c, c->in.data + c->in.len, MC_CONN_READ_SIZE, &got, text, text_size);
-  if (err)
-    return err;
-  c->in.len += got;
-  c->last_in_us = mc_loop_now_us(c->net->loop);
-  size_t taken = feed(c, mc_buf_slice(&c->in));
-  mc_buf_consume(&c->in, taken);
-  if (c->in.len < KEPT_IN_PLACE)
-    return keep(c, mc_buf_slice(&c->in));
-  return MC_OK;
-}
-
-static void read_ready(mc_conn *c)
-{
-  char text[200] = "out of memory for input";
-  mc_err err = c->in.len > KEPT_IN_PLACE ? read_long(c, text, sizeof text) : read_shared(c, text, sizeof text);
-  if (err == MC_ERR_AGAIN || err == MC_OK) {
-    if (c->again)
-      mc_conn_schedule(c);
-    return;
-  }
-  if (c->out.len > c->out_at && !c->blocked) { /* answers to what was read before still go out */
-    c->fail_err = (uint8_t)err;
-    c->closing = true;
-    mc_conn_schedule(c);
-    return;
-  }
-  mc_conn_fail(c, err, text);
-}
-
-/* Unpaused, or bytes left in OpenSSL: give them although the socket is quiet. */
-static void read_again(mc_conn *c)
-{
-  c->again = false;
-  if (c->in.len && c->fed) {
-    c->fed = false;
-    size_t had = c->in.len;
-    mc_buf in = c->in; /* data() may pause or close, never read */
-    size_t taken = feed(c, mc_buf_slice(&in));
-    if (taken) {
-      if (keep(c, mc_slice_sub(mc_buf_slice(&in), taken, had))) {
-        mc_conn_fail(c, MC_ERR_MEMORY, "out of memory for input");
-        return;
-      }
-    }
-    if (c->paused || c->closing)
-      return;
-  }
-  if (c->ssl && SSL_has_pending(c->ssl))
-    read_ready(c);
-}
-
-/* ---- writing ---- */
-static mc_err write_some(mc_conn *c, const uint8_t *from, size_t len, size_t *put)
-{
-  *put = 0;
-  if (!c->ssl) {
-    ssize_t n;
-    do
-      n = send(c->watch.fd, from, len, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n >= 0) {
-      *put = (size_t)n;
-      return MC_OK;
-    }
-    return errno == EAGAIN || errno == EWOULDBLOCK ? MC_ERR_AGAIN : MC_ERR_CLOSED;
-  }
-  ERR_clear_error();
-  if (SSL_write_ex(c->ssl, from, len, put) == 1)
-    return MC_OK;
-  int e = SSL_get_error(c->ssl, 0);
-  return e == SSL_ERROR_WANT_WRITE || e == SSL_ERROR_WANT_READ ? MC_ERR_AGAIN : MC_ERR_CLOSED;
-}
-
-/* MC_OK: all out; MC_ERR_AGAIN: blocked. */
-static mc_err flush(mc_conn *c)
-{
-  while (c->out_at < c->out.len) {
-    size_t put;
-    mc_err err = write_some(c, c->out.data + c->out_at, c->out.len - c->out_at, &put);
-    if (err) {
-      if (c->out_at > 64 * 1024 && c->out_at * 2 > c->out.len) {
-        mc_buf_consume(&c->out, c->out_at);
-        c->out_at = 0;
-      }
-      return err;
-    }
-    c->out_at += put;
-  }
-  c->out_at = 0;
-  give_back(c->net, &c->out);
-  return MC_OK;
-}
-
+/* ---- closing ---- */
 static void linger(mc_conn *c)
 {
   if (c->ssl && !c->fail_err) {
@@ -547,12 +339,12 @@ static void work_on(mc_conn *c)
     return;
   }
   if ((c->again || c->fed) && !c->paused && !c->closing) {
-    read_again(c);
+    mc_conn_read_again(c);
     if (c->dead)
       return;
   }
   bool had = c->out.len > 0, was_blocked = c->blocked;
-  mc_err err = had ? flush(c) : MC_OK;
+  mc_err err = had ? mc_conn_flush(c) : MC_OK;
   if (err != MC_OK && err != MC_ERR_AGAIN) {
     mc_conn_fail(c, MC_ERR_CLOSED, "writing failed: the peer is gone");
     return;
@@ -632,7 +424,7 @@ static void on_ready(mc_watch *watch, uint32_t events)
     return;
   }
   if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
-    read_ready(c);
+    mc_conn_read_ready(c);
 }
 
 static void on_timer(mc_timer *timer)
@@ -735,62 +527,4 @@ void mc_conn_close(mc_conn *conn)
   if (conn->phase == MC_CONN_OPEN && conn->blocked)
     arm(conn, CLOSE_FLUSH_US);
   mc_conn_schedule(conn);
-}
-
-/* ---- the peer ---- */
-static void format_address(const struct sockaddr_storage *a, char *out, size_t size)
-{
-  char text[INET6_ADDRSTRLEN] = "?";
-  if (a->ss_family == AF_INET) {
-    const struct sockaddr_in *in = (const struct sockaddr_in *)a;
-    inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
-    snprintf(out, size, "%s:%u", text, ntohs(in->sin_port));
-    return;
-  }
-  const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)a;
-  if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
-    inet_ntop(AF_INET, in6->sin6_addr.s6_addr + 12, text, sizeof text);
-    snprintf(out, size, "%s:%u", text, ntohs(in6->sin6_port));
-    return;
-  }
-  inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
-  snprintf(out, size, "[%s]:%u", text, ntohs(in6->sin6_port));
-}
-
-static void fill_cert(const mc_conn *c, mc_peer *out)
-{
-  const mc_conn_cert *cert = c->cert;
-  out->has_cert = true;
-  memcpy(out->cert.fingerprint, cert->fingerprint, sizeof cert->fingerprint);
-  mc_slice_to_str(mc_slice_of(cert->text, cert->name_len), out->cert.common_name, sizeof out->cert.common_name);
-  mc_slice_to_str(mc_slice_of(cert->text + cert->name_len, cert->serial_len), out->cert.serial, sizeof out->cert.serial);
-  out->cert.not_before_us = cert->not_before_us;
-  out->cert.not_after_us = cert->not_after_us;
-  int64_t now = mc_clock_wall_us();
-  long verdict = cert->verify_result;
-  /* A resumed session brings the verdict of its first handshake; time has passed since. */
-  if (verdict == X509_V_OK && now > cert->not_after_us)
-    verdict = X509_V_ERR_CERT_HAS_EXPIRED;
-  out->cert_verified = verdict == X509_V_OK;
-  if (!out->cert_verified)
-    snprintf(out->verify_error, sizeof out->verify_error, "%s", X509_verify_cert_error_string(verdict));
-}
-
-void mc_conn_peer(const mc_conn *conn, mc_peer *out)
-{
-  *out = (mc_peer){0};
-  struct sockaddr_storage a = {0};
-  socklen_t len = sizeof a;
-  if (conn->watch.fd >= 0 && getpeername(conn->watch.fd, (struct sockaddr *)&a, &len) == 0)
-    format_address(&a, out->address, sizeof out->address);
-  else
-    snprintf(out->address, sizeof out->address, "gone");
-  out->alpn = (mc_alpn)conn->alpn;
-  if (conn->ssl) {
-    out->tls = true;
-    out->resumed = SSL_session_reused(conn->ssl) == 1;
-    snprintf(out->tls_version, sizeof out->tls_version, "%s", SSL_get_version(conn->ssl));
-  }
-  if (conn->cert)
-    fill_cert(conn, out);
 }

@@ -72,6 +72,13 @@ void mc_conn_tell_empty(mc_conn *c);
 /* Frees the setup and tells the listener that the handshake is over. */
 void mc_conn_setup_done(mc_conn *c);
 
+/* conn_io.c */
+void mc_conn_read_ready(mc_conn *c);
+void mc_conn_read_again(mc_conn *c); /* bytes that are there although the socket is quiet */
+mc_err mc_conn_flush(mc_conn *c);    /* MC_OK: all out; MC_ERR_AGAIN: blocked */
+/* Keeps an emptied output buffer for the next one who needs one, or frees it. */
+void mc_conn_give_back(mc_net_loop *net, mc_buf *out);
+
 /* connect.c */
 void mc_conn_connect_ready(mc_conn *c); /* EPOLLOUT in MC_CONN_CONNECTING */
 void mc_conn_connect_next(mc_conn *c);

@@ -1,0 +1,67 @@
+#include "net/conn.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+
+/* Who is at the other end: worked out when asked, so that a connection need not keep it. */
+
+static void format_address(const struct sockaddr_storage *a, char *out, size_t size)
+{
+  char text[INET6_ADDRSTRLEN] = "?";
+  if (a->ss_family == AF_INET) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)a;
+    inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
+    snprintf(out, size, "%s:%u", text, ntohs(in->sin_port));
+    return;
+  }
+  const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)a;
+  if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+    inet_ntop(AF_INET, in6->sin6_addr.s6_addr + 12, text, sizeof text);
+    snprintf(out, size, "%s:%u", text, ntohs(in6->sin6_port));
+    return;
+  }
+  inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
+  snprintf(out, size, "[%s]:%u", text, ntohs(in6->sin6_port));
+}
+
+static void fill_cert(const mc_conn *c, mc_peer *out)
+{
+  const mc_conn_cert *cert = c->cert;
+  out->has_cert = true;
+  memcpy(out->cert.fingerprint, cert->fingerprint, sizeof cert->fingerprint);
+  mc_slice_to_str(mc_slice_of(cert->text, cert->name_len), out->cert.common_name, sizeof out->cert.common_name);
+  mc_slice_to_str(mc_slice_of(cert->text + cert->name_len, cert->serial_len), out->cert.serial, sizeof out->cert.serial);
+  out->cert.not_before_us = cert->not_before_us;
+  out->cert.not_after_us = cert->not_after_us;
+  int64_t now = mc_clock_wall_us();
+  long verdict = cert->verify_result;
+  /* A resumed session brings the verdict of its first handshake; time has passed since. */
+  if (verdict == X509_V_OK && now > cert->not_after_us)
+    verdict = X509_V_ERR_CERT_HAS_EXPIRED;
+  out->cert_verified = verdict == X509_V_OK;
+  if (!out->cert_verified)
+    snprintf(out->verify_error, sizeof out->verify_error, "%s", X509_verify_cert_error_string(verdict));
+}
+
+void mc_conn_peer(const mc_conn *conn, mc_peer *out)
+{
+  *out = (mc_peer){0};
+  struct sockaddr_storage a = {0};
+  socklen_t len = sizeof a;
+  if (conn->watch.fd >= 0 && getpeername(conn->watch.fd, (struct sockaddr *)&a, &len) == 0)
+    format_address(&a, out->address, sizeof out->address);
+  else
+    snprintf(out->address, sizeof out->address, "gone");
+  out->alpn = (mc_alpn)conn->alpn;
+  if (conn->ssl) {
+    out->tls = true;
+    out->resumed = SSL_session_reused(conn->ssl) == 1;
+    snprintf(out->tls_version, sizeof out->tls_version, "%s", SSL_get_version(conn->ssl));
+  }
+  if (conn->cert)
+    fill_cert(conn, out);
+}
