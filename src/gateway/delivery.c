@@ -423,10 +423,10 @@ void mc_deliver_pump(mc_session *s)
   mc_count_set(&s->queued, o->waiting.len);
   mc_count_set(&s->inflight, o->inflight.len);
   bool full = mc_conn_backlog(s->link->conn) >= MC_QOS1_BACKLOG;
-  /* Full: once let the turn's flush try; if it is full after that the socket is blocked and drained() will come. */
-  if (more && (!full || !s->flushed))
+  /* Full, and a whole turn with its flush changed nothing: the socket is blocked and drained() will come. */
+  if (more && (!full || n || !s->flushed))
     mc_deliver_want_pump(s);
-  s->flushed = full;
+  s->flushed = full && !n;
 }
 
 void mc_deliver_resume(mc_session *s)

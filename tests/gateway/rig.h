@@ -20,6 +20,7 @@
 #include <openssl/ssl.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 #include "gateway/gateway.h"
 #include "tap.h"
 
