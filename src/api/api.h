@@ -26,6 +26,7 @@ typedef struct mc_api_config {
   mc_journal *journal; /* audit records */
   mc_db *db;           /* idempotency keys */
   mc_geo_map *map;     /* may be NULL: map operations answer 404 with the reason */
+  bool map_later;      /* mc_api_set_map follows; until then map operations answer 503 */
   const char *portal_dir; /* built portal; NULL or missing: a page that says how to build it */
   const char *version;
   size_t workers;      /* 0: 2 */
@@ -40,6 +41,8 @@ mc_err mc_api_create(const mc_api_config *config, mc_api **out, mc_why *why);
 mc_http_server *mc_api_http(mc_api *api);
 /* Live ticks run on this loop (one of the server's). */
 mc_err mc_api_start_live(mc_api *api, mc_loop *loop, mc_why *why);
+/* The base map that was being made (map_later), or NULL and why there is none. Any thread, once, before mc_api_destroy. */
+void mc_api_set_map(mc_api *api, mc_geo_map *map, const char *reason);
 void mc_api_stop(mc_api *api); /* answers what is under way, closes live streams */
 void mc_api_destroy(mc_api **api);
 

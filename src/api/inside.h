@@ -40,6 +40,9 @@ struct mc_api {
   api_live *live;
   api_patterns *patterns;
   api_rate rate;
+  _Atomic(mc_geo_map *) map;
+  _Atomic bool map_coming;
+  char map_reason[256]; /* why there is none; written before map_coming turns false */
   int64_t started_us; /* monotonic */
   _Atomic int waiting; /* handlers that wait for an offset */
   _Atomic bool stopping;

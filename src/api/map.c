@@ -3,8 +3,16 @@
 
 static mc_err get_map(api_call *c, mc_geo_map **out)
 {
-  *out = c->api->config.map;
-  return *out ? MC_OK : mc_err_set(&c->why, MC_ERR_NOT_FOUND, "no base map is loaded; start with an OSM extract or with the demo's town");
+  mc_api *api = c->api;
+  bool coming = atomic_load(&api->map_coming); /* before the map: a map that comes in between is seen */
+  *out = atomic_load(&api->map);
+  if (*out)
+    return MC_OK;
+  if (coming)
+    return mc_err_set(&c->why, MC_ERR_AGAIN, "the base map is still being made; ask again in a few seconds");
+  if (api->map_reason[0])
+    return mc_err_set(&c->why, MC_ERR_NOT_FOUND, "no base map: %s", api->map_reason);
+  return mc_err_set(&c->why, MC_ERR_NOT_FOUND, "no base map is loaded; start with an OSM extract or with the demo's town");
 }
 
 mc_err api_op_map_info(api_call *c)

@@ -46,7 +46,7 @@ mc_err api_op_health(api_call *c)
   mc_json_array(j);
   write_part(j, "journal", true, journal ? "open" : "not configured");
   write_part(j, "decoder", current, decoder);
-  write_part(j, "map", true, api->config.map ? "loaded" : "no base map is loaded");
+  write_part(j, "map", true, atomic_load(&api->map_coming) ? "being made" : atomic_load(&api->map) ? "loaded" : "no base map is loaded");
   mc_json_array_end(j);
   mc_json_object_end(j);
   return MC_OK;

@@ -213,6 +213,45 @@ static void test_writers_refuse_the_callers_transaction(void)
   mc_db_close(&db);
 }
 
+static void test_changes_are_journaled_with_their_kind(void)
+{
+  char dir[] = "/tmp/mc-registry-XXXXXX", path[64], rm[64];
+  CHECK(mkdtemp(dir));
+  snprintf(path, sizeof path, "%s/journal", dir);
+  mc_why why = {0};
+  mc_db *db = NULL;
+  mc_journal *journal = NULL;
+  mc_registry *r = NULL;
+  mc_journal_config journal_config = {.fs = mc_fs_posix(), .dir = path, .segment_bytes = 1 << 20};
+  CHECK_OK(mc_db_open_sqlite(":memory:", &db, &why));
+  CHECK_OK(mc_journal_open(&journal_config, &journal, &why));
+  mc_registry_config config = {.db = db, .journal = journal};
+  CHECK_OK(mc_registry_open(&config, &r, &why));
+  mc_vehicle v;
+  uint32_t signal;
+  CHECK_OK(fixture_vehicle(r, 1, "truck-7", &v, &why));
+  CHECK_INT(fixture_vehicle(r, 1, "truck-7", &v, &why), MC_ERR_EXISTS); /* what did not happen is not announced */
+  CHECK_OK(mc_registry_signal_id(r, 1, MC_LIT("Vehicle.Speed"), &signal, &why));
+  mc_journal_reader *reader;
+  mc_record record;
+  CHECK_OK(mc_journal_reader_create(journal, 0, (mc_journal_filter){.streams = 1u << MC_STREAM_REGISTRY}, &reader, &why));
+  CHECK_OK(mc_journal_reader_next(reader, &record, &why));
+  CHECK_SLICE(record.topic, "vehicle.created");
+  CHECK_INT(record.tenant, 1);
+  CHECK_INT(record.partition, mc_journal_partition_of(MC_LIT("truck-7")));
+  CHECK(memmem(record.payload.data, record.payload.len, "\"name\":\"truck-7\"", 16));
+  CHECK_OK(mc_journal_reader_next(reader, &record, &why));
+  CHECK_SLICE(record.topic, "signal.created");
+  CHECK_SLICE(record.payload, "[{\"id\":1,\"fqn\":\"Vehicle.Speed\"}]");
+  CHECK_INT(mc_journal_reader_next(reader, &record, &why), MC_ERR_END);
+  mc_journal_reader_destroy(&reader);
+  mc_registry_close(&r);
+  mc_db_close(&db);
+  mc_journal_close(&journal);
+  snprintf(rm, sizeof rm, "rm -rf %s", dir);
+  CHECK(system(rm) == 0);
+}
+
 static void test_opens_ten_thousand_vehicles_quickly(void)
 {
   mc_db *db = NULL;
@@ -293,6 +332,7 @@ int main(void)
   RUN(test_a_device_moves_between_vehicles_and_history_stays);
   RUN(test_signal_ids_are_dense_stable_and_the_tenants_own);
   RUN(test_writers_refuse_the_callers_transaction);
+  RUN(test_changes_are_journaled_with_their_kind);
   RUN(test_opens_ten_thousand_vehicles_quickly);
   RUN(test_threads_create_at_once);
   return tap_done();
