@@ -133,6 +133,24 @@ static mc_err open_map(server *s, mc_why *why)
   return err;
 }
 
+/* Making or reading the map takes seconds; vehicles do not wait for it. */
+static void *make_map(void *arg)
+{
+  server *s = arg;
+  mc_why why = {0};
+  if (open_map(s, &why))
+    mc_log(MC_LOG_ERROR, "serve", "there is no base map", MC_KZ("reason", why.text));
+  mc_api_set_map(s->api, s->map, why.text);
+  return NULL;
+}
+
+static mc_err check_extract(const server *s, mc_why *why)
+{
+  if (s->set.osm[0] && access(s->set.osm, R_OK))
+    return mc_err_errno(why, "map extract %s", s->set.osm);
+  return MC_OK;
+}
+
 static mc_err open_gateway_and_api(server *s, mc_why *why)
 {
   mc_loop *loops[SERVER_MAX_LOOPS];
@@ -155,6 +173,7 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
                        .journal = s->journal,
                        .db = s->db,
                        .map = s->map,
+                       .map_later = !s->want_graph,
                        .portal_dir = s->set.portal,
                        .version = MC_VERSION,
                        .metrics_open = s->set.metrics_open,
@@ -175,7 +194,9 @@ mc_err server_open(server *s, mc_why *why)
   MC_TRY(mc_db_open_sqlite(path, &s->db, why));
   MC_TRY(open_tls_and_registry(s, why));
   MC_TRY(open_readers(s, why));
-  MC_TRY(open_map(s, why));
+  MC_TRY(check_extract(s, why));
+  if (s->want_graph) /* who drives on it needs it first */
+    MC_TRY(open_map(s, why));
   return open_gateway_and_api(s, why);
 }
 
@@ -236,7 +257,13 @@ mc_err server_start(server *s, mc_why *why)
       return mc_err_set(why, MC_ERR_MEMORY, "cannot start loop thread %zu", i);
     s->loop[i].running = true;
   }
-  return server_decoder_start(s, why);
+  MC_TRY(server_decoder_start(s, why));
+  if (s->map)
+    return MC_OK;
+  if (pthread_create(&s->map_maker, NULL, make_map, s))
+    return mc_err_set(why, MC_ERR_MEMORY, "cannot start the thread that makes the map");
+  s->map_making = true;
+  return MC_OK;
 }
 
 /* Listeners belong to their loop's thread. */
@@ -271,6 +298,8 @@ void server_stop(server *s)
       pthread_join(s->loop[i].thread, NULL);
       s->loop[i].running = false;
     }
+  if (s->map_making)
+    pthread_join(s->map_maker, NULL);
   mc_api_destroy(&s->api);
   mc_gateway_destroy(&s->gateway);
   for (size_t i = 0; i < s->loops; i++)

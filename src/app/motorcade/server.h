@@ -50,6 +50,8 @@ typedef struct server {
   mc_block_sink observer;
   uint16_t http_port, mqtt_port, tls_port, dev_port; /* as bound */
   bool want_graph;
+  pthread_t map_maker; /* unless want_graph: the map is made beside everything else */
+  bool map_making;
 } server;
 
 /* Reads keys and certificates of the data folder: see init.c. */
