@@ -78,7 +78,8 @@ static size_t thin_ring(painter *p, geo_xy *ring, size_t n)
   }
   if (n < 5 || worst <= 0)
     return n;
-  if (mc_vec_push(&p->clipped, ring[0])) /* closes it for the second half */
+  geo_xy start = ring[0];
+  if (mc_vec_push(&p->clipped, start)) /* closes it for the second half */
     return n;
   ring = p->clipped.at;
   size_t first = geo_simplify(ring, far + 1, p->tolerance, &p->stack);
