@@ -1,6 +1,6 @@
 // Which page stands at which address, and who may see any of them: without a session there is only the sign-in page.
 import { Route, Router } from '@solidjs/router'
-import { ErrorBoundary, Match, Show, Suspense, Switch, createEffect, lazy, type JSX } from 'solid-js'
+import { ErrorBoundary, Match, Show, Suspense, Switch, createEffect, createSignal, lazy, type JSX } from 'solid-js'
 import { findSession, me, unreachable } from './api/session'
 import { ApiError } from './api/client'
 import { forget } from './live/directory'
@@ -72,8 +72,13 @@ function Pages(): JSX.Element {
 export function App(): JSX.Element {
   void theme()
   // A one-time link is redeemed by the sign-in page even when an old session still stands.
-  const code = linkCode(location.hash)
-  if (!code) void findSession()
+  const [code, setCode] = createSignal(linkCode(location.hash))
+  if (!code()) void findSession()
+  // The link may also be opened in a tab that already shows the sign-in page: then only the fragment changes.
+  addEventListener('hashchange', () => {
+    const found = linkCode(location.hash)
+    if (found && me() === null) setCode(found)
+  })
   createEffect(() => {
     if (me() === null) forget()
   })
@@ -82,8 +87,8 @@ export function App(): JSX.Element {
       <Match when={me()}>
         <Pages />
       </Match>
-      <Match when={me() === null || code}>
-        <SignIn code={code} />
+      <Match when={me() === null || code()}>
+        <SignIn code={code()} />
       </Match>
       <Match when={unreachable()}>
         <div class="boot">

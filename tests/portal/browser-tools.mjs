@@ -14,6 +14,7 @@ export const base = () => {
 }
 
 export async function open(options = {}) {
+  const own = new URL(base()).host
   const browser = await puppeteer.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     headless: true,
@@ -25,7 +26,6 @@ export async function open(options = {}) {
   await page.setViewport({ width: 1440, height: 900 })
   const problems = []
   const foreign = []
-  const own = new URL(base()).host
   page.on('pageerror', (error) => problems.push(`page error: ${error.message}`))
   page.on('console', (message) => {
     if (message.type() === 'error' && !/status of 40[134]/.test(message.text())) problems.push(`console: ${message.text()}`)

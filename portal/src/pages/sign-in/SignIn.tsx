@@ -1,5 +1,5 @@
 // Sign-in by password, or by a one-time link whose code stands in the address's fragment (never sent by the browser).
-import { Show, createSignal, onMount, type JSX } from 'solid-js'
+import { Show, createEffect, createSignal, type JSX } from 'solid-js'
 import { ApiError, call } from '../../api/client'
 import { signedIn } from '../../api/session'
 import { TextField } from '../../ui/Field'
@@ -27,7 +27,7 @@ export function SignIn(props: { code: string | undefined }): JSX.Element {
     }
   }
 
-  onMount(() => {
+  createEffect(() => {
     const code = props.code
     if (!code) return
     history.replaceState(null, '', location.pathname + location.search)

@@ -1,0 +1,313 @@
+// The portal in headless Chromium against a running motorcade: MOTORCADE_URL and MOTORCADE_LINK say where and how to enter.
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { axeSource, base, open, settle, signIn } from './browser-tools.mjs'
+
+const axe = readFileSync(axeSource, 'utf8')
+const dist = fileURLToPath(new URL('../../portal/dist/', import.meta.url))
+let browser, page, problems, foreign
+let frames = 0
+const own = {}
+
+const go = async (path) => {
+  await page.goto(new URL(path, base()).href)
+  await settle(page)
+}
+const theme = async (name) => {
+  await page.evaluate((value) => localStorage.setItem('motorcade.theme', value), name)
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: name }])
+}
+const text = (selector) => page.$eval(selector, (element) => element.textContent.trim())
+const api = (path) => page.evaluate(async (url) => (await fetch(url)).json(), path)
+const path = () => page.evaluate(() => location.pathname)
+
+async function findings() {
+  await page.evaluate(axe)
+  const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
+  return result.violations
+    .filter((v) => v.impact === 'serious' || v.impact === 'critical')
+    .flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target.join(' ')} ${n.failureSummary.replace(/\s+/g, ' ').slice(0, 200)}`))
+}
+
+/** How many pixels of the element's picture have the colour of a token, within a small distance. */
+async function pixelsOf(selector, token) {
+  const colour = await page.evaluate((name) => {
+    const pen = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d')
+    pen.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+    pen.fillRect(0, 0, 1, 1)
+    return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3)
+  }, token)
+  const element = await page.$(selector)
+  const picture = await element.screenshot({ encoding: 'base64' })
+  const blank = await browser.newPage()
+  try {
+    return await blank.evaluate(
+      async (data, [r, g, b]) => {
+        const image = new Image()
+        image.src = `data:image/png;base64,${data}`
+        await image.decode()
+        const canvas = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height })
+        const pen = canvas.getContext('2d')
+        pen.drawImage(image, 0, 0)
+        const { data: pixels } = pen.getImageData(0, 0, image.width, image.height)
+        let n = 0
+        for (let i = 0; i < pixels.length; i += 4) if (Math.abs(pixels[i] - r) + Math.abs(pixels[i + 1] - g) + Math.abs(pixels[i + 2] - b) < 24) n++
+        return n
+      },
+      picture,
+      colour,
+    )
+  } finally {
+    await blank.close()
+  }
+}
+
+before(async () => {
+  ;({ browser, page, problems, foreign } = await open())
+  const network = await page.createCDPSession()
+  await network.send('Network.enable')
+  network.on('Network.webSocketFrameReceived', () => frames++)
+  // Keeps the sockets at hand, so that a test can cut the line.
+  await page.evaluateOnNewDocument(() => {
+    window.sockets = []
+    window.WebSocket = class extends window.WebSocket {
+      constructor(...rest) {
+        super(...rest)
+        window.sockets.push(this)
+      }
+    }
+  })
+})
+after(() => browser?.close())
+
+test('the first load stays within 120 kB of brotli', { skip: !existsSync(dist + 'index.html') && 'portal/dist is not built' }, () => {
+  const html = readFileSync(dist + 'index.html', 'utf8')
+  const files = [...html.matchAll(/(?:src|href)="\/(assets\/[^"]+\.(?:js|css))"/g)].map((m) => m[1])
+  const total = files.reduce((sum, file) => sum + statSync(`${dist}${file}.br`).size, 0)
+  assert.ok(files.length >= 2, 'a script and a style sheet')
+  assert.ok(total <= 120_000, `${total} bytes in ${files.join(', ')}`)
+})
+
+for (const name of ['light', 'dark']) {
+  test(`sign-in has no serious accessibility finding, ${name}`, async () => {
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: name }])
+    await page.goto(base())
+    await page.waitForSelector('form')
+    assert.deepEqual(await findings(), [])
+  })
+}
+
+test('a wrong password is refused in words and changes nothing', async () => {
+  await page.type('input[autocomplete=username]', 'nobody')
+  await page.type('input[type=password]', 'not-the-password')
+  await page.keyboard.press('Enter')
+  await page.waitForSelector('.failure')
+  assert.ok((await text('.failure')).length > 10)
+  assert.equal((await page.$$('nav.rail')).length, 0)
+})
+
+test('a one-time link signs in, and its code leaves the address bar', async () => {
+  await signIn(page)
+  const href = await page.evaluate(() => location.href)
+  assert.ok(!href.includes('code='), href)
+  const vehicles = await api('/api/v1/vehicles?limit=1')
+  const campaigns = await api('/api/v1/campaigns')
+  own.vehicle = vehicles.items[0]
+  own.campaign = campaigns.items[0]
+  assert.ok(own.vehicle, 'the platform under test has at least one vehicle')
+})
+
+test('the stream says it is live, and frames arrive', async () => {
+  await go('/')
+  await page.waitForFunction(() => document.querySelector('.top-live')?.textContent.includes('Live'), { timeout: 20_000 })
+  const before = frames
+  await new Promise((done) => setTimeout(done, 3000))
+  assert.ok(frames > before, 'no frame in three seconds')
+})
+
+test('a cut line is shown and mended by itself', async () => {
+  await page.evaluate(() => window.sockets.forEach((socket) => socket.close()))
+  await page.waitForFunction(() => !/Live/.test(document.querySelector('.top-live')?.textContent ?? ''), { timeout: 5000, polling: 20 })
+  await page.waitForFunction(() => /Live/.test(document.querySelector('.top-live')?.textContent ?? ''), { timeout: 30_000 })
+})
+
+test('figures come from the platform', async () => {
+  const shown = await page.$$eval('.figure-states .figure-value', (all) => all.slice(0, 5).map((e) => Number(e.textContent.replace(/\D/g, ''))))
+  const overview = await api('/api/v1/overview')
+  assert.ok(Math.abs(shown.reduce((a, b) => a + b, 0) - overview.counts.vehicles) <= 1, `${shown} against ${overview.counts.vehicles}`)
+})
+
+test('the map draws the base map and the vehicles, and reports no error', async () => {
+  await theme('light')
+  await go('/map')
+  const state = await page.$eval('.map-box', (box) => ({ error: box.dataset.error ?? '', drawn: box.motorcadeMap.queryRenderedFeatures().length, attribution: box.querySelector('.maplibregl-ctrl-attrib')?.textContent ?? '' }))
+  const info = await api('/api/v1/map')
+  assert.equal(state.error, '')
+  assert.ok(state.drawn > 10, `${state.drawn} features drawn`)
+  assert.ok(state.attribution.includes(info.attribution.replace(/<[^>]*>/g, '').slice(0, 12)), state.attribution)
+  let pixels = 0
+  for (const token of ['--ok', '--notice', '--parked', '--offline']) pixels += await pixelsOf('.map-page', token)
+  assert.ok(pixels > 60, `${pixels} pixels in the colours of vehicles`)
+})
+
+const listed = () => [
+  '/', '/map', '/vehicles', `/vehicles/${own.vehicle.id}`, `/vehicles/${own.vehicle.id}?tab=events`, `/vehicles/${own.vehicle.id}?tab=device`, '/campaigns',
+  ...(own.campaign ? [`/campaigns/${own.campaign.id}`, `/campaigns/${own.campaign.id}/edit`] : []), '/campaigns/new', '/devices', '/signals', '/settings', '/nowhere',
+]
+
+for (const name of ['light', 'dark']) {
+  test(`no page has a serious accessibility finding or a map error, ${name}`, async () => {
+    await theme(name)
+    for (const where of listed()) {
+      await go(where)
+      assert.deepEqual(await findings(), [], where)
+      assert.equal(await page.evaluate(() => document.querySelector('.map-box')?.dataset.error ?? ''), '', where)
+    }
+  })
+}
+
+test('every page fits 360 pixels without sideways scrolling', async () => {
+  await page.setViewport({ width: 360, height: 740 })
+  for (const where of listed()) {
+    await go(where)
+    const over = await page.evaluate(() => {
+      const main = document.querySelector('main')
+      return [main.scrollWidth - main.clientWidth, document.documentElement.scrollWidth - innerWidth]
+    })
+    assert.ok(over[0] <= 0 && over[1] <= 0, `${where}: ${over}`)
+  }
+  await page.setViewport({ width: 1440, height: 900 })
+})
+
+test('a person without a mouse gets from the list to a vehicle, to a campaign, and back', async () => {
+  await go('/')
+  await page.keyboard.press('g')
+  await page.keyboard.press('v')
+  await page.waitForFunction(() => location.pathname === '/vehicles')
+  await settle(page)
+  await page.keyboard.press('/')
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('type')), 'search')
+  await page.keyboard.type(own.vehicle.name)
+  await page.waitForFunction((name) => document.querySelectorAll('tbody tr').length >= 1 && document.querySelector('tbody tr')?.textContent.includes(name), {}, own.vehicle.name)
+  await page.evaluate(() => document.activeElement.blur())
+  await page.keyboard.press('j')
+  await page.waitForFunction(() => document.activeElement?.tagName === 'TR')
+  await page.keyboard.press('Enter')
+  await page.waitForFunction((id) => location.pathname === `/vehicles/${id}`, {}, own.vehicle.id)
+  await page.keyboard.down('Control')
+  await page.keyboard.press('k')
+  await page.keyboard.up('Control')
+  await page.waitForSelector('dialog.palette[open]')
+  await page.keyboard.type('campa')
+  await page.keyboard.press('Enter')
+  await page.waitForFunction(() => location.pathname === '/campaigns')
+  await settle(page)
+  await page.keyboard.press('?')
+  await page.waitForSelector('dialog.dialog[open]')
+  assert.deepEqual(await findings(), [])
+  await page.keyboard.press('Escape')
+  await page.waitForFunction(() => !document.querySelector('dialog[open]'))
+  assert.equal(await path(), '/campaigns')
+})
+
+test('the focus is always visible while tabbing through the command centre', async () => {
+  await go('/')
+  for (let i = 0; i < 25; i++) {
+    await page.keyboard.press('Tab')
+    const ring = await page.evaluate(() => {
+      const e = document.activeElement
+      if (!e || e === document.body) return 'nothing'
+      const s = getComputedStyle(e)
+      const inner = getComputedStyle(e.firstElementChild ?? e)
+      return s.outlineStyle !== 'none' || s.boxShadow !== 'none' || inner.boxShadow !== 'none' ? '' : e.outerHTML.slice(0, 120)
+    })
+    assert.equal(ring, '', `after ${i + 1} tabs`)
+  }
+})
+
+test('the vehicle page goes to a past moment and back to live from the keyboard', async () => {
+  await go(`/vehicles/${own.vehicle.id}`)
+  assert.equal(await page.$eval('.time-live', (e) => e.getAttribute('aria-pressed')), 'true')
+  await page.focus('.time-slider')
+  for (let i = 0; i < 6; i++) await page.keyboard.press('ArrowLeft')
+  await page.waitForFunction(() => new URLSearchParams(location.search).has('at'))
+  assert.equal(await page.$eval('.time-live', (e) => e.getAttribute('aria-pressed')), 'false')
+  assert.match(await text('.vehicle-title'), /As of/)
+  await page.focus('.time-live')
+  await page.keyboard.press('Enter')
+  await page.waitForFunction(() => !new URLSearchParams(location.search).has('at'))
+})
+
+test('a condition is judged while one types, and an error names its byte', async () => {
+  await go('/campaigns/new')
+  await page.evaluate(() => document.querySelector('input[type=radio][value=condition]').click())
+  await page.waitForSelector('.expression-text')
+  await page.type('.expression-text', '$variable.`A.B` > ')
+  await page.waitForSelector('.expression-answer .mark-critical', { timeout: 5000 })
+  assert.match(await text('.expression-answer'), /At byte \d+/)
+  assert.deepEqual(await findings(), [])
+})
+
+test('a campaign is drafted with a real signal, shown, and deleted after asking', async () => {
+  const name = `browser-test-${process.pid}-${Date.now()}`
+  await go('/campaigns/new')
+  await page.type('.editor input.code', name)
+  await page.waitForSelector('.picker-hit')
+  await page.click('.picker-hit')
+  await page.waitForSelector('.picker-chosen tbody tr')
+  await page.evaluate(() => [...document.querySelectorAll('.editor-foot button')].find((b) => b.type === 'button').click())
+  await page.waitForFunction(() => /^\/campaigns\/\d+$/.test(location.pathname), { timeout: 15_000 })
+  await settle(page)
+  assert.equal(await text('h1'), name)
+  const id = (await path()).split('/').pop()
+  await page.evaluate(() => document.querySelector('.deeds .danger-text').click())
+  await page.waitForSelector('dialog[open] .danger')
+  assert.match(await text('dialog[open]'), /vehicle/)
+  assert.deepEqual(await findings(), [])
+  await page.click('dialog[open] .danger')
+  await page.waitForFunction(() => location.pathname === '/campaigns')
+  const left = await api('/api/v1/campaigns')
+  assert.ok(!left.items.some((c) => String(c.id) === id))
+})
+
+test('a broken DBC file is refused with its place', async () => {
+  await go('/signals')
+  await page.evaluate(() => document.querySelector('.page-head .primary').click())
+  await page.waitForSelector('dialog[open] input[type=file]')
+  await page.evaluate(() => {
+    const data = new DataTransfer()
+    data.items.add(new File(['this is no DBC file\nBO_ abc\n'], 'broken.dbc'))
+    const field = document.querySelector('input[type=file]')
+    field.files = data.files
+    field.dispatchEvent(new Event('change', { bubbles: true }))
+  })
+  await page.click('dialog[open] .primary')
+  await page.waitForSelector('dialog[open] .failure')
+  assert.match(await text('dialog[open] .failure'), /line \d+/i)
+  assert.deepEqual(await findings(), [])
+})
+
+test('a row less wanted: the table copies, sorts and remembers in the address', async () => {
+  await go('/vehicles')
+  await page.evaluate(() => [...document.querySelectorAll('.th-button')].find((b) => b.textContent.startsWith('Speed')).click())
+  await page.waitForFunction(() => new URLSearchParams(location.search).get('sort') === 'speed')
+  const speeds = await page.$$eval('tbody tr:not(.table-space) td:nth-child(3)', (cells) => cells.map((c) => Number(c.textContent)).filter((n) => !Number.isNaN(n)))
+  for (let i = 1; i < speeds.length; i++) assert.ok(speeds[i] <= speeds[i - 1], `${speeds[i - 1]} before ${speeds[i]}`)
+})
+
+test('signing out leads to the sign-in page and ends the stream', async () => {
+  await page.evaluate(() => document.querySelector('.top-user').click())
+  await page.waitForSelector('.user-sheet')
+  await page.evaluate(() => [...document.querySelectorAll('.user-sheet button')].pop().click())
+  await page.waitForSelector('.sign-in')
+  const before = frames
+  await new Promise((done) => setTimeout(done, 1200))
+  assert.equal(frames, before)
+})
+
+test('no request went to a foreign address, and no page complained', () => {
+  assert.deepEqual(foreign, [])
+  assert.deepEqual(problems, [])
+})
