@@ -63,7 +63,7 @@ mc_err mc_dbc_read_message(mc_dbc_reader *r)
   if (!split_id(r, o.raw_id, &o.m, &err) || err)
     return err;
   uint64_t twin;
-  uint32_t key = o.m.id | (uint32_t)o.m.extended << 31;
+  uint32_t key = o.m.id | (o.m.extended ? 0x80000000u : 0u);
   if (mc_map_get(&r->by_id, key, &twin))
     return mc_dbc_reader_warn(r, o.m.line, "%s: the id %u is taken by message %.*s (line %u); this one is left out", where,
                               o.raw_id, MC_FMT(r->message.at[twin].m.name), r->message.at[twin].m.line);
@@ -297,7 +297,7 @@ mc_err mc_dbc_read_mux_values(mc_dbc_reader *r)
   } else if (!err) {
     mc_dbc_signal *s = &r->signal.at[at].s;
     s->mux_range = mc_arena_array(r->arena, ranges.len, sizeof *ranges.at);
-    if (s->mux_range) {
+    if (s->mux_range && ranges.at) {
       memcpy(s->mux_range, ranges.at, ranges.len * sizeof *ranges.at);
       s->mux_range_count = (uint32_t)ranges.len;
       r->signal.at[at].switch_at = (int64_t)switch_at;

@@ -61,7 +61,8 @@ struct mc_mdf4 {
 
 static mc_err fail(const mc_mdf4 *m, mc_err err, uint64_t at, const char *what)
 {
-  return mc_err_set(m->file.why, err, "%s: byte %llu: %s", m->file.name, (unsigned long long)at, what);
+  mc_err_set(m->file.why, err, "%s: byte %llu: %s", m->file.name, (unsigned long long)at, what);
+  return err;
 }
 
 /* ---- opening ---- */

@@ -9,7 +9,8 @@ enum { HEADER = 24, DZ_BODY = 24, INFLATE_MOST = 1100 /* deflate cannot shrink b
 
 static mc_err fail(const mc_mdf4_file *f, mc_err err, uint64_t at, const char *what)
 {
-  return mc_err_set(f->why, err, "%s: byte %llu: %s", f->name, (unsigned long long)at, what);
+  mc_err_set(f->why, err, "%s: byte %llu: %s", f->name, (unsigned long long)at, what);
+  return err;
 }
 
 mc_err mc_mdf4_block_read(const mc_mdf4_file *f, uint64_t at, const char *id, mc_mdf4_block *out)
@@ -18,9 +19,11 @@ mc_err mc_mdf4_block_read(const mc_mdf4_file *f, uint64_t at, const char *id, mc
     return fail(f, MC_ERR_TRUNCATED, at, "a block should start here, but the file ends; it was cut off or a link is wrong");
   const uint8_t *p = f->in.data + at;
   uint64_t length = mc_load_le64(p + 8), links = mc_load_le64(p + 16);
-  if (p[0] != '#' || p[1] != '#' || (id && memcmp(p + 2, id, 2) != 0))
-    return mc_err_set(f->why, MC_ERR_MALFORMED, "%s: byte %llu: expected a block ##%s, got the bytes %02x %02x %02x %02x", f->name,
-                      (unsigned long long)at, id ? id : "..", p[0], p[1], p[2], p[3]);
+  if (p[0] != '#' || p[1] != '#' || (id && memcmp(p + 2, id, 2) != 0)) {
+    mc_err_set(f->why, MC_ERR_MALFORMED, "%s: byte %llu: expected a block ##%s, got the bytes %02x %02x %02x %02x", f->name,
+               (unsigned long long)at, id ? id : "..", p[0], p[1], p[2], p[3]);
+    return MC_ERR_MALFORMED;
+  }
   bool is_dt = p[2] == 'D' && p[3] == 'T';
   if (is_dt && f->open_end && (length == HEADER || length > f->in.len - at))
     length = f->in.len - at; /* the logger stopped before it could write the length */
@@ -104,9 +107,11 @@ static mc_err piece_size(const mc_mdf4_file *f, const mc_mdf4_block *b, const ch
     *size = b->body.len;
     return MC_OK;
   }
-  if (!mc_mdf4_block_is(b, "DZ"))
-    return mc_err_set(f->why, MC_ERR_UNSUPPORTED, "%s: byte %llu: expected a data block ##%s or ##DZ, got ##%c%c", f->name,
-                      (unsigned long long)b->at, kind, b->id[0], b->id[1]);
+  if (!mc_mdf4_block_is(b, "DZ")) {
+    mc_err_set(f->why, MC_ERR_UNSUPPORTED, "%s: byte %llu: expected a data block ##%s or ##DZ, got ##%c%c", f->name,
+               (unsigned long long)b->at, kind, b->id[0], b->id[1]);
+    return MC_ERR_UNSUPPORTED;
+  }
   if (b->body.len < DZ_BODY || mc_load_le64(b->body.data + 16) > b->body.len - DZ_BODY)
     return fail(f, MC_ERR_TRUNCATED, b->at, "the compressed data reaches behind its block");
   *size = mc_load_le64(b->body.data + 8);
@@ -165,7 +170,7 @@ static mc_err join_list(mc_mdf4_file *f, uint64_t list, const char *kind, mc_sli
     MC_TRY(piece_size(f, &b, kind, &size));
     if (mc_mdf4_block_is(&b, "DZ"))
       MC_TRY(inflate_block(f, &b, to, size));
-    else if (size)
+    else if (size && b.body.data)
       memcpy(to, b.body.data, (size_t)size);
     to += size;
   }

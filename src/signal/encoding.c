@@ -12,7 +12,10 @@ const char *mc_type_name(mc_type type)
 
 static bool same_bits(double a, double b)
 {
-  return memcmp(&a, &b, sizeof a) == 0;
+  uint64_t x, y;
+  memcpy(&x, &a, sizeof x);
+  memcpy(&y, &b, sizeof y);
+  return x == y;
 }
 
 bool mc_encoding_recover(const mc_encoding *e, double value, int64_t *k)

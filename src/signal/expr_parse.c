@@ -25,7 +25,11 @@ static void skip_space(parser *p)
 }
 
 static mc_slice rest(const parser *p) { return mc_slice_sub(p->in, p->at, p->in.len); }
-static bool sees(const parser *p, const char *text) { return mc_slice_starts(rest(p), mc_slice_str(text)); }
+static bool sees(const parser *p, const char *text)
+{
+  mc_slice r = rest(p);
+  return r.data && mc_slice_starts(r, mc_slice_str(text));
+}
 
 static bool take(parser *p, const char *text)
 {
@@ -42,15 +46,19 @@ static mc_err fail(parser *p, size_t at, const char *expected)
   while (found.len && at + found.len < p->in.len && (p->in.data[at + found.len] & 0xC0) == 0x80)
     found.len--; /* not in the middle of a character */
   if (at >= p->in.len)
-    return mc_err_set(p->why, MC_ERR_MALFORMED, "expression, byte %zu: expected %s, but the text ends", at, expected);
-  return mc_err_set(p->why, MC_ERR_MALFORMED, "expression, byte %zu: expected %s, found \"%.*s\"", at, expected, MC_FMT(found));
+    mc_err_set(p->why, MC_ERR_MALFORMED, "expression, byte %zu: expected %s, but the text ends", at, expected);
+  else
+    mc_err_set(p->why, MC_ERR_MALFORMED, "expression, byte %zu: expected %s, found \"%.*s\"", at, expected, MC_FMT(found));
+  return MC_ERR_MALFORMED;
 }
 
 static mc_err new_node(parser *p, mc_expr_kind kind, size_t at, mc_expr **out)
 {
   *out = mc_arena_alloc(p->arena, sizeof **out);
-  if (!*out)
-    return mc_err_set(p->why, MC_ERR_MEMORY, "expression: out of memory");
+  if (!*out) {
+    mc_err_set(p->why, MC_ERR_MEMORY, "expression: out of memory");
+    return MC_ERR_MEMORY;
+  }
   (*out)->kind = kind;
   (*out)->at = (uint32_t)at;
   return MC_OK;
@@ -76,9 +84,11 @@ static mc_err parse_signal(parser *p, mc_expr **out)
   mc_slice fqn = mc_slice_sub(p->in, name_at, end - name_at);
   p->at = end + 1;
   uint32_t id = p->lookup(p->ctx, fqn);
-  if (id == 0)
-    return mc_err_set(p->why, MC_ERR_NOT_FOUND, "expression, byte %zu: there is no signal `%.*s`; name one of the catalog", name_at,
-                      MC_FMT(mc_slice_sub(fqn, 0, 200)));
+  if (id == 0) {
+    mc_err_set(p->why, MC_ERR_NOT_FOUND, "expression, byte %zu: there is no signal `%.*s`; name one of the catalog", name_at,
+               MC_FMT(mc_slice_sub(fqn, 0, 200)));
+    return MC_ERR_NOT_FOUND;
+  }
   MC_TRY(new_node(p, MC_EXPR_SIGNAL, start, out));
   (*out)->signal_id = id;
   return MC_OK;
@@ -90,8 +100,10 @@ static mc_err parse_string(parser *p, mc_expr **out)
   size_t start = p->at;
   uint8_t quote = p->in.data[p->at++];
   uint8_t *text = mc_arena_alloc(p->arena, p->in.len - p->at + 1);
-  if (!text)
-    return mc_err_set(p->why, MC_ERR_MEMORY, "expression: out of memory");
+  if (!text) {
+    mc_err_set(p->why, MC_ERR_MEMORY, "expression: out of memory");
+    return MC_ERR_MEMORY;
+  }
   size_t n = 0;
   for (; p->at < p->in.len && p->in.data[p->at] != quote; p->at++) {
     uint8_t c = p->in.data[p->at];
@@ -144,7 +156,7 @@ static mc_err parse_custom(parser *p, size_t start, mc_expr **out)
   uint32_t count = 0;
   MC_TRY(open_bracket(p));
   skip_space(p);
-  if (!sees(p, "'") && !sees(p, "\""))
+  if (p->at >= p->in.len || (!sees(p, "'") && !sees(p, "\"")))
     return fail(p, p->at, "the function's name in quotes");
   MC_TRY(parse_string(p, &name));
   while (take(p, ",")) {
@@ -264,6 +276,7 @@ static const struct operator_text *next_operator(const parser *p)
 /* least: the weakest operator that may be taken here; UNARY takes none. */
 static mc_err parse_binary(parser *p, int least, mc_expr **out)
 {
+  *out = NULL;
   MC_TRY(parse_unary(p, out));
   for (;;) {
     skip_space(p);
@@ -283,9 +296,11 @@ static mc_err parse_binary(parser *p, int least, mc_expr **out)
 
 static mc_err parse_nested(parser *p, int least, mc_expr **out)
 {
-  if (++p->nesting > NESTING_MAX)
-    return mc_err_set(p->why, MC_ERR_TOO_LARGE, "expression, byte %zu: nested more than %d deep; expected a flatter condition", p->at,
-                      NESTING_MAX);
+  if (++p->nesting > NESTING_MAX) {
+    mc_err_set(p->why, MC_ERR_TOO_LARGE, "expression, byte %zu: nested more than %d deep; expected a flatter condition", p->at,
+               NESTING_MAX);
+    return MC_ERR_TOO_LARGE;
+  }
   MC_TRY(parse_binary(p, least, out));
   p->nesting--;
   return MC_OK;
@@ -307,7 +322,7 @@ mc_err mc_expr_parse(mc_slice text, uint32_t (*lookup)(void *ctx, mc_slice fqn),
   if (count_characters(text) > TEXT_MAX)
     return mc_err_set(why, MC_ERR_TOO_LARGE, "expression: %zu characters; expected at most %d", count_characters(text), TEXT_MAX);
   parser p = {.in = text, .lookup = lookup, .ctx = ctx, .arena = arena, .why = why};
-  mc_expr *e;
+  mc_expr *e = NULL;
   MC_TRY(parse_binary(&p, 1, &e));
   if (p.at < text.len)
     return fail(&p, p.at, "an operator (&& || == != < <= > >= + - * /) or the end");

@@ -96,7 +96,7 @@ mc_err mc_vss_expand_name(mc_vss_tree *t, mc_slice text, mc_vss_names *out)
   if (!out->at)
     return no_memory(t);
   for (uint32_t i = 0; i < count; i++) {
-    char *name = range ? mc_arena_printf(t->arena, "%.*s%llu%.*s", MC_FMT(prefix), (unsigned long long)(low + i), MC_FMT(suffix))
+    char *name = range ? mc_arena_printf(t->arena, "%.*s%llu%.*s", MC_FMT(prefix), (unsigned long long)low + i, MC_FMT(suffix))
                        : mc_arena_str(t->arena, text);
     if (!name)
       return no_memory(t);
