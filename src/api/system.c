@@ -26,27 +26,32 @@ static void write_part(mc_json *j, const char *name, bool ok, const char *text)
   mc_json_object_end(j);
 }
 
-/* Public: says whether it works, not who is on it. */
+/* Public: says whether it works, not who is on it. Each part is asked now. */
 mc_err api_op_health(api_call *c)
 {
   const mc_api *api = c->api;
-  int64_t lag = lag_ms(api);
-  bool current = lag < 5000;
   mc_journal *journal = api->config.journal;
-  char decoder[96];
+  mc_why why = {0};
+  char decoder[96], held[64];
+  int64_t lag = lag_ms(api);
+  bool current = lag < 5000, database = mc_db_run(api->config.db, &why, "SELECT 1", "") == MC_OK;
   snprintf(decoder, sizeof decoder, current ? "decoded up to %lld ms ago" : "%lld ms behind; the disk or the processor is too slow for what arrives", (long long)lag);
-  if (!current)
+  if (journal)
+    snprintf(held, sizeof held, "holds %.1f MiB", (double)(mc_journal_end_offset(journal) - mc_journal_first_offset(journal)) / (1 << 20));
+  bool ok = current && database && journal;
+  if (!ok)
     c->status = 503;
   mc_json *j = &c->json;
   mc_json_object(j);
-  mc_json_bool_field(j, "ok", current);
+  mc_json_bool_field(j, "ok", ok);
   mc_json_str_field(j, "version", api->config.version ? api->config.version : "");
   mc_json_int_field(j, "uptime_s", (mc_clock_mono_us() - api->started_us) / 1000000);
   mc_json_key(j, "parts");
   mc_json_array(j);
-  write_part(j, "journal", true, journal ? "open" : "not configured");
+  write_part(j, "journal", journal != NULL, journal ? held : "not configured");
+  write_part(j, "database", database, database ? "answers" : why.text);
   write_part(j, "decoder", current, decoder);
-  write_part(j, "map", true, atomic_load(&api->map_coming) ? "being made" : atomic_load(&api->map) ? "loaded" : "no base map is loaded");
+  write_part(j, "map", true, api->config.map ? "loaded" : "no base map is loaded");
   mc_json_array_end(j);
   mc_json_object_end(j);
   return MC_OK;

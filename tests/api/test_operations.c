@@ -91,7 +91,8 @@ static void test_a_dbc_becomes_a_manifest_and_a_campaign_runs_on_it(void)
   CHECK(strstr(text_of(&a, "detail"), "did you mean \"Vehicle.Speed\""));
   answer_free(&a);
   a = errand("campaign_create", "POST", "/api/v1/campaigns",
-             "{\"name\":\"fast\",\"target_kind\":\"manifest\",\"target\":\"demo\",\"kind\":\"condition\",\"expression\":\"$variable.`Vehicle.Speed` > 100\",\"signals\":[{\"fqn\":\"Vehicle.Speed\"}]}");
+             "{\"name\":\"fast\",\"target_kind\":\"manifest\",\"target\":\"demo\","
+             "\"kind\":\"condition\",\"expression\":\"$variable.`Vehicle.Speed` > 100\",\"signals\":[{\"fqn\":\"Vehicle.Speed\"}]}");
   EXPECT(a, 201);
   CHECK_STR(text_of(&a, "status"), "draft");
   int id = (int)json_integer_value(json_object_get(a.json, "id"));
