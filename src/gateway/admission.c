@@ -192,8 +192,16 @@ static void connack(mc_link *link, const struct mc_claim *c)
     put_number(props, 0x22, limit->topic_alias_max);
     put_number(props, 0x2A, 0); /* shared subscriptions */
   }
-  if (mc_mqtt_write_connack(mc_conn_out(link->conn), link->version, c->present, MC_MQTT_SUCCESS, mc_buf_slice(props)) == MC_OK)
-    mc_conn_dirty(link->conn);
+  mc_buf *out = mc_conn_out(link->conn);
+  size_t before = out->len;
+  if (mc_mqtt_write_connack(out, link->version, c->present, MC_MQTT_SUCCESS, mc_buf_slice(props)) != MC_OK)
+    return;
+  if (link->max_packet && out->len - before > link->max_packet) { /* 3.1.2-24: what is too large is not sent, and this cannot be left out */
+    out->len = before;
+    mc_link_end(link, 0, "the client's Maximum Packet Size of %u bytes is too small for a CONNACK", link->max_packet);
+    return;
+  }
+  mc_conn_dirty(link->conn);
 }
 
 /* ---- the session is here ---- */

@@ -243,6 +243,11 @@ static mc_taken take_bytes(mc_link *link, mc_slice bytes)
     mc_link_end(link, 0, "the first packet is not a CONNECT but of type %u (is the client speaking TLS or HTTP to the plain MQTT port?)", bytes.data[0] >> 4);
     return MC_TAKE_CLOSED;
   }
+  unsigned type = bytes.data[0] >> 4;
+  if (type == MC_MQTT_CONNACK || type == MC_MQTT_SUBACK || type == MC_MQTT_UNSUBACK || type == MC_MQTT_PINGRESP) {
+    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a packet that only a server sends (type %u)", type);
+    return MC_TAKE_CLOSED;
+  }
   if (first)
     p.connect.version = 0;
   if (mc_mqtt_parse(bytes, first ? MC_MQTT_5 : link->version, &p, &reason, &why) != MC_OK) {

@@ -269,6 +269,10 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
                         .props = props,
                         .payload = p->payload};
     taken = to_journal(link, p, &record);
+    if (taken == MC_TAKEN && p->retain && p->qos == 0) { /* nobody waits for an answer: it counts at once, and again when it is on disk */
+      mc_retained value = {.offset = MC_NO_OFFSET, .time_us = record.time_us, .flags = record.flags & MC_RECORD_V5};
+      mc_retained_put(&l->gateway->retained, s->tenant, topic, &value, props, p->payload);
+    }
   } else {
     mc_message m = {.tenant = s->tenant, .v5 = link->version == MC_MQTT_5, .offset = MC_NO_OFFSET, .time_us = l->wall_us, .topic = topic, .props = props,
                     .payload = p->payload, .publisher = s};

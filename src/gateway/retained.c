@@ -20,7 +20,8 @@ static void drop(mc_retained_store *store, mc_topic_node *node)
   mc_retained *old = node->value;
   if (!old)
     return;
-  mc_map_remove(&store->by_offset, old->offset, NULL);
+  if (old->qos)
+    mc_map_remove(&store->by_offset, old->offset, NULL);
   store->bytes -= old->props_len + old->payload_len;
   store->count--;
   free(old);
@@ -45,7 +46,7 @@ static mc_err put(mc_retained_store *store, uint32_t tenant, mc_slice topic, con
     return err;
   }
   drop(store, node);
-  err = mc_map_put(&store->by_offset, value->offset, (uintptr_t)node);
+  err = value->qos ? mc_map_put(&store->by_offset, value->offset, (uintptr_t)node) : MC_OK; /* QoS 0 is never queued */
   if (err != MC_OK) {
     free(fresh);
     mc_topic_tree_prune(&store->topics, node);

@@ -1,0 +1,27 @@
+/* Session records come from the journal; damage there must never reach further than an error. */
+#include <stdlib.h>
+
+#include "gateway/session_record.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+  mc_session_record r;
+  mc_why why;
+  if (mc_session_record_read(mc_slice_of(data, size), &r, &why) != MC_OK)
+    return 0;
+  mc_session_filter f;
+  uint64_t offset = 0;
+  size_t at = 0;
+  if (r.kind == MC_SESSION_SUBSCRIBE || r.kind == MC_SESSION_UNSUBSCRIBE)
+    while (mc_session_record_next_filter(&r, &at, &f))
+      if (f.filter.len && f.filter.data + f.filter.len > data + size)
+        abort();
+  at = 0;
+  if (r.kind == MC_SESSION_ACKED)
+    while (mc_session_record_next_offset(&r, &at, &offset))
+      if (at > r.list.len)
+        abort();
+  return 0;
+}
