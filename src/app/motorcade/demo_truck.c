@@ -88,7 +88,8 @@ mc_err demo_truck_prepare(server *s, mc_why *why)
   static const char *const engine[] = {"Vehicle.Powertrain.CombustionEngine.Speed", "Vehicle.Speed"};
   static const char *const place[] = {"Vehicle.CurrentLocation.Latitude", "Vehicle.CurrentLocation.Longitude",
                                       "Vehicle.CurrentLocation.Heading", "Vehicle.CurrentLocation.Altitude",
-                                      "Vehicle.CurrentLocation.GNSSReceiver.Satellites"};
+                                      "Vehicle.CurrentLocation.GNSSReceiver.Satellites", "Vehicle.gnss_speed.Speed",
+                                      "Vehicle.gnss_imu.AccelerationX"};
   char data[1000];
   mc_vehicle v = {.tenant = MC_TENANT_DEFAULT};
   if (!find_data(data, sizeof data))
@@ -105,7 +106,7 @@ mc_err demo_truck_prepare(server *s, mc_why *why)
   }
   MC_TRY(make_campaign(s, "truck-engine", NULL, 1000, engine, 2, why));
   /* The receiver sends zeros until it has a fix. */
-  return make_campaign(s, "truck-position", "$variable.`Vehicle.CurrentLocation.GNSSReceiver.Fix` == 1", 1000, place, 5, why);
+  return make_campaign(s, "truck-position", "$variable.`Vehicle.CurrentLocation.GNSSReceiver.Fix` == 1", 1000, place, 7, why);
 }
 
 mc_err demo_truck_start(server *s, demo_truck *t, mc_why *why)
