@@ -118,12 +118,15 @@ export default function FleetMap(props: FleetMapProps): JSX.Element {
     return [x * 360 - 180, (Math.atan(Math.exp(Math.PI * (1 - 2 * y))) * 360) / Math.PI - 90]
   }
 
-  function bounds(): LngLatBoundsLike | undefined {
+  /** Around the shown vehicles; home: only those on the base map, when there are any, so that one far away does not hide the rest. */
+  function bounds(home: boolean): LngLatBoundsLike | undefined {
+    const [w, s, e, n] = props.info.bounds
     let west = Infinity, south = Infinity, east = -Infinity, north = -Infinity
     for (let slot = 0; slot < fleet.count; slot++) {
       if (!layer.isShown(slot)) continue
       const lon = fleet.longitude[slot] ?? 0
       const lat = fleet.latitude[slot] ?? 0
+      if (home && (lon < w || lon > e || lat < s || lat > n)) continue
       west = Math.min(west, lon)
       east = Math.max(east, lon)
       south = Math.min(south, lat)
@@ -132,9 +135,9 @@ export default function FleetMap(props: FleetMapProps): JSX.Element {
     return west <= east ? [west, south, east, north] : undefined
   }
 
-  function fit(animate: boolean): void {
-    const to = bounds() ?? (props.info.bounds as LngLatBoundsLike)
-    map?.fitBounds(to, { padding: Math.min(56, box.clientWidth / 8), maxZoom: 15.5, animate: animate && !matchMedia('(prefers-reduced-motion: reduce)').matches, duration: 400 })
+  function fit(home: boolean): void {
+    const to = (home ? bounds(true) : undefined) ?? bounds(false) ?? (props.info.bounds as LngLatBoundsLike)
+    map?.fitBounds(to, { padding: Math.min(56, box.clientWidth / 8), maxZoom: 15.5, animate: !home && !matchMedia('(prefers-reduced-motion: reduce)').matches, duration: 400 })
   }
 
   function pick(x: number, y: number): number {
@@ -160,7 +163,7 @@ export default function FleetMap(props: FleetMapProps): JSX.Element {
       map = new MapGl({
         container: box,
         style: baseStyle(props.info),
-        ...(start ? { center: [start.longitude, start.latitude] as [number, number], zoom: start.zoom } : { bounds: bounds() ?? props.info.bounds, fitBoundsOptions: { padding: 40, maxZoom: 15.5 } }),
+        ...(start ? { center: [start.longitude, start.latitude] as [number, number], zoom: start.zoom } : { bounds: bounds(true) ?? bounds(false) ?? props.info.bounds, fitBoundsOptions: { padding: 40, maxZoom: 15.5 } }),
         attributionControl: false,
         pitchWithRotate: false,
         touchPitch: false,
@@ -195,7 +198,7 @@ export default function FleetMap(props: FleetMapProps): JSX.Element {
       m.addLayer(layer)
       ready = true
       setLoaded(true)
-      if (!start && fleet.count > 0) fit(false)
+      if (!start && fleet.count > 0) fit(true)
       regroup()
     })
     m.once('idle', () => (box.dataset.idle = 'yes'))
@@ -251,7 +254,7 @@ export default function FleetMap(props: FleetMapProps): JSX.Element {
     if (!ready) return
     if (!fitted && fleet.count > 0) {
       fitted = true
-      if (!props.view) fit(false)
+      if (!props.view) fit(true)
     }
     regroup()
     if (props.follow && props.selected && map && !map.isMoving()) {
@@ -379,7 +382,7 @@ export default function FleetMap(props: FleetMapProps): JSX.Element {
         <button class="button icon-only" onClick={() => map?.zoomOut()} aria-label={t('map.out')} title={t('map.out')}>
           <Minus size={16} />
         </button>
-        <button class="button icon-only" onClick={() => fit(true)} aria-label={t('map.fit')} title={t('map.fit')}>
+        <button class="button icon-only" onClick={() => fit(false)} aria-label={t('map.fit')} title={t('map.fit')}>
           <Scan size={16} />
         </button>
       </div>

@@ -42,5 +42,15 @@ export function clusters(
     }
     list.push(cluster)
   }
+  // Neighbours across a cell's edge may still cover each other: they become one.
+  for (let i = 0; i < list.length; i++) {
+    for (let j = i + 1; j < list.length; j++) {
+      const [a, b] = [list[i], list[j]]
+      if (!a || !b || Math.hypot(a.x - b.x, a.y - b.y) > cell * 0.75) continue
+      const total = a.count + b.count
+      list[i] = { x: (a.x * a.count + b.x * b.count) / total, y: (a.y * a.count + b.y * b.count) / total, count: total, worst: worse(a.worst, b.worst) }
+      list.splice(j--, 1)
+    }
+  }
   return { list, members }
 }

@@ -46,7 +46,8 @@ export function Centre(): JSX.Element {
     const silentOnly = url.get('silent') === '1'
     return all().filter((row) => test(row) && (!silentOnly || silentRow(row)))
   })
-  const silentRow = (row: Row): boolean => Number.isNaN(row.age) || row.age > silentAfter
+  /** One that never reported counts from the day it was registered. */
+  const silentRow = (row: Row): boolean => (Number.isNaN(row.age) ? serverNow() - parse(row.vehicle.created) : row.age) > silentAfter
   const silent = createMemo(() => all().filter(silentRow))
   const shown = createMemo(() => {
     if (!url.get('q') && !url.get('motion') && !url.get('silent')) return undefined

@@ -68,7 +68,7 @@ export function Chart(props: ChartProps): JSX.Element {
       bands: [{ series: [3, 2], fill: `color-mix(in oklch, ${line} 22%, transparent)` }],
       series: [
         {},
-        { stroke: line, width: 1.6, spanGaps: false, points: { show: (u, _s, a, b) => b - a < (u.width / 12) } },
+        { stroke: line, width: 1.6, spanGaps: false, points: { show: (u, _s, a, b) => b - a < u.width / 40, size: 5, fill: line, width: 0 } },
         { stroke: 'transparent', width: 0, spanGaps: false, points: { show: false } },
         { stroke: 'transparent', width: 0, spanGaps: false, points: { show: false } },
       ],

@@ -3,6 +3,7 @@ import { A, useParams } from '@solidjs/router'
 import { For, Show, createEffect, createMemo, createSignal, onCleanup, type JSX } from 'solid-js'
 import { call } from '../../api/client'
 import { useLoad } from '../../api/load'
+import { may } from '../../api/session'
 import type { TrackPoint, Vehicle } from '../../api/types'
 import { convert, decimal, heading, quantity, unitName, whole } from '../../format/number'
 import { age, moment, parse, rfc3339, span } from '../../format/time'
@@ -50,7 +51,7 @@ export default function VehiclePage(): JSX.Element {
   const known = useLoad(id, (v, signal) => call('vehicle_signals', { path: { id: v } }, signal))
   const events = useLoad(
     id,
-    (v, signal) => call('vehicle_events', { path: { id: v }, query: { limit: 200 } }, signal),
+    (v, signal) => call('vehicle_events', { path: { id: v }, query: { limit: 500 } }, signal),
     { every: 10_000, key: 'offset' },
   )
   const values = useValues(id)
@@ -124,7 +125,19 @@ export default function VehiclePage(): JSX.Element {
     return points
   })
   const pastPoint = createMemo(() => (window().live ? undefined : track.value()?.points.at(-1)))
-  const eventTimes = createMemo(() => (events.value()?.items ?? []).filter((e) => e.event_id !== 0 && url.get('campaign') !== 'none').map((e) => parse(e.time)).slice(0, 200))
+  // What a condition triggered is an event worth a mark; a message that comes every second is not.
+  const campaigns = useLoad(
+    () => may('campaign:read') || undefined,
+    (_, signal) => call('campaign_list', signal),
+  )
+  const eventTimes = createMemo(
+    () => {
+      const conditions = new Set((campaigns.value()?.items ?? []).filter((c) => c.kind === 'condition').map((c) => c.id))
+      return [...new Set((events.value()?.items ?? []).filter((e) => conditions.has(e.campaign)).map((e) => parse(e.time)))].slice(0, 60)
+    },
+    undefined,
+    { equals: (a, b) => a.join() === b.join() },
+  )
 
   const cellOf = (signal: number): { fqn: string; unit: string } => {
     const cell = values.cells().find((c) => c.id === signal) ?? known.value()?.items.find((s) => s.id === signal)
