@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -41,19 +42,31 @@ def data_dir():
     return folder if (folder / "README.md").exists() else None
 
 
+def npm_ready():
+    """The npm packages of package-lock.json are there (installed when missing)."""
+    here = pathlib.Path(__file__).resolve().parent
+    if not shutil.which("node") or not shutil.which("npm"):
+        return False
+    if not (here / "node_modules" / "mqtt").exists():
+        subprocess.run(["npm", "ci", "--loglevel=error"], cwd=here, check=True, stdout=subprocess.DEVNULL)
+    return True
+
+
 class Tap:
     def __init__(self):
         self.count = self.failed = 0
+        self.lock = threading.Lock()
 
     def ok(self, condition, name, *diagnosis):
-        self.count += 1
-        if not condition:
-            self.failed += 1
-        print(f"{'ok' if condition else 'not ok'} {self.count} - {name}", flush=True)
-        if not condition:
-            for text in diagnosis:
-                for line in str(text).splitlines() or [""]:
-                    print(f"# {line}", flush=True)
+        with self.lock:
+            self.count += 1
+            if not condition:
+                self.failed += 1
+            print(f"{'ok' if condition else 'not ok'} {self.count} - {name}", flush=True)
+            if not condition:
+                for text in diagnosis:
+                    for line in str(text).splitlines() or [""]:
+                        print(f"# {line}", flush=True)
         return bool(condition)
 
     def equal(self, got, want, name):
@@ -63,8 +76,9 @@ class Tap:
         return self.ok(part.lower() in str(text).lower(), name, f"{part!r} is not in: {text}")
 
     def skip(self, name, reason):
-        self.count += 1
-        print(f"ok {self.count} - {name} # SKIP {reason}", flush=True)
+        with self.lock:
+            self.count += 1
+            print(f"ok {self.count} - {name} # SKIP {reason}", flush=True)
 
     def note(self, text):
         print(f"# {text}", flush=True)
