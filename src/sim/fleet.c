@@ -22,7 +22,7 @@ struct mc_sim_fleet {
   fleet_vehicle *vehicle;
   uint32_t count, started;
   mc_timer timer;
-  bool running;
+  bool running, ever_started;
 };
 
 static mc_sim_fleet *of_timer(mc_timer *timer)
@@ -117,7 +117,7 @@ void mc_sim_fleet_start(mc_sim_fleet *f)
 {
   if (f->running)
     return;
-  f->running = true;
+  f->running = f->ever_started = true;
   f->started = 0;
   mc_loop_timer_set(f->config.loop, &f->timer, mc_clock_mono_us());
 }
@@ -133,6 +133,13 @@ void mc_sim_fleet_stop(mc_sim_fleet *f)
   f->started = 0;
 }
 
+/* A connection outlives its agent until the end of the turn in which it closes, and uses its TLS context until then. */
+static void let_connections_go(mc_sim_fleet *f)
+{
+  for (int i = 0; i < 10; i++)
+    mc_loop_turn(f->config.loop, i < 5 ? 0 : 2);
+}
+
 void mc_sim_fleet_destroy(mc_sim_fleet **handle)
 {
   mc_sim_fleet *f = *handle;
@@ -143,9 +150,12 @@ void mc_sim_fleet_destroy(mc_sim_fleet **handle)
   for (uint32_t i = 0; f->vehicle && i < f->count; i++) {
     if (f->vehicle[i].agent)
       mc_agent_destroy(&f->vehicle[i].agent);
+  }
+  if (f->ever_started)
+    let_connections_go(f);
+  for (uint32_t i = 0; f->vehicle && i < f->count; i++)
     if (f->vehicle[i].tls)
       mc_tls_destroy(&f->vehicle[i].tls);
-  }
   free(f->vehicle);
   mc_sim_destroy(&f->sim);
   free(f);

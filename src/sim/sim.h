@@ -93,6 +93,7 @@ mc_err mc_sim_fleet_create(const mc_sim_fleet_config *config, mc_sim_fleet **out
 /* Connects the agents a few per tick, so that hundreds do not shake hands at once, and starts driving. */
 void mc_sim_fleet_start(mc_sim_fleet *fleet);
 void mc_sim_fleet_stop(mc_sim_fleet *fleet); /* DISCONNECT of all; no more frames */
+/* Turns the loop a few times, so that connections can close: not from one of its callbacks, and not while another thread runs it. */
 void mc_sim_fleet_destroy(mc_sim_fleet **fleet);
 void mc_sim_fleet_stats_get(const mc_sim_fleet *fleet, mc_sim_fleet_stats *out);
 mc_sim *mc_sim_fleet_sim(mc_sim_fleet *fleet);
