@@ -12,7 +12,7 @@
  * other loop behind all groups that it fanned out before. The floor is the least low. A loop that holds all tokens has delivered everything
  * below the floor, and writes its part. Sessions do not leave a loop between its token and its part. */
 
-enum { EVERY_BYTES = 64 << 20, EVERY_US = 30 * 1000000, TICK_MS = 500 };
+enum { EVERY_BYTES = 4 << 20 /* a start reads this much again: a few tens of ms */, EVERY_US = 30 * 1000000, TICK_MS = 500 };
 
 struct token {
   mc_post post;

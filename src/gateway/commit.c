@@ -36,12 +36,18 @@ typedef struct fan_post {
 
 enum { BATCH_HEAD = 25 };
 
+/* A QoS 0 message on an ordinary topic is journaled only if it is retained, and was delivered when it arrived. */
+static bool deliverable(const mc_record *r, mc_message *out)
+{
+  return mc_message_of_record(r, out) && (out->qos || r->stream != MC_STREAM_MESSAGE);
+}
+
 static void deliver_commit(mc_gateway_loop *l, const mc_commit *c)
 {
   mc_record r;
   mc_message m;
   for (size_t at = 0; mc_commit_next(c, &at, &r);)
-    if (mc_message_of_record(&r, &m))
+    if (deliverable(&r, &m))
       mc_deliver(l, &m);
 }
 
@@ -229,7 +235,7 @@ static void deliver_own(mc_gateway_loop *l, const mc_commit *c)
     const mc_pending *p = pending_at(l, i);
     if (p->retain)
       apply_retained(l->gateway, &r);
-    if (!l->subs.count || !mc_message_of_record(&r, &m))
+    if (!l->subs.count || !deliverable(&r, &m))
       continue;
     m.publisher = p->link ? p->link->session : NULL;
     mc_deliver(l, &m);

@@ -198,6 +198,17 @@ static mc_taken take_ping(mc_link *link)
   return MC_TAKEN;
 }
 
+/* We send nothing with QoS 2. A stray PUBCOMP or refusal is harmless (4.3.3), one for a QoS 1 message in flight is not. */
+static mc_taken take_qos2_answer(mc_link *link, const mc_mqtt_packet *p)
+{
+  bool ours = link->session->outbox && mc_outbox_has(link->session->outbox, p->ack.packet_id);
+  if (!ours && (p->type == MC_MQTT_PUBCOMP || p->ack.code >= 0x80))
+    return MC_TAKEN;
+  mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "%s for packet identifier %u, which was not sent with QoS 2", p->type == MC_MQTT_PUBREC ? "PUBREC" : "PUBCOMP",
+              p->ack.packet_id);
+  return MC_TAKE_CLOSED;
+}
+
 static mc_taken take(mc_link *link, const mc_mqtt_packet *p)
 {
   switch (p->type) {
@@ -216,8 +227,7 @@ static mc_taken take(mc_link *link, const mc_mqtt_packet *p)
     return take_disconnect(link, &p->disconnect);
   case MC_MQTT_PUBREC:
   case MC_MQTT_PUBCOMP:
-    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "%s for a message that was not sent with QoS 2", p->type == MC_MQTT_PUBREC ? "PUBREC" : "PUBCOMP");
-    return MC_TAKE_CLOSED;
+    return take_qos2_answer(link, p);
   case MC_MQTT_PUBREL:
     mc_link_end(link, MC_MQTT_QOS_NOT_SUPPORTED, "PUBREL: QoS 2 is not supported by this server");
     return MC_TAKE_CLOSED;

@@ -95,14 +95,17 @@ static void leave_front(mc_outbox *o)
   }
 }
 
-bool mc_outbox_ack(mc_outbox *o, uint16_t packet_id, uint64_t *entry)
+bool mc_outbox_has(const mc_outbox *o, uint16_t packet_id)
 {
   uint32_t i = (packet_id + 65535u - o->first_id) % 65535u;
-  if (packet_id == 0 || i >= o->inflight.len)
+  return packet_id != 0 && i < o->inflight.len && !(*mc_u64_ring_at(&o->inflight, i) & MC_OUT_DONE);
+}
+
+bool mc_outbox_ack(mc_outbox *o, uint16_t packet_id, uint64_t *entry)
+{
+  if (!mc_outbox_has(o, packet_id))
     return false;
-  uint64_t *at = mc_u64_ring_at(&o->inflight, i);
-  if (*at & MC_OUT_DONE)
-    return false;
+  uint64_t *at = mc_u64_ring_at(&o->inflight, (packet_id + 65535u - o->first_id) % 65535u);
   *entry = *at;
   *at |= MC_OUT_DONE;
   leave_front(o);

@@ -47,6 +47,7 @@ static inline bool mc_outbox_scanned(const mc_outbox *o, uint64_t offset) { retu
 /* Adds an entry in flight and gives its packet id. */
 mc_err mc_outbox_send(mc_outbox *o, uint64_t entry, uint16_t *packet_id);
 static inline uint16_t mc_outbox_id(const mc_outbox *o, uint32_t i) { return (uint16_t)((o->first_id - 1u + i) % 65535u + 1u); }
+bool mc_outbox_has(const mc_outbox *o, uint16_t packet_id);
 /* The client has it. *entry: what it was. False: no such packet id is in flight (or it was acknowledged before). */
 bool mc_outbox_ack(mc_outbox *o, uint16_t packet_id, uint64_t *entry);
 /* Removes one offset wherever it is; for replay. */

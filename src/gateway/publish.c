@@ -226,6 +226,24 @@ static size_t levels_of(mc_slice topic)
   return n;
 }
 
+static void deliver_now(mc_gateway_loop *l, const mc_record *r, const mc_session *publisher)
+{
+  mc_message m = {.tenant = r->tenant, .retain = r->flags & MC_RECORD_RETAIN, .v5 = r->flags & MC_RECORD_V5, .offset = MC_NO_OFFSET, .time_us = r->time_us,
+                  .topic = r->topic, .props = r->props, .payload = r->payload, .publisher = publisher};
+  if (mc_fan_out_wanted(l))
+    mc_batch_add(l, &m);
+  mc_deliver(l, &m);
+}
+
+/* A retained QoS 0 message: nobody waits for an answer, so it counts at once. The journal only keeps it for a restart. */
+static void retain_now(mc_gateway_loop *l, const mc_record *r, const mc_session *publisher)
+{
+  mc_retained value = {.offset = MC_NO_OFFSET, .time_us = r->time_us, .flags = r->flags & MC_RECORD_V5};
+  mc_retained_put(&l->gateway->retained, r->tenant, r->topic, &value, r->props, r->payload);
+  if (r->stream == MC_STREAM_MESSAGE)
+    deliver_now(l, r, publisher);
+}
+
 mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
 {
   mc_gateway_loop *l = link->home;
@@ -258,27 +276,21 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
   if (props.len > UINT16_MAX)
     return deny(link, p, topic, MC_MQTT_QUOTA, "its properties exceed 65,535 bytes");
   mc_taken taken = MC_TAKEN;
+  mc_record record = {.stream = verdict.stream,
+                      .partition = link->partition,
+                      .flags = (uint8_t)((p->qos ? MC_RECORD_QOS1 : 0) | (p->retain ? MC_RECORD_RETAIN : 0) | (link->version == MC_MQTT_5 ? MC_RECORD_V5 : 0)),
+                      .tenant = s->tenant,
+                      .principal = s->thing,
+                      .time_us = l->wall_us,
+                      .topic = topic,
+                      .props = props,
+                      .payload = p->payload};
   if (p->qos || p->retain || verdict.stream != MC_STREAM_MESSAGE) {
-    mc_record record = {.stream = verdict.stream,
-                        .partition = link->partition,
-                        .flags = (uint8_t)((p->qos ? MC_RECORD_QOS1 : 0) | (p->retain ? MC_RECORD_RETAIN : 0) | (link->version == MC_MQTT_5 ? MC_RECORD_V5 : 0)),
-                        .tenant = s->tenant,
-                        .principal = s->thing,
-                        .time_us = l->wall_us,
-                        .topic = topic,
-                        .props = props,
-                        .payload = p->payload};
     taken = to_journal(link, p, &record);
-    if (taken == MC_TAKEN && p->retain && p->qos == 0) { /* nobody waits for an answer: it counts at once, and again when it is on disk */
-      mc_retained value = {.offset = MC_NO_OFFSET, .time_us = record.time_us, .flags = record.flags & MC_RECORD_V5};
-      mc_retained_put(&l->gateway->retained, s->tenant, topic, &value, props, p->payload);
-    }
+    if (taken == MC_TAKEN && p->retain && p->qos == 0)
+      retain_now(l, &record, s);
   } else {
-    mc_message m = {.tenant = s->tenant, .v5 = link->version == MC_MQTT_5, .offset = MC_NO_OFFSET, .time_us = l->wall_us, .topic = topic, .props = props,
-                    .payload = p->payload, .publisher = s};
-    if (mc_fan_out_wanted(l))
-      mc_batch_add(l, &m);
-    mc_deliver(l, &m);
+    deliver_now(l, &record, s);
   }
   if (taken == MC_TAKEN) {
     mc_count_add(&s->received, 1);
@@ -310,14 +322,12 @@ static mc_err defer(mc_gateway_loop *l, const mc_record *r)
 
 mc_err mc_publish_own(mc_gateway_loop *l, const mc_record *record, uint8_t qos)
 {
-  if (qos == 0 && !(record->flags & MC_RECORD_RETAIN)) {
-    mc_message m = {.tenant = record->tenant, .v5 = record->flags & MC_RECORD_V5, .offset = MC_NO_OFFSET, .time_us = record->time_us,
-                    .topic = record->topic, .props = record->props, .payload = record->payload};
-    if (mc_fan_out_wanted(l))
-      mc_batch_add(l, &m);
-    mc_deliver(l, &m);
+  if (qos == 0 && !(record->flags & MC_RECORD_RETAIN) && record->stream != MC_STREAM_TELEMETRY && record->stream != MC_STREAM_CHECKIN) {
+    deliver_now(l, record, NULL);
     return MC_OK;
   }
+  if (qos == 0 && (record->flags & MC_RECORD_RETAIN))
+    retain_now(l, record, NULL);
   mc_pending pending = {.kind = MC_PENDING_NONE, .retain = record->flags & MC_RECORD_RETAIN};
   mc_err err = l->deferred ? MC_ERR_FULL : mc_pending_push(l, record, &pending);
   if (err == MC_ERR_FULL)

@@ -23,6 +23,7 @@ EXCLUDED = [
     (r"v3\.1   CONNECT", r"1[04] ok ", "MQTT 3.1 is not spoken; 3.1.1 and 5 are"),
     (r"v5\.0   PUBLISH ALLOWED PROPERTIES", r"subscription-identifier=0x(8001|FF7F|808001|FFFF7F|80808001|FFFFFF7F) .*",
      "a client must not send a subscription identifier (MQTT 5.0, 3.3.4-6); the case wants it taken"),
+    (r"REGRESSIONS", r"mismatched-shared-.*", "shared subscriptions are refused, as CONNACK says (MQTT 5.0, 3.2.2.3.13)"),
 ]
 # Both answers are right: the rule on direction (0x82) and the rule on reserved flags (0x81) are broken at once.
 EITHER = [(r"v5\.0   SUBACK", r"9[28]"), (r"v5\.0   UNSUBACK", r"B2"), (r"v5\.0   CONNACK", r"2[124]|issue 2163 v5"),

@@ -16,6 +16,10 @@ static void test_finds_acknowledgements_in_and_out_of_order(void)
   CHECK_INT(entry, 102);
   CHECK_INT(o->inflight.len, 4);
   CHECK(!mc_outbox_ack(o, id[2], &entry)); /* twice */
+  CHECK(!mc_outbox_has(o, id[2]));
+  CHECK(mc_outbox_has(o, id[3]));
+  CHECK(!mc_outbox_has(o, 5));
+  CHECK(!mc_outbox_has(o, 0));
   CHECK(mc_outbox_ack(o, id[0], &entry));
   CHECK_INT(o->inflight.len, 3);
   CHECK(mc_outbox_ack(o, id[1], &entry));
