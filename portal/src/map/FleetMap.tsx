@@ -298,12 +298,14 @@ export default function FleetMap(props: FleetMapProps): JSX.Element {
     loaded()
     const points = props.trail ?? []
     if (!ready) return
-    // A pause of more than two minutes or a jump of more than 2 km breaks the line: nobody drove straight across it.
+    // A pause of more than two minutes or a leap that no vehicle drives (90 m/s) breaks the line: nobody went straight across.
     const lines: [number, number][][] = []
     let line: [number, number][] = []
     let before: TrackPoint | undefined
     for (const point of points) {
-      const gap = before && (point.time - before.time > 120_000 || Math.hypot(point.latitude - before.latitude, point.longitude - before.longitude) > 0.02)
+      const seconds = before ? Math.max(1, (point.time - before.time) / 1000) : 1
+      const east = (point.longitude - (before?.longitude ?? 0)) * Math.cos((point.latitude * Math.PI) / 180)
+      const gap = before && (seconds > 120 || (Math.hypot(point.latitude - before.latitude, east) * 111_320) / seconds > 90)
       if (gap) {
         if (line.length > 1) lines.push(line)
         line = []

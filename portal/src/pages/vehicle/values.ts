@@ -1,5 +1,5 @@
 // The live values of one vehicle: what /latest gave, overtaken by what the stream brings; one signal per cell.
-import { createEffect, createSignal, onCleanup, type Accessor } from 'solid-js'
+import { createEffect, createSignal, onCleanup, untrack, type Accessor } from 'solid-js'
 import { call } from '../../api/client'
 import { useLoad, type Loaded } from '../../api/load'
 import type { Latest, LatestList } from '../../api/types'
@@ -52,8 +52,11 @@ export function useValues(id: Accessor<number | undefined>): { latest: Loaded<La
     const value = latest.value()
     if (!value) return
     const before = cells.size
-    for (const item of value.items) take(item)
-    if (cells.size !== before || !list().length) setList([...cells.values()].sort((a, b) => a.fqn.localeCompare(b.fqn, undefined, { numeric: true })))
+    // Untracked: this writes the cells; reading them here must not call it again.
+    untrack(() => {
+      for (const item of value.items) take(item)
+    })
+    if (cells.size !== before || !untrack(list).length) setList([...cells.values()].sort((a, b) => a.fqn.localeCompare(b.fqn, undefined, { numeric: true })))
   })
 
   createEffect(() => {
