@@ -103,20 +103,35 @@ static double box(vec2 p, vec2 at, double angle, double half_w, double half_h)
 
 #define BAY_HEAD v2(420, -2450)
 
+static double islet_at(const town *t, vec2 p)
+{
+  double d = 330 - v2_dist(p, v2(-2900, -6250));
+  return d < -170 ? d : d + 130 * town_noise(t->seed + 14, v2_mul(p, 1 / 260.0));
+}
+
+/* What is carved out of the land: the bay, wide at its mouth, narrow at the port, and a cove in the west; shores a little rough. */
+static double carve_bays(const town *t, vec2 p, double d)
+{
+  double outer = capsule(p, v2(1850, -7600), v2(1150, -3900), 1500, 780), inner = capsule(p, v2(1150, -3900), BAY_HEAD, 780, 300);
+  double cove = capsule(p, v2(-6900, 1900), v2(-5300, 1750), 700, 260);
+  if (fmax(fmax(outer, inner), cove) < -480 && d < 480)
+    return d; /* too far off to matter, however rough */
+  double rough = 110 * town_noise(t->seed + 13, v2_mul(p, 1 / 500.0)) + 330 * town_noise(t->seed + 15, v2_mul(p, 1 / 1500.0));
+  return fmin(fmin(d, rough - outer), fmin(rough * 0.5 - inner, rough - cove));
+}
+
 static double sea_at(const town *t, vec2 p)
 {
   double r = pow(pow(fabs(p.x) / 7050, 2.3) + pow(fabs(p.y + 150) / 5750, 2.3), 1 / 2.3);
-  double d = (1 - r) * 5600 + 1150 * town_noise(t->seed + 11, v2_mul(p, 1 / 2600.0)) + 130 * town_noise(t->seed + 12, v2_mul(p, 1 / 420.0));
-  /* The bay: wide at its mouth, narrow at the port, its shores a little rough. */
-  double rough = 110 * town_noise(t->seed + 13, v2_mul(p, 1 / 500.0)) + 330 * town_noise(t->seed + 15, v2_mul(p, 1 / 1500.0));
-  d = fmin(d, -capsule(p, v2(1850, -7600), v2(1150, -3900), 1500, 780) + rough);
-  d = fmin(d, -capsule(p, v2(1150, -3900), BAY_HEAD, 780, 300) + rough * 0.5);
-  d = fmin(d, -capsule(p, v2(-6900, 1900), v2(-5300, 1750), 700, 260) + rough); /* a cove in the west */
+  double d = (1 - r) * 5600, islet = islet_at(t, p);
+  if (d < -1700) /* the open sea: no noise lifts the ground that far */
+    return fmax(d, islet);
+  d += 1150 * town_noise(t->seed + 11, v2_mul(p, 1 / 2600.0)) + 130 * town_noise(t->seed + 12, v2_mul(p, 1 / 420.0));
+  d = carve_bays(t, p, d);
   for (int k = 0; k < 5; k++) /* piers of the port, on the eastern shore */
     d = fmax(d, box(p, v2(1660 + 62.0 * k, -3100 - 200.0 * k), -0.29, 210 - 12 * k, 32));
   d = fmax(d, capsule(p, v2(-420, -4950), v2(450, -5180), 30, 26)); /* breakwater in the mouth */
   d = fmax(d, capsule(p, v2(450, -5180), v2(820, -5080), 26, 30));
-  double islet = 330 - v2_dist(p, v2(-2900, -6250)) + 130 * town_noise(t->seed + 14, v2_mul(p, 1 / 260.0));
   return fmax(d, islet);
 }
 
@@ -166,8 +181,11 @@ static void burn_river(town *t)
 double town_lake(const town *t, vec2 p)
 {
   double d = v2_dist(v2((p.x - lake_at.x) / 1.35, p.y - lake_at.y), v2(0, 0)) - 620;
-  d += 330 * town_noise(t->seed + 31, v2_mul(p, 1 / 800.0));
-  double pond = v2_dist(p, v2(4300, 2900)) - 240 + 160 * town_noise(t->seed + 32, v2_mul(p, 1 / 350.0));
+  if (d < 1000) /* farther off nobody asks how far exactly */
+    d += 330 * town_noise(t->seed + 31, v2_mul(p, 1 / 800.0));
+  double pond = v2_dist(p, v2(4300, 2900)) - 240;
+  if (pond < 1000)
+    pond += 160 * town_noise(t->seed + 32, v2_mul(p, 1 / 350.0));
   return fmin(d, pond);
 }
 
@@ -232,8 +250,13 @@ static void paint_zones(town *t)
           zone = (uint8_t)d->zone;
         }
       }
-      best += 0.34 * town_noise(t->seed + 42, v2_mul(p, 1 / 1100.0)) + 0.2 * town_noise(t->seed + 41, v2_mul(p, 1 / 380.0));
       double shore = fmin(t->sea.at[cell] - 25, t->inland.at[cell] - 22) / 100;
+      if (shore < -2 || best < -1) { /* in the water or far from any street */
+        t->urban.at[cell] = (float)fmin(best, shore);
+        t->zone[cell] = ZONE_NONE;
+        continue;
+      }
+      best += 0.34 * town_noise(t->seed + 42, v2_mul(p, 1 / 1100.0)) + 0.2 * town_noise(t->seed + 41, v2_mul(p, 1 / 380.0));
       t->urban.at[cell] = (float)fmin(best, shore);
       t->zone[cell] = best > -0.02 ? zone : ZONE_NONE;
     }
@@ -320,17 +343,18 @@ static void draw_fields(town *t, float *field)
         field[i] = -100;
         continue;
       }
-      double v = town_noise(t->seed + green[k].seed, v2_mul(p, 1 / green[k].scale)) - green[k].level;
-      v = fmin(v, (t->sea.at[i] - green[k].sea_margin) / 300);
-      v = fmin(v, (t->inland.at[i] - 15) / 100.0);
+      double v = fmin((t->sea.at[i] - green[k].sea_margin) / 300, (t->inland.at[i] - 15) / 100.0);
       v = fmin(v, -t->urban.at[i] - green[k].town_margin);
+      if (v > -0.5)
+        v = fmin(v, town_noise(t->seed + green[k].seed, v2_mul(p, 1 / green[k].scale)) - green[k].level);
       field[i] = (float)(v * 100);
     }
     town_note(t, town_contour(t, field, MC_GEO_LAYER_LAND, green[k].kind, 12000, false));
   }
   for (size_t i = 0; i < cells; i++) { /* beaches: a band along the shore, where the noise likes it, not in the port */
     vec2 p = town_cell((int)(i % TOWN_W), (int)(i / TOWN_W));
-    double likes = 140 * (town_noise(t->seed + 54, v2_mul(p, 1 / 1300.0)) + 0.05);
+    bool shore = t->sea.at[i] > -60 && t->sea.at[i] < 120;
+    double likes = shore ? 140 * (town_noise(t->seed + 54, v2_mul(p, 1 / 1300.0)) + 0.05) : -100;
     bool port = p.y < -2000 && p.y > -4700 && p.x > -300 && p.x < 2600;
     field[i] = (float)(port || t->sea.at[i] < -60 ? -100 : fmin(fmin(t->sea.at[i] + 14, 46 - t->sea.at[i]), likes));
   }
