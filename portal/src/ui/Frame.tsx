@@ -144,7 +144,7 @@ export function Frame(props: RouteSectionProps): JSX.Element {
         </button>
       </nav>
       <header class="top">
-        <button class="top-search" aria-label={t('frame.search')} onClick={() => setPalette(true)}>
+        <button class="top-search" onClick={() => setPalette(true)}>
           <Search size={16} />
           <span class="cut">{t('frame.search')}</span>
           <kbd>Ctrl K</kbd>
