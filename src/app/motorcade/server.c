@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/motorcade/port.h"
 #include "base/log.h"
 #include "signal/signal.h"
 
@@ -244,8 +245,17 @@ static void *run_loop(void *arg)
   return NULL;
 }
 
+static mc_err require_ports(const server *s, mc_why *why)
+{
+  MC_TRY(port_require_free("127.0.0.1", s->set.http_port, "http-port", why));
+  MC_TRY(port_require_free(s->set.listen, s->set.mqtt_port, "mqtt-port", why));
+  MC_TRY(port_require_free(s->set.listen, s->set.tls_port, "tls-port", why));
+  return s->set.insecure_dev ? port_require_free("127.0.0.1", s->set.dev_port, "dev-port", why) : MC_OK;
+}
+
 mc_err server_start(server *s, mc_why *why)
 {
+  MC_TRY(require_ports(s, why));
   MC_TRY(mc_gateway_listen(s->gateway, s->set.listen, s->set.mqtt_port, s->tls, s->set.insecure_dev ? s->set.dev_port : 0, why));
   for (size_t i = 0; i < s->loops; i++)
     MC_TRY(listen_on(s, i, why));
