@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static const mc_gateway_limits standard = {.max_packet = 1 << 20, .max_subscriptions = 1000, .max_inflight = 1024, .max_session_expiry_s = 30 * 86400,
                                            .max_queued = 100000, .topic_alias_max = 16, .connect_timeout_ms = 10000};
@@ -27,7 +28,7 @@ static void check_stopped(mc_gateway_loop *l)
   if (l->stopped)
     return;
   mc_session_flush_acked(l);
-  bool quiet = mc_count_get(&l->count.connections) == 0 && l->pending.len == 0 && !l->deferred;
+  bool quiet = l->pending.len == 0 && !l->deferred && !l->links;
   if (!quiet && mc_loop_now_us(l->loop) < l->stop_by_us)
     return;
   l->stopped = true;
@@ -244,12 +245,7 @@ void *mc_gateway_loop_ctx(mc_gateway *g, size_t loop_index) { return loop_index 
 mc_stream mc_gateway_stream_of_topic(mc_slice topic) { return mc_publish_stream_of(topic); }
 
 /* ---- stopping ---- */
-typedef struct stop_post {
-  mc_post post;
-  mc_gateway_loop *loop;
-} stop_post;
-
-enum { STOP_LIMIT_US = 5000000, STOP_TICK_US = 50000 };
+enum { STOP_LIMIT_US = 5000000, STOP_TICK_US = 50000, UNHEARD_LIMIT_US = 1000000 };
 
 static void on_stop_timer(mc_timer *timer)
 {
@@ -259,18 +255,16 @@ static void on_stop_timer(mc_timer *timer)
 
 static void on_stop(mc_post *post)
 {
-  mc_gateway_loop *l = ((stop_post *)post)->loop;
+  mc_gateway_loop *l = (mc_gateway_loop *)((char *)post - offsetof(mc_gateway_loop, stop_post));
   l->wall_us = mc_clock_wall_us();
   l->stopping = true;
+  atomic_fetch_add(&l->gateway->heard_stop, 1);
   l->stop_by_us = mc_loop_now_us(l->loop) + STOP_LIMIT_US;
   for (size_t k = 0; k < 2; k++)
     if (l->listener[k])
       mc_listener_destroy(&l->listener[k]);
-  for (mc_session *s = l->sessions, *next; s; s = next) {
-    next = s->next;
-    if (s->link)
-      mc_link_end(s->link, MC_MQTT_SHUTTING_DOWN, "the server is shutting down; connect again in a moment");
-  }
+  for (mc_link *link = l->links; link; link = link->next)
+    mc_link_end(link, MC_MQTT_SHUTTING_DOWN, "the server is shutting down; connect again in a moment");
   l->stop_timer.fire = on_stop_timer;
   mc_loop_timer_set(l->loop, &l->stop_timer, mc_loop_now_us(l->loop) + STOP_TICK_US);
 }
@@ -279,19 +273,26 @@ void mc_gateway_stop(mc_gateway *g)
 {
   if (atomic_exchange(&g->stopping, true))
     return;
-  stop_post *post = calloc(g->loop_count, sizeof *post);
-  if (!post)
-    return;
   for (size_t i = 0; i < g->loop_count; i++) {
-    post[i] = (stop_post){.post = {.run = on_stop}, .loop = &g->loop[i]};
-    mc_loop_post(g->loop[i].loop, &post[i].post);
+    g->loop[i].stop_post.run = on_stop;
+    mc_loop_post(g->loop[i].loop, &g->loop[i].stop_post);
   }
+  /* A start that failed never ran the loops: nobody hears, and there is nothing to save. */
+  int64_t give_up = mc_clock_mono_us() + UNHEARD_LIMIT_US, until = mc_clock_mono_us() + 2 * STOP_LIMIT_US;
   pthread_mutex_lock(&g->stop_lock);
-  while (g->stopped < g->loop_count)
-    pthread_cond_wait(&g->stop_cond, &g->stop_lock);
+  while (g->stopped < g->loop_count && mc_clock_mono_us() < (atomic_load(&g->heard_stop) ? until : give_up)) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_nsec += 50000000;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&g->stop_cond, &g->stop_lock, &t);
+  }
+  bool stopped = g->stopped == g->loop_count;
   pthread_mutex_unlock(&g->stop_lock);
-  free(post);
-  mc_checkpointer_stop(g, true);
+  if (!stopped)
+    mc_log(MC_LOG_WARN, "gateway", "stopping without a last checkpoint: not all loops answered", MC_KU("loops", g->loop_count));
+  mc_checkpointer_stop(g, stopped);
 }
 
 /* ---- from other threads ---- */

@@ -22,6 +22,10 @@ static void open_as(mc_conn *conn, bool dev)
   link->conn = conn;
   link->home = l;
   link->dev = dev;
+  link->next = l->links;
+  if (link->next)
+    link->next->prev = link;
+  l->links = link;
   link->timer.fire = on_timer;
   link->last_in_us = mc_loop_now_us(l->loop);
   link->verdict_key = (++l->link_serial * l->gateway->loop_count + l->index) * 0xD6E8FEB86659FD93ULL;
@@ -65,6 +69,12 @@ static void on_closed(mc_conn *conn, mc_err err, const char *text)
   l->wall_us = mc_clock_wall_us();
   mc_loop_timer_clear(l->loop, &link->timer);
   leave_blocked(link);
+  if (link->prev)
+    link->prev->next = link->next;
+  else
+    l->links = link->next;
+  if (link->next)
+    link->next->prev = link->prev;
   mc_count_add(&l->count.connections, (uint64_t)-1);
   link->conn = NULL;
   if (link->claim)

@@ -43,6 +43,7 @@ struct mc_link {
   mc_gateway_loop *home;
   const mc_policy *policy; /* retained */
   mc_timer timer;          /* CONNECT must come; then keep-alive */
+  mc_link *prev, *next; /* of its loop, while open */
   mc_link *next_blocked;
   struct mc_alias_table *alias; /* topic aliases of the client, made at first use */
   struct mc_claim *claim;  /* waits for its session to come from another loop */
@@ -167,6 +168,7 @@ struct mc_gateway_loop {
   mc_journal_writer *writer;
   mc_sub_tree subs;
   mc_session *sessions;
+  mc_link *links;
   mc_link *blocked; /* paused until the journal has room */
   mc_pending_ring pending;
   mc_deferred *deferred, **deferred_tail;
@@ -188,6 +190,7 @@ struct mc_gateway_loop {
   /* stopping */
   bool stopping, stopped;
   int64_t stop_by_us;
+  mc_post stop_post;
   mc_timer stop_timer;
   struct { mc_count connections, sessions, received, delivered, acknowledged, refused, bytes_in, bytes_out, dropped_q0, spilled, lost; } count;
 };
@@ -203,6 +206,7 @@ struct mc_gateway {
   atomic_size_t subscriptions; /* of all loops, with those of sessions on the move */
   mc_retained_store retained;
   atomic_bool stopping;
+  atomic_uint heard_stop;
   atomic_uint kicks; /* a CONNECT that was on its way meanwhile asks the registry again */
 
   pthread_mutex_t lock; /* directory, cards, events. A leaf: nothing else is taken under it */

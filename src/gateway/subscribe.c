@@ -72,7 +72,7 @@ static mc_taken answer_when_durable(mc_link *link, mc_session_kind kind, const m
   mc_record record = {.stream = MC_STREAM_SESSION, .partition = s->partition, .tenant = s->tenant, .principal = s->thing, .time_us = l->wall_us,
                       .topic = mc_session_kind_name(kind), .payload = mc_buf_slice(&l->record)};
   mc_pending pending = {.link = link, .reply = reply, .kind = MC_PENDING_REPLY};
-  mc_err err = mc_pending_push(l, &record, &pending);
+  mc_err err = l->deferred ? MC_ERR_FULL : mc_pending_push(l, &record, &pending); /* never before the session's own record */
   if (err == MC_OK)
     return MC_TAKEN;
   free(reply);

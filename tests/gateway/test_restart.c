@@ -168,7 +168,11 @@ static void test_no_acknowledged_message_is_lost_by_kills_under_load(void)
     CHECK(port);
     int64_t took = now_ms() - began;
     printf("# round %d: accepting again after %lld ms\n", round, (long long)took);
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    CHECK(took < 5000); /* the promise is for the real build; here only that it does not hang */
+#else
     CHECK(took < 1000);
+#endif
     if (round % 2)
       continue; /* let the queue grow over two rounds */
     CHECK(client_connect(&s, port, 5, "all-seeing", false, 3600));
@@ -259,6 +263,42 @@ static void test_refuses_a_damaged_checkpoint_and_says_what_to_do(void)
   rig_remove(&r);
 }
 
+/* A start that fails (a port in use) stops a gateway whose loops never ran; and silent connections do not hold a stop up. */
+static void test_stops_without_loops_and_with_silent_connections(void)
+{
+  mc_why why;
+  rig r = {0};
+  rig_start(&r, 2);
+  client quiet_one;
+  client_dial(&quiet_one, mc_gateway_port(r.g, true), 5);
+  usleep(50000);
+  int64_t began = now_ms();
+  rig_stop(&r);
+  CHECK(now_ms() - began < 2000);
+  client_close(&quiet_one);
+  char journal[128], dir[128];
+  snprintf(journal, sizeof journal, "%s/journal", r.dir);
+  snprintf(dir, sizeof dir, "%s/gateway", r.dir);
+  mc_journal_config jc = {.fs = mc_fs_posix(), .dir = journal, .segment_bytes = 4 << 20};
+  mc_journal *j;
+  mc_loop *loop;
+  mc_gateway *g;
+  CHECK_OK(mc_loop_create(&loop, &why));
+  CHECK_OK(mc_journal_open(&jc, &j, &why));
+  mc_gateway_config config = {.journal = j, .loop = &loop, .loop_count = 1, .fs = mc_fs_posix(), .dir = dir};
+  CHECK_OK(mc_gateway_create(&config, &g, &why));
+  began = now_ms();
+  mc_gateway_stop(g);
+  CHECK(now_ms() - began < 4000);
+  mc_gateway_destroy(&g);
+  mc_journal_close(&j);
+  mc_loop_destroy(&loop);
+  config.journal = NULL;
+  CHECK_INT(mc_gateway_create(&config, &g, &why), MC_ERR_INVALID);
+  CHECK_WHY(why, "journal");
+  rig_remove(&r);
+}
+
 int main(void)
 {
   quiet();
@@ -266,6 +306,7 @@ int main(void)
   RUN(test_no_acknowledged_message_is_lost_by_kills_under_load);
   RUN(test_everything_is_there_after_a_stop);
   RUN(test_an_expired_session_is_gone_after_a_restart);
+  RUN(test_stops_without_loops_and_with_silent_connections);
   RUN(test_refuses_a_damaged_checkpoint_and_says_what_to_do);
   return tap_done();
 }
