@@ -101,56 +101,49 @@ static mc_err fleetwise(edge_options *o, const char *path, const json_t *root, m
   return fleetwise_interfaces(o, json_object_get(root, "networkInterfaces"), why);
 }
 
-static mc_err own_text(edge_options *o, const char *path, const char *key, const json_t *value, const char **to, bool is_path, mc_why *why)
+static mc_err own_port(edge_options *o, const json_t *v, mc_why *why)
 {
-  const char *s = json_string_value(value);
-  if (!s)
-    return mc_err_set(why, MC_ERR_INVALID, "\"%s\" must be a text", key);
-  *to = is_path ? keep_path(o, path, s) : keep_text(o, s);
+  json_int_t n = json_integer_value(v);
+  if (n < 1 || n > 65535)
+    return mc_err_set(why, MC_ERR_INVALID, "\"port\" must be a whole number from 1 to 65535");
+  o->port = (uint16_t)n;
   return MC_OK;
 }
 
-static mc_err own_number(const char *key, const json_t *value, double min, double max, double *to, mc_why *why)
-{
-  if (!json_is_number(value) || json_number_value(value) < min || json_number_value(value) > max)
-    return mc_err_set(why, MC_ERR_INVALID, "\"%s\" must be a number from %g to %g", key, min, max);
-  *to = json_number_value(value);
-  return MC_OK;
-}
-
+/* The options of the command line, with _ for -; host and port may stand apart. */
 static mc_err own_key(edge_options *o, const char *path, const char *key, const json_t *v, mc_why *why)
 {
-  struct {
-    const char *key;
-    const char **to;
-    bool is_path;
-  } texts[] = {{"host", &o->host, false}, {"name", &o->name, false}, {"cert", &o->cert, true}, {"key", &o->key, true}, {"ca", &o->ca, true},
-               {"alpn", &o->alpn, false}, {"topic_prefix", &o->topic_prefix, false}, {"data", &o->data_dir, true}, {"replay", &o->replay, true},
-               {"channel_map", &o->channel_map, false}, {"bus", &o->bus, false}};
-  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-    if (strcmp(key, texts[i].key) == 0)
-      return own_text(o, path, key, v, texts[i].to, texts[i].is_path, why);
-  double n = 0;
-  mc_err err = MC_OK;
-  if (strcmp(key, "port") == 0 && !(err = own_number(key, v, 1, 65535, &n, why)))
-    o->port = (uint16_t)n;
-  else if (strcmp(key, "checkin_s") == 0 && !(err = own_number(key, v, 1, 86400, &n, why)))
-    o->checkin_s = (uint32_t)n;
-  else if (strcmp(key, "keep_alive_s") == 0 && !(err = own_number(key, v, 1, 65535, &n, why)))
-    o->keep_alive_s = (uint32_t)n;
-  else if (strcmp(key, "spool_mib") == 0 && !(err = own_number(key, v, 1, 1048576, &n, why)))
-    o->spool_mib = (uint64_t)n;
-  else if (strcmp(key, "speed") == 0 && !(err = own_number(key, v, 0, 10000, &n, why)))
-    o->speed = n;
-  else if (strcmp(key, "loop") == 0)
-    o->loop = json_is_true(v);
-  else if (strcmp(key, "plain") == 0)
-    o->plain = json_is_true(v);
-  else if (strcmp(key, "keep_times") == 0)
-    o->keep_times = json_is_true(v);
-  else if (!err)
-    return mc_err_set(why, MC_ERR_INVALID, "\"%.80s\" is not a key that is known", key);
-  return err;
+  char name[40], number[40];
+  if (strcmp(key, "port") == 0)
+    return own_port(o, v, why);
+  snprintf(name, sizeof name, "%s", strcmp(key, "host") == 0 ? "endpoint" : key);
+  for (char *c = name; *c; c++)
+    *c = (char)(*c == '_' ? '-' : *c);
+  const char *text = json_string_value(v);
+  uint16_t port = o->port;
+  switch (edge_options_key(name)) {
+  case EDGE_KEY_UNKNOWN:
+    return mc_err_set(why, MC_ERR_INVALID, "\"%.80s\" is not a key that is known; motorcade-edge --help lists them", key);
+  case EDGE_KEY_TEXT:
+  case EDGE_KEY_PATH:
+    if (!text)
+      return mc_err_set(why, MC_ERR_INVALID, "\"%.80s\" must be a text", key);
+    text = edge_options_key(name) == EDGE_KEY_PATH ? keep_path(o, path, text) : text;
+    MC_TRY(text ? edge_options_set(o, name, text, why) : MC_ERR_MEMORY);
+    if (strcmp(key, "host") == 0 && port) /* "port" came first */
+      o->port = port;
+    return MC_OK;
+  case EDGE_KEY_NUMBER:
+    if (!json_is_number(v))
+      return mc_err_set(why, MC_ERR_INVALID, "\"%.80s\" must be a number", key);
+    snprintf(number, sizeof number, "%.17g", json_number_value(v));
+    return edge_options_set(o, name, number, why);
+  case EDGE_KEY_FLAG:
+    if (!json_is_boolean(v))
+      return mc_err_set(why, MC_ERR_INVALID, "\"%.80s\" must be true or false", key);
+    return json_is_true(v) ? edge_options_set(o, name, "", why) : MC_OK;
+  }
+  return MC_OK;
 }
 
 mc_err edge_options_read_json(const char *path, edge_options *o, mc_why *why)

@@ -24,6 +24,7 @@ typedef struct program {
 
 /* A replay as fast as possible waits for the platform: nothing is dropped because the disk ran full. */
 enum { WAITING_MANY = 512, WAITING_FEW = 64, LOOK_AGAIN_US = 20000 };
+enum { REPORT_US = 10000000, END_CHECK_US = 200000 };
 
 static uint64_t waiting(const program *p)
 {
@@ -57,6 +58,7 @@ static void on_ended(void *ctx)
   program *p = ctx;
   p->ended = true;
   mc_log(MC_LOG_INFO, "edge", "the replay ended; waiting until everything is acknowledged (Ctrl-C ends at once)");
+  mc_loop_timer_set(p->loop, &p->report, mc_loop_now_us(p->loop) + END_CHECK_US);
 }
 
 static void stop(program *p)
@@ -94,7 +96,7 @@ static void on_report(mc_timer *timer)
     stop(p);
     return;
   }
-  mc_loop_timer_set(p->loop, &p->report, mc_loop_now_us(p->loop) + (p->ended ? 200000 : 10000000));
+  mc_loop_timer_set(p->loop, &p->report, mc_loop_now_us(p->loop) + (p->ended ? END_CHECK_US : REPORT_US));
 }
 
 static mc_err read_pem(const char *path, mc_slice inline_pem, mc_buf *out, mc_why *why)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef enum kind { TEXT, NUMBER, REAL, FLAG, LEVEL, FORMAT, ENDPOINT, CONFIG } kind;
+typedef enum kind { TEXT, PATH, NUMBER, REAL, FLAG, SHOW /* a flag of the command line only */, LEVEL, FORMAT, ENDPOINT, CONFIG } kind;
 
 static const struct option {
   const char *name, *argument;
@@ -15,17 +15,17 @@ static const struct option {
     {"config", "FILE", CONFIG, 0, 0, 0, "JSON file: keys below with _ for -, or AWS FleetWise Edge's own keys"},
     {"endpoint", "HOST:PORT", ENDPOINT, 0, 0, 0, "the platform; port 8883 when left out"},
     {"name", "NAME", TEXT, offsetof(edge_options, name), 0, 0, "vehicle: thing name and MQTT client id"},
-    {"cert", "FILE", TEXT, offsetof(edge_options, cert), 0, 0, "client certificate, PEM"},
-    {"key", "FILE", TEXT, offsetof(edge_options, key), 0, 0, "its private key, PEM"},
-    {"ca", "FILE", TEXT, offsetof(edge_options, ca), 0, 0, "authority of the platform's certificate, PEM; the system's store when left out"},
+    {"cert", "FILE", PATH, offsetof(edge_options, cert), 0, 0, "client certificate, PEM"},
+    {"key", "FILE", PATH, offsetof(edge_options, key), 0, 0, "its private key, PEM"},
+    {"ca", "FILE", PATH, offsetof(edge_options, ca), 0, 0, "authority of the platform's certificate, PEM; the system's store when left out"},
     {"alpn", "NAME", TEXT, offsetof(edge_options, alpn), 0, 0, "ALPN name to offer; x-amzn-mqtt-ca for a shared TLS port, none for 8883"},
     {"plain", NULL, FLAG, offsetof(edge_options, plain), 0, 0, "no TLS; for a platform started with --insecure-dev only"},
     {"topic-prefix", "TEXT/", TEXT, offsetof(edge_options, topic_prefix), 0, 0, "default $aws/iotfleetwise/; cms/fleetwise/ is the other one in use"},
     {"checkin-s", "SECONDS", NUMBER, offsetof(edge_options, checkin_s), 1, 86400, "check-in period, default 120"},
     {"keep-alive-s", "SECONDS", NUMBER, offsetof(edge_options, keep_alive_s), 1, 65535, "MQTT keep-alive, default 60"},
-    {"data", "DIR", TEXT, offsetof(edge_options, data_dir), 0, 0, "documents and stored events; without it nothing survives a restart"},
+    {"data", "DIR", PATH, offsetof(edge_options, data_dir), 0, 0, "documents and stored events; without it nothing survives a restart"},
     {"spool-mib", "MIB", NUMBER, offsetof(edge_options, spool_mib), 1, 1048576, "room for stored events, default 64; the oldest go when it is full"},
-    {"replay", "FILE", TEXT, offsetof(edge_options, replay), 0, 0, "candump log or MDF4 file as the source of frames"},
+    {"replay", "FILE", PATH, offsetof(edge_options, replay), 0, 0, "candump log or MDF4 file as the source of frames"},
     {"speed", "X", REAL, offsetof(edge_options, speed), 0, 10000, "replay speed: 1 as recorded (default), 0 as fast as possible"},
     {"loop", NULL, FLAG, offsetof(edge_options, loop), 0, 0, "replay again and again"},
     {"keep-times", NULL, FLAG, offsetof(edge_options, keep_times), 0, 0, "replay with the recorded times instead of present ones"},
@@ -34,8 +34,8 @@ static const struct option {
      "channels to interfaces: \"9=can9:canmod_gps.dbc-100,*=can0\"; default *=can0"},
     {"log-level", "LEVEL", LEVEL, 0, 0, 0, "debug, info (default), warn, error or off"},
     {"log", "FORMAT", FORMAT, 0, 0, 0, "text (default) or json"},
-    {"version", NULL, FLAG, offsetof(edge_options, version), 0, 0, "print the version and end"},
-    {"help", NULL, FLAG, offsetof(edge_options, help), 0, 0, "print this text and end"},
+    {"version", NULL, SHOW, offsetof(edge_options, version), 0, 0, "print the version and end"},
+    {"help", NULL, SHOW, offsetof(edge_options, help), 0, 0, "print this text and end"},
 };
 enum { OPTIONS = sizeof options / sizeof options[0] };
 
@@ -104,12 +104,16 @@ static mc_err set(edge_options *o, const struct option *k, const char *text, mc_
 {
   switch (k->kind) {
   case TEXT:
+  case PATH:
+    if (!*text)
+      return mc_err_set(why, MC_ERR_INVALID, "--%s is empty: --%s %s", k->name, k->name, k->argument);
     *(const char **)((char *)o + k->at) = mc_arena_str(&o->arena, mc_slice_str(text));
     return MC_OK;
   case NUMBER:
   case REAL:
     return set_number(o, k, text, why);
   case FLAG:
+  case SHOW:
     *(bool *)((char *)o + k->at) = true;
     return MC_OK;
   case LEVEL:
@@ -127,23 +131,53 @@ static mc_err set(edge_options *o, const struct option *k, const char *text, mc_
   return MC_OK;
 }
 
+static const struct option *find(const char *name, size_t len)
+{
+  for (size_t i = 0; i < OPTIONS; i++)
+    if (strlen(options[i].name) == len && strncmp(options[i].name, name, len) == 0)
+      return &options[i];
+  return NULL;
+}
+
+edge_key edge_options_key(const char *name)
+{
+  const struct option *k = find(name, strlen(name));
+  switch (k ? k->kind : CONFIG) {
+  case CONFIG:
+  case SHOW:
+    return EDGE_KEY_UNKNOWN;
+  case PATH:
+    return EDGE_KEY_PATH;
+  case NUMBER:
+  case REAL:
+    return EDGE_KEY_NUMBER;
+  case FLAG:
+    return EDGE_KEY_FLAG;
+  default:
+    return EDGE_KEY_TEXT;
+  }
+}
+
+mc_err edge_options_set(edge_options *o, const char *name, const char *text, mc_why *why)
+{
+  return set(o, find(name, strlen(name)), text, why);
+}
+
 static mc_err walk(int argc, char **argv, bool config_pass, edge_options *o, mc_why *why)
 {
   for (int i = 1; i < argc; i++) {
     const char *a = argv[i];
-    const struct option *k = NULL;
     size_t len = strncmp(a, "--", 2) == 0 ? strcspn(a + 2, "=") : 0;
-    for (size_t n = 0; n < OPTIONS && len; n++)
-      if (strlen(options[n].name) == len && strncmp(options[n].name, a + 2, len) == 0)
-        k = &options[n];
-    if (!k && strcmp(a, "-h") == 0)
-      k = &options[OPTIONS - 1];
+    const struct option *k = len ? find(a + 2, len) : strcmp(a, "-h") == 0 ? find("help", 4) : NULL;
     if (!k)
       return mc_err_set(why, MC_ERR_INVALID, "\"%.80s\" is not an option; motorcade-edge --help lists them", a);
     const char *value = len && a[2 + len] == '=' ? a + 3 + len : NULL;
-    if (k->kind != FLAG && !value && ++i < argc)
+    bool flag = k->kind == FLAG || k->kind == SHOW;
+    if (flag && value)
+      return mc_err_set(why, MC_ERR_INVALID, "--%s takes no value", k->name);
+    if (!flag && !value && ++i < argc)
       value = argv[i];
-    if (k->kind != FLAG && !value)
+    if (!flag && !value)
       return mc_err_set(why, MC_ERR_INVALID, "--%s needs a value: --%s %s", k->name, k->name, k->argument);
     if ((k->kind == CONFIG) == config_pass)
       MC_TRY(set(o, k, value ? value : "", why));

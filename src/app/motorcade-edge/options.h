@@ -21,6 +21,11 @@ typedef struct edge_options {
 void edge_options_help(void);
 /* Flags win over the file. Errors say option, value and what is allowed. */
 mc_err edge_options_read(int argc, char **argv, edge_options *out, mc_why *why);
+/* What an option takes when the configuration file names it; its name is spelled with '-'. */
+typedef enum edge_key { EDGE_KEY_UNKNOWN, EDGE_KEY_TEXT, EDGE_KEY_PATH, EDGE_KEY_NUMBER, EDGE_KEY_FLAG } edge_key;
+edge_key edge_options_key(const char *name);
+/* One option that edge_options_key knows; flags become true whatever the text. */
+mc_err edge_options_set(edge_options *o, const char *name, const char *text, mc_why *why);
 /* FleetWise's JSON keys (contract fleetwise 8.1) and our own; relative paths are relative to the file. */
 mc_err edge_options_read_json(const char *path, edge_options *out, mc_why *why);
 
