@@ -13,6 +13,8 @@
  * memory. */
 
 enum { HEAD = 32, KIND_MESSAGE = 1, KIND_DONE = 2, MAX_MESSAGE = 16 << 20, SEGMENTS = 16, MIN_SEGMENT = 32 << 10, MAX_SEGMENT = 4 << 20 };
+enum { MAX_GAP = 1 << 22 }; /* ids without a message that a recovery keeps a place for, in all */
+#define MAX_ID (UINT64_C(1) << 62)
 static const uint8_t magic[4] = {'M', 'C', 'S', '1'};
 
 typedef struct segment {
@@ -265,41 +267,62 @@ static mc_err note_file(void *ctx, const char *name)
 {
   found *f = ctx;
   uint64_t number;
-  char tail[8] = {0};
-  if (sscanf(name, "spool-%16" SCNx64 "%7s", &number, tail) == 2 && strcmp(tail, ".log") == 0)
-    return mc_vec_push(&f->number, number);
+  char ours[40];
+  if (sscanf(name, "spool-%16" SCNx64, &number) != 1)
+    return MC_OK;
+  snprintf(ours, sizeof ours, "spool-%016" PRIx64 ".log", number);
+  return strcmp(name, ours) == 0 ? mc_vec_push(&f->number, number) : MC_OK; /* other spellings are not files of ours */
+}
+
+/* Ids from next_id up to id get a place, or there are too many: a made-up id must not make us reserve memory for ever. */
+static bool take_gap(const mc_spool *s, uint64_t id, uint64_t *gap)
+{
+  uint64_t need = s->first_id == s->next_id || id < s->next_id ? 0 : id - s->next_id;
+  if (need > *gap)
+    return false;
+  *gap -= need;
+  return true;
+}
+
+static mc_err recover_record(mc_spool *s, segment *g, const record *r, size_t at)
+{
+  if (r->kind == KIND_MESSAGE && r->id >= s->next_id) {
+    MC_TRY(add_item(s, r->id, (item){(uint32_t)g->number, (uint32_t)at, (uint32_t)r->size, r->priority, ITEM_WAITING}));
+    g->live++;
+    s->count++;
+  } else if (r->kind == KIND_DONE) {
+    item *it = item_of(s, r->id);
+    segment *of = it && it->state == ITEM_WAITING ? segment_of(s, it->segment) : NULL;
+    if (of) {
+      it->state = ITEM_GONE;
+      of->live--;
+      s->count--;
+    }
+  }
   return MC_OK;
 }
 
-static mc_err recover_segment(mc_spool *s, uint64_t number, uint64_t *highest, mc_why *why)
+static mc_err recover_segment(mc_spool *s, uint64_t number, uint64_t *highest, uint64_t *gap, mc_why *why)
 {
   char path[1200];
   path_of(s, number, path, sizeof path);
   mc_buf bytes = {0};
+  MC_TRY(mc_vec_reserve(&s->segment, 1));
   mc_err err = mc_fs_read(s->fs, path, (size_t)(s->max_bytes + MAX_MESSAGE + MAX_SEGMENT), &bytes, why);
   segment *g = err ? NULL : calloc(1, sizeof *g);
-  if (!err && (!g || mc_vec_push(&s->segment, g)))
+  if (!err && !g)
     err = MC_ERR_MEMORY;
-  if (!err)
+  if (!err) {
+    g->number = number;
+    (void)mc_vec_push(&s->segment, g);
     err = mc_file_open(s->fs, path, MC_FILE_READ | MC_FILE_WRITE, &g->file, why);
+  }
   size_t at = 0;
   record r;
-  if (!err)
-    g->number = number;
-  for (; !err && at < bytes.len && read_record(mc_slice_sub(mc_buf_slice(&bytes), at, bytes.len), &r); at += r.size) {
-    if (r.kind == KIND_MESSAGE && r.id >= s->next_id && r.id - s->next_id < 1u << 22) {
-      err = add_item(s, r.id, (item){(uint32_t)number, (uint32_t)at, (uint32_t)r.size, r.priority, ITEM_WAITING});
-      g->live++;
-      s->count++;
-    } else if (r.kind == KIND_DONE) {
-      item *it = item_of(s, r.id);
-      segment *of = it && it->state == ITEM_WAITING ? segment_of(s, it->segment) : NULL;
-      if (of) {
-        it->state = ITEM_GONE;
-        of->live--;
-        s->count--;
-      }
-    }
+  for (; !err && read_record(mc_slice_sub(mc_buf_slice(&bytes), at, bytes.len), &r); at += r.size) {
+    if (r.id > MAX_ID || (r.kind == KIND_MESSAGE && !take_gap(s, r.id, gap)))
+      break; /* no id of ours */
+    err = recover_record(s, g, &r, at);
     if (r.id > *highest)
       *highest = r.id;
   }
@@ -318,11 +341,11 @@ static mc_err recover_segment(mc_spool *s, uint64_t number, uint64_t *highest, m
 static mc_err recover(mc_spool *s, mc_why *why)
 {
   found f = {{0}};
-  uint64_t highest = 0;
+  uint64_t highest = 0, gap = MAX_GAP;
   MC_TRY(mc_fs_mkdirs(s->fs, s->dir, why));
   mc_err err = mc_fs_list(s->fs, s->dir, note_file, &f, why); /* byte order is number order */
   for (size_t k = 0; k < f.number.len && !err; k++) {
-    err = recover_segment(s, f.number.at[k], &highest, why);
+    err = recover_segment(s, f.number.at[k], &highest, &gap, why);
     if (f.number.at[k] >= s->next_number)
       s->next_number = f.number.at[k] + 1;
   }
@@ -335,7 +358,7 @@ static mc_err recover(mc_spool *s, mc_why *why)
   if (highest >= s->next_id) { /* ids are never used twice */
     if (s->first_id == s->next_id)
       s->first_id = s->next_id = highest + 1;
-    else
+    else if (take_gap(s, highest + 1, &gap))
       while (s->next_id <= highest && !err) {
         err = mc_vec_push(&s->item, ((item){.state = ITEM_GONE}));
         s->next_id++;

@@ -1,6 +1,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
+#include "base/log.h"
 #include "edge/edge.h"
 #include "tap.h"
 
@@ -252,8 +254,75 @@ static void test_power_cut_at_every_call_loses_nothing_synced(void)
   }
 }
 
+/* A record as the README draws it, with a right checksum. */
+static void put_record(FILE *f, uint8_t kind, uint64_t id, const char *payload)
+{
+  uint8_t bytes[200] = {'M', 'C', 'S', '1'};
+  size_t len = strlen(payload);
+  bytes[8] = kind;
+  mc_store_le16(bytes + 10, 1);
+  mc_store_le32(bytes + 12, (uint32_t)len);
+  mc_store_le64(bytes + 16, id);
+  bytes[32] = 't';
+  memcpy(bytes + 33, payload, len);
+  mc_store_le32(bytes + 4, mc_crc32c(0, bytes + 8, 25 + len));
+  fwrite(bytes, 1, 33 + len, f);
+}
+
+static FILE *spool_file(const char *name)
+{
+  char path[200];
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  return fopen(path, "wb");
+}
+
+/* A done record with the highest id there is made recovery fill places for ids until memory ran out. */
+static void test_made_up_ids_cost_neither_memory_nor_messages(void)
+{
+  static const uint64_t made_up[] = {UINT64_MAX, UINT64_MAX - 1, UINT64_C(1) << 62, UINT64_C(1) << 40, 1u << 30};
+  for (size_t k = 0; k < sizeof made_up / sizeof made_up[0]; k++)
+    for (uint8_t kind = 1; kind <= 2; kind++) {
+      uint64_t id;
+      fresh_dir();
+      FILE *f = spool_file("spool-0000000000000001.log");
+      CHECK(f);
+      put_record(f, 1, 5, "five");
+      put_record(f, kind, made_up[k], kind == 1 ? "far" : "");
+      fclose(f);
+      mc_spool *s = open_spool(1 << 20);
+      CHECK(s);
+      CHECK_STR(next(s, &id), "five");
+      CHECK_INT(id, 5);
+      CHECK_STR(next(s, &id), "");
+      CHECK_INT(push(s, 0, "after"), 6);
+      mc_spool_close(&s);
+      remove_dir();
+    }
+}
+
+static void test_other_files_in_the_folder_are_left_alone(void)
+{
+  static const char *const names[] = {"spool-1.log", "spool-0000000000000001.log.old", "spool-+000000000000001.log", "spool-.log"};
+  fresh_dir();
+  for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+    FILE *f = spool_file(names[k]);
+    CHECK(f);
+    put_record(f, 1, 5, "not ours");
+    fclose(f);
+  }
+  mc_spool *s = open_spool(1 << 20);
+  CHECK(s);
+  CHECK_INT(mc_spool_count(s), 0);
+  mc_spool_close(&s);
+  int count = 0;
+  mc_fs_list(mc_fs_posix(), dir, count_one, &count, NULL);
+  CHECK_INT(count, sizeof names / sizeof names[0]);
+  remove_dir();
+}
+
 int main(void)
 {
+  mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2); /* torn tails are told hundreds of times */
   RUN(test_hands_out_the_most_urgent_then_the_oldest);
   RUN(test_survives_a_restart_without_what_was_done);
   RUN(test_torn_tail_is_cut_off_at_every_byte);
@@ -262,5 +331,7 @@ int main(void)
   RUN(test_full_ring_drops_the_oldest_in_memory);
   RUN(test_too_large_messages_are_refused);
   RUN(test_power_cut_at_every_call_loses_nothing_synced);
+  RUN(test_made_up_ids_cost_neither_memory_nor_messages);
+  RUN(test_other_files_in_the_folder_are_left_alone);
   return tap_done();
 }
