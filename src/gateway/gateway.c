@@ -113,6 +113,10 @@ static mc_err build(mc_gateway *g, const mc_gateway_config *config, mc_why *why)
   for (size_t i = 0; i < g->loop_count; i++)
     MC_TRY(loop_init(g, i, config->loop[i], why));
   MC_TRY(mc_recover(g, why));
+  /* Recovery gave every session what lies below; without this, one that moves would be given all of it again. */
+  uint64_t end = mc_journal_end_offset(g->journal);
+  for (size_t i = 0; i < g->loop_count * g->loop_count; i++)
+    g->loop[i / g->loop_count].seen[i % g->loop_count] = end ? end - 1 : 0;
   if (g->registry)
     mc_registry_on_revoked(g->registry, on_revoked, g);
   return mc_checkpointer_start(g, why);
