@@ -195,3 +195,20 @@ mc_err api_op_manifest_import(api_call *c)
   mc_json_object_end(j);
   return MC_OK;
 }
+
+mc_err api_op_catalog_import(api_call *c)
+{
+  mc_catalog catalog = {0};
+  uint32_t added, kept;
+  MC_TRY(mc_catalog_read_vss_json(body_text(c, "vss"), &catalog, &c->why));
+  mc_err err = mc_campaign_import_catalog(c->api->config.campaigns, c->who.tenant, &catalog, &added, &kept, &c->why);
+  mc_catalog_free(&catalog);
+  if (err)
+    return err;
+  mc_json *j = &c->json;
+  mc_json_object(j);
+  mc_json_uint_field(j, "added", added);
+  mc_json_uint_field(j, "kept", kept);
+  mc_json_object_end(j);
+  return MC_OK;
+}

@@ -53,8 +53,8 @@ typedef struct mc_dbc_import {
 } mc_dbc_import;
 typedef struct mc_dbc_import_report { uint32_t signals, messages, multiplexed, ieee, warnings; char manifest_sync_id[160]; char first_warnings[1024]; } mc_dbc_import_report;
 mc_err mc_campaign_import_dbc(mc_campaigns *c, const mc_dbc_import *import, mc_dbc_import_report *report, mc_why *why);
-/* Catalog nodes from a VSS tree (adds and updates; never removes what manifests use). */
-mc_err mc_campaign_import_catalog(mc_campaigns *c, uint32_t tenant, const mc_catalog *catalog, uint32_t *added, uint32_t *updated, mc_why *why);
+/* Catalog nodes from a VSS tree. Names that are there stay as they are: a manifest may decode them in another unit. */
+mc_err mc_campaign_import_catalog(mc_campaigns *c, uint32_t tenant, const mc_catalog *catalog, uint32_t *added, uint32_t *kept, mc_why *why);
 
 typedef struct mc_signal_info {
   uint32_t id;

@@ -327,36 +327,64 @@ static mc_err allowed_names(const mc_catalog_node *n, mc_buf *out)
   return mc_json_end(&j);
 }
 
-mc_err mc_campaign_import_catalog(mc_campaigns *c, uint32_t tenant, const mc_catalog *catalog, uint32_t *added, uint32_t *updated,
-                                  mc_why *why)
+static mc_err put_node(mc_campaigns *c, uint32_t tenant, uint32_t id, const mc_catalog_node *n, mc_why *why)
 {
   static const char *const kinds[] = {"branch", "sensor", "actuator", "attribute"};
-  *added = *updated = 0;
-  for (size_t i = 0; i < catalog->node.len; i++)
-    if (catalog->node.at[i].kind != MC_NODE_BRANCH && !fqn_valid(catalog->node.at[i].fqn))
-      return mc_err_set(why, MC_ERR_INVALID, "\"%.*s\" is not a signal name: 1 to %d of letters, digits, _ and .",
-                        MC_FMT(catalog->node.at[i].fqn), MAX_FQN);
+  mc_buf names = {0};
+  mc_err err = allowed_names(n, &names);
+  if (!err)
+    err = campaign_catalog_put(c, tenant, id, n->fqn, kinds[n->kind], n->type, n->unit, n->description, n->has_min && n->has_max, n->min,
+                               n->max, mc_buf_slice(&names), why);
+  mc_buf_free(&names);
+  return err;
+}
+
+/* All new nodes in one transaction: a tree comes in whole or not at all. */
+static mc_err put_nodes(mc_campaigns *c, uint32_t tenant, const mc_catalog *catalog, const uint32_t *id, const bool *known, mc_why *why)
+{
+  MC_TRY(mc_db_begin(c->config.db, true, why));
   mc_err err = MC_OK;
+  size_t at = 0;
+  for (size_t i = 0; i < catalog->node.len && !err; i++)
+    if (catalog->node.at[i].kind != MC_NODE_BRANCH) {
+      if (!known[at])
+        err = put_node(c, tenant, id[at], &catalog->node.at[i], why);
+      at++;
+    }
+  mc_err end = mc_db_end(c->config.db, err == MC_OK, err ? NULL : why);
+  return err ? err : end;
+}
+
+mc_err mc_campaign_import_catalog(mc_campaigns *c, uint32_t tenant, const mc_catalog *catalog, uint32_t *added, uint32_t *kept, mc_why *why)
+{
+  MC_VEC(mc_slice) fqn = {0};
+  MC_VEC(bool) known = {0};
+  mc_err err = MC_OK;
+  *added = *kept = 0;
   for (size_t i = 0; i < catalog->node.len && !err; i++) {
     const mc_catalog_node *n = &catalog->node.at[i];
+    uint32_t id;
     if (n->kind == MC_NODE_BRANCH)
       continue;
-    uint32_t id;
-    mc_buf names = {0};
-    bool known = mc_registry_signal_lookup(c->config.registry, tenant, n->fqn, &id) == MC_OK;
-    err = known ? MC_OK : mc_registry_signal_id(c->config.registry, tenant, n->fqn, &id, why);
+    bool there = mc_registry_signal_lookup(c->config.registry, tenant, n->fqn, &id) == MC_OK;
+    if (!fqn_valid(n->fqn))
+      err = mc_err_set(why, MC_ERR_INVALID, "\"%.*s\" is not a signal name: 1 to %d of letters, digits, _ and .",
+                       MC_FMT(mc_slice_sub(n->fqn, 0, 200)), MAX_FQN);
+    else
+      err = mc_vec_push(&fqn, n->fqn);
     if (!err)
-      err = allowed_names(n, &names);
-    if (!err)
-      err = mc_db_begin(c->config.db, true, why);
-    if (!err) {
-      err = campaign_catalog_put(c, tenant, id, n->fqn, kinds[n->kind], n->type, n->unit, n->description, n->has_min && n->has_max, n->min,
-                                 n->max, mc_buf_slice(&names), why);
-      mc_err end = mc_db_end(c->config.db, err == MC_OK, err ? NULL : why);
-      err = err ? err : end;
-    }
-    mc_buf_free(&names);
-    *(known ? updated : added) += !err;
+      err = mc_vec_push(&known, there);
+    ++*(there ? kept : added);
   }
+  if (!err && !fqn.len)
+    err = mc_err_set(why, MC_ERR_INVALID, "there is no sensor, actuator or attribute in the tree");
+  uint32_t *id = err ? NULL : calloc(fqn.len, sizeof *id);
+  if (!err)
+    err = id ? mc_registry_signal_ids(c->config.registry, tenant, fqn.at, fqn.len, id, why) : MC_ERR_MEMORY;
+  if (!err)
+    err = put_nodes(c, tenant, catalog, id, known.at, why);
+  free(id);
+  mc_vec_free(&fqn);
+  mc_vec_free(&known);
   return err;
 }

@@ -10,7 +10,8 @@
 
 static const char dbc_text[] =
     "VERSION \"\"\nBU_: ECU\n"
-    "BO_ 256 ENGINE: 8 ECU\n SG_ Rpm : 0|16@1+ (0.25,0) [0|16000] \"rpm\" ECU\n SG_ Temp : 16|8@1+ (1,-40) [-40|215] \"degC\" ECU\n SG_ Trim : 24|16@1- (1,0) [-1000|1000] \"\" ECU\n"
+    "BO_ 256 ENGINE: 8 ECU\n SG_ Rpm : 0|16@1+ (0.25,0) [0|16000] \"rpm\" ECU\n SG_ Temp : 16|8@1+ (1,-40) [-40|215] \"degC\" ECU\n SG_ "
+    "Trim : 24|16@1- (1,0) [-1000|1000] \"\" ECU\n"
     "BO_ 512 MUX: 8 ECU\n SG_ Page M : 0|8@1+ (1,0) [0|3] \"\" ECU\n SG_ OnPageOne m1 : 8|8@1+ (1,0) [0|255] \"\" ECU\n"
     "VAL_ 512 Page 0 \"none\" 1 \"one\" ;\n";
 
@@ -482,11 +483,39 @@ static void test_everything_is_there_after_a_restart(void)
   end();
 }
 
+static void test_a_vss_tree_adds_names_and_leaves_those_that_are_there(void)
+{
+  static const char tree[] = "{\"Vehicle\":{\"type\":\"branch\",\"description\":\"\",\"children\":{\"ENGINE\":{\"type\":\"branch\","
+                             "\"description\":\"\",\"children\":{"
+                             "\"Temp\":{\"type\":\"sensor\",\"datatype\":\"float\",\"unit\":\"K\",\"description\":\"in kelvin\"},"
+                             "\"Oil\":{\"type\":\"sensor\",\"datatype\":\"uint8\",\"unit\":\"percent\",\"description\":\"level\"}}}}}}";
+  mc_dbc_import_report report;
+  mc_why why;
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  mc_catalog catalog = {0};
+  uint32_t added, kept;
+  mc_signal_info *list;
+  size_t n;
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(mc_catalog_read_vss_json(mc_slice_str(tree), &catalog, &why));
+  CHECK_OK(mc_campaign_import_catalog(c, 1, &catalog, &added, &kept, &why));
+  CHECK_INT(added, 1);
+  CHECK_INT(kept, 1);
+  CHECK_OK(mc_campaign_signals(c, 1, (mc_slice){0}, MC_LIT("ENGINE.Temp"), 10, &arena, &list, &n, &why));
+  CHECK_SLICE(list[0].unit, "degC");
+  CHECK_OK(mc_campaign_signals(c, 1, (mc_slice){0}, MC_LIT("ENGINE.Oil"), 10, &arena, &list, &n, &why));
+  CHECK_INT(n, 1);
+  mc_catalog_free(&catalog);
+  end();
+}
+
 int main(void)
 {
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
   RUN(test_tells_streams_by_topic);
   RUN(test_makes_catalog_and_manifest_from_a_dbc);
+  RUN(test_a_vss_tree_adds_names_and_leaves_those_that_are_there);
   RUN(test_refuses_what_it_cannot_import);
   RUN(test_an_unknown_signal_is_named_with_the_nearest_one);
   RUN(test_a_virgin_vehicle_gets_manifest_and_schemes_and_confirms);

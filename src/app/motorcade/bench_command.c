@@ -21,8 +21,9 @@ int command_bench(int argc, char **argv)
       "Starts servers of its own on free ports, measures, and prints one line a case. --json: one JSON object a line.\n"
       "--quick: shorter rounds, at most a minute a bench. --dir: scratch folder on the disk to measure, removed afterwards\n"
       "(default ./bench-data-<pid>). mosquitto and FlashMQ are measured in the same run when this machine has them.\n";
-  if (argc < 2 || option_flag(&argc, argv, "--help"))
-    return fputs(usage, argc < 2 ? stderr : stdout), argc < 2 ? 2 : 0;
+  int ended;
+  if (command_help(&argc, argv, usage, &ended))
+    return ended;
   bench_options o = {.json = option_flag(&argc, argv, "--json"),
                      .quick = option_flag(&argc, argv, "--quick"),
                      .only = option_take(&argc, argv, "--case", NULL)};

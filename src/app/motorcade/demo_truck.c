@@ -86,9 +86,12 @@ static mc_err make_campaign(server *s, const char *campaign, const char *express
 mc_err demo_truck_prepare(server *s, mc_why *why)
 {
   static const char *const engine[] = {"Vehicle.Powertrain.CombustionEngine.Speed", "Vehicle.Speed"};
-  static const char *const place[] = {"Vehicle.CurrentLocation.Latitude", "Vehicle.CurrentLocation.Longitude",
-                                      "Vehicle.CurrentLocation.Heading", "Vehicle.CurrentLocation.Altitude",
-                                      "Vehicle.CurrentLocation.GNSSReceiver.Satellites", "Vehicle.gnss_speed.Speed",
+  static const char *const place[] = {"Vehicle.CurrentLocation.Latitude",
+                                      "Vehicle.CurrentLocation.Longitude",
+                                      "Vehicle.CurrentLocation.Heading",
+                                      "Vehicle.CurrentLocation.Altitude",
+                                      "Vehicle.CurrentLocation.GNSSReceiver.Satellites",
+                                      "Vehicle.gnss_speed.Speed",
                                       "Vehicle.gnss_imu.AccelerationX"};
   char data[1000];
   mc_vehicle v = {.tenant = MC_TENANT_DEFAULT};

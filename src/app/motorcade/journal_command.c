@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/motorcade/command.h"
@@ -48,6 +49,17 @@ static void print_record(const mc_record *r, bool json)
   mc_buf_free(&line);
 }
 
+/* Says which folder holds no journal; verifying a folder that is not there must not look like a good journal. */
+static bool is_there(const settings *s, const char *dir)
+{
+  struct stat st;
+  if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))
+    return true;
+  fprintf(stderr, "motorcade journal: there is no journal in %s: name the data folder with --data; the first start makes its journal\n",
+          s->data);
+  return false;
+}
+
 static int tail(const char *dir, uint64_t from, bool follow, bool json, uint32_t streams, uint64_t limit)
 {
   mc_why why = {0};
@@ -72,6 +84,8 @@ static int tail(const char *dir, uint64_t from, bool follow, bool json, uint32_t
     }
     print_record(&r, json);
     n++;
+    if (ferror(stdout)) /* `| head` has seen enough */
+      break;
   }
   mc_journal_reader_destroy(&reader);
   return code;
@@ -119,14 +133,16 @@ int command_journal(int argc, char **argv)
                               "       motorcade journal verify [--data DIR] [--json]\n"
                               "       motorcade journal stats [--data DIR] [--json]\n"
                               "Streams: message, telemetry, checkin, session, registry, audit, command.\n";
-  if (argc < 2 || option_flag(&argc, argv, "--help"))
-    return fputs(usage, stdout), argc < 2 ? 2 : 0;
-  const char *what = argv[1], *from = option_take(&argc, argv, "--from", "0"), *stream = option_take(&argc, argv, "--stream", NULL),
+  int ended;
+  if (command_help(&argc, argv, usage, &ended))
+    return ended;
+  const char *from = option_take(&argc, argv, "--from", "0"), *stream = option_take(&argc, argv, "--stream", NULL),
              *limit = option_take(&argc, argv, "--limit", NULL);
   bool follow = option_flag(&argc, argv, "--follow"), json = option_flag(&argc, argv, "--json");
   settings s;
   if (!command_settings(&argc, argv, &s))
     return 1;
+  const char *word = option_word(&argc, argv), *what = word ? word : "";
   char dir[600];
   snprintf(dir, sizeof dir, "%s/journal", s.data);
   uint32_t streams = 0;
@@ -134,12 +150,18 @@ int command_journal(int argc, char **argv)
     if (stream_name[i] && !strcmp(stream, stream_name[i]))
       streams = 1u << i;
   uint64_t offset, most = UINT64_MAX;
-  if ((stream && !streams) || mc_slice_to_u64(mc_slice_str(from), &offset) || (limit && mc_slice_to_u64(mc_slice_str(limit), &most)))
-    return fputs(usage, stderr), 2;
+  if (stream && !streams)
+    return fprintf(stderr, "motorcade journal: there is no stream \"%s\"\n%s", stream, usage), 2;
+  if (mc_slice_to_u64(mc_slice_str(from), &offset) || (limit && mc_slice_to_u64(mc_slice_str(limit), &most)))
+    return fprintf(stderr, "motorcade journal: --from and --limit expect whole numbers from 0\n%s", usage), 2;
+  if (strcmp(what, "tail") != 0 && strcmp(what, "verify") != 0 && strcmp(what, "stats") != 0)
+    return fprintf(stderr, "motorcade journal: expected tail, verify or stats, found \"%s\"\n%s", what, usage), 2;
+  if (option_left(argc, argv, usage))
+    return 2;
+  if (!is_there(&s, dir))
+    return 1;
   if (!strcmp(what, "tail"))
     return tail(dir, offset, follow, json, streams, most);
-  if (strcmp(what, "verify") != 0 && strcmp(what, "stats") != 0)
-    return fputs(usage, stderr), 2;
   mc_journal_report report;
   mc_why why = {0};
   mc_err err = mc_journal_verify(mc_fs_posix(), dir, &report, &why);

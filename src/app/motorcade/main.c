@@ -19,9 +19,9 @@ static const command commands[] = {
     {"config", command_config, "print every setting with default, unit and meaning"},
     {"doctor", command_doctor, "look at a data folder and this machine, say what is wrong"},
     {"user", command_user, "list, create, reset: people who sign in"},
-    {"vehicle", command_vehicle, "list, create, show, certificate: vehicles and their devices"},
-    {"catalog", command_catalog, "import, list: signal catalog and decoder manifests from DBC files"},
-    {"campaign", command_campaign, "list, create, run, suspend, end, delete: what vehicles send"},
+    {"vehicle", command_vehicle, "list, create, show, set, latest, certificate: vehicles and their devices"},
+    {"catalog", command_catalog, "import, list, manifests: signal catalog and decoder manifests from DBC files"},
+    {"campaign", command_campaign, "list, create, show, run, suspend, end, delete: what vehicles send"},
     {"journal", command_journal, "tail, verify, stats: the durable log"},
     {"store", command_store, "verify, stats: history segments"},
     {"bench", command_bench, "measure mqtt, ingest, edge or store beside peers found here"},
@@ -62,11 +62,33 @@ bool option_flag(int *argc, char **argv, const char *name)
   return false;
 }
 
+const char *option_word(int *argc, char **argv)
+{
+  if (*argc < 2 || argv[1][0] == '-')
+    return NULL;
+  const char *word = argv[1];
+  memmove(&argv[1], &argv[2], (size_t)(*argc - 2) * sizeof *argv);
+  (*argc)--;
+  return word;
+}
+
+bool command_help(int *argc, char **argv, const char *usage_text, int *code)
+{
+  bool none = *argc < 2, asked = option_flag(argc, argv, "--help") || option_flag(argc, argv, "-h");
+  if (!none && !asked && strcmp(argv[1], "help") != 0)
+    return false;
+  fputs(usage_text, none ? stderr : stdout);
+  *code = none ? 2 : 0;
+  return true;
+}
+
 bool option_left(int argc, char **argv, const char *usage_text)
 {
   if (argc <= 1)
     return false;
-  fprintf(stderr, "motorcade %s: do not know what to do with \"%s\"\n%s", argv[0], argv[1], usage_text);
+  bool option = !strncmp(argv[1], "--", 2);
+  fprintf(stderr, "motorcade %s: do not know what to do with \"%s\"%s\n%s", argv[0], argv[1],
+          option && argc == 2 ? ", or its value is missing" : "", usage_text);
   return true;
 }
 
@@ -97,10 +119,15 @@ bool command_settings(int *argc, char **argv, settings *s)
 
 int command_config(int argc, char **argv)
 {
+  static const char usage_text[] =
+      "usage: motorcade config [--data DIR] [--<setting> VALUE]...\n"
+      "Prints every setting in the form of DIR/motorcade.conf: meaning, unit, default, and the value in force.\n";
   settings s;
+  if (option_flag(&argc, argv, "--help") || option_flag(&argc, argv, "-h"))
+    return fputs(usage_text, stdout), 0;
   if (!command_settings(&argc, argv, &s))
     return 1;
-  if (option_left(argc, argv, "usage: motorcade config [--data DIR]\n"))
+  if (option_left(argc, argv, usage_text))
     return 2;
   printf("# Settings of motorcade, as they are now for %s. Put changes into %s/motorcade.conf.\n\n", s.data, s.data);
   settings_print(&s);

@@ -21,7 +21,8 @@ mc_err port_require_free(const char *host, uint16_t port, const char *setting, m
       continue;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* connections that linger do not count, listeners do */
     if (bind(fd, a->ai_addr, a->ai_addrlen) && errno == EADDRINUSE)
-      err = mc_err_set(why, MC_ERR_CONFLICT, "port %u is taken by another program: stop it, or choose another port with --%s", port, setting);
+      err =
+          mc_err_set(why, MC_ERR_CONFLICT, "port %u is taken by another program: stop it, or choose another port with --%s", port, setting);
     close(fd);
   }
   freeaddrinfo(list);

@@ -1,4 +1,5 @@
 /* Commands that speak to the running server: user, vehicle, catalog, campaign. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,28 +8,53 @@
 
 #include "app/motorcade/command.h"
 #include "app/motorcade/http_call.h"
+#include "app/motorcade/vss_text.h"
 #include "base/file.h"
 
 typedef struct remote {
   http_call call;
+  settings set;
   const char *name;
   bool json;
   mc_why why;
 } remote;
 
+/* Takes --json and the settings out of argv. */
 static bool begin(remote *r, int *argc, char **argv)
 {
-  settings s;
   memset(r, 0, sizeof *r);
   r->name = argv[0];
   r->json = option_flag(argc, argv, "--json");
-  if (!command_settings(argc, argv, &s))
-    return false;
-  if (http_call_open(s.data, &r->call, &r->why)) {
-    command_fail(r->name, r->why.text);
-    return false;
+  return command_settings(argc, argv, &r->set);
+}
+
+/* Nothing may be left of argv; then finds the server. 0, or the exit code. */
+static int reach(remote *r, int argc, char **argv, const char *usage)
+{
+  if (option_left(argc, argv, usage))
+    return 2;
+  return http_call_open(r->set.data, &r->call, &r->why) ? command_fail(r->name, r->why.text) : 0;
+}
+
+/* For people who named no action, or one that is not there. */
+static int unclear(const remote *r, const char *what, const char *usage)
+{
+  if (what)
+    fprintf(stderr, "motorcade %s: \"%s\" is not an action here, or misses its name or option\n", r->name, what);
+  fputs(usage, stderr);
+  return 2;
+}
+
+/* text as part of a query (RFC 3986, 2.1). */
+static const char *escaped(const char *text, char *out, size_t size)
+{
+  size_t n = 0;
+  for (const char *c = text; *c && n + 4 < size; c++) {
+    bool plain = isalnum((unsigned char)*c) || strchr("-._~", *c);
+    n += (size_t)snprintf(out + n, size - n, plain ? "%c" : "%%%02X", (unsigned char)*c);
   }
-  return true;
+  out[n] = 0;
+  return out;
 }
 
 static int fail(remote *r)
@@ -75,24 +101,27 @@ static void print_json(json_t *v)
   free(text);
 }
 
-/* A table of the named fields, as wide as its widest cell. */
+/* A table of the named fields, as wide as its widest cell. "key=heading" where the heading says more than the key. */
 static void print_table(json_t *items, const char *const *field, int fields)
 {
   int width[12] = {0};
+  char key[12][32];
   size_t i;
   json_t *item;
   for (int f = 0; f < fields; f++) {
-    width[f] = (int)strlen(field[f]);
+    const char *equals = strchr(field[f], '='), *heading = equals ? equals + 1 : field[f];
+    snprintf(key[f], sizeof key[f], "%.*s", (int)(equals ? equals - field[f] : (ptrdiff_t)strlen(field[f])), field[f]);
+    width[f] = (int)strlen(heading);
     json_array_foreach (items, i, item) {
-      int n = (int)strlen(text_of(item, field[f]));
+      int n = (int)strlen(text_of(item, key[f]));
       if (n > width[f])
         width[f] = n;
     }
-    printf("%-*s%s", width[f], field[f], f + 1 < fields ? "  " : "\n");
+    printf("%-*s%s", width[f], heading, f + 1 < fields ? "  " : "\n");
   }
   json_array_foreach (items, i, item) {
     for (int f = 0; f < fields; f++)
-      printf("%-*s%s", f + 1 < fields ? width[f] : 0, text_of(item, field[f]), f + 1 < fields ? "  " : "\n");
+      printf("%-*s%s", f + 1 < fields ? width[f] : 0, text_of(item, key[f]), f + 1 < fields ? "  " : "\n");
   }
 }
 
@@ -160,6 +189,13 @@ static bool read_text(remote *r, const char *path, json_t **out)
     fail(r);
     return false;
   }
+  const uint8_t *zero = text.len ? memchr(text.data, 0, text.len) : NULL;
+  if (zero) {
+    mc_err_set(&r->why, MC_ERR_MALFORMED, "%s: not a text file: byte %td is 0", path, zero - text.data);
+    mc_buf_free(&text);
+    fail(r);
+    return false;
+  }
   *out = json_stringn((const char *)text.data, text.len);
   if (!*out) { /* not UTF-8: DBC files often are Windows-1252; every byte maps to one character */
     mc_buf utf8 = {0};
@@ -191,8 +227,8 @@ static int write_secret(remote *r, const char *dir, const char *name, json_t *te
 /* Looks a vehicle up by its exact name; 0 when it is not there (and says so). */
 static json_int_t vehicle_id(remote *r, const char *name)
 {
-  char path[400];
-  snprintf(path, sizeof path, "/api/v1/vehicles?limit=1000&filter=%s", name);
+  char path[700], safe[600];
+  snprintf(path, sizeof path, "/api/v1/vehicles?limit=1000&filter=%s", escaped(name, safe, sizeof safe));
   json_t *page = ask(r, "GET", path, NULL);
   json_int_t id = 0;
   size_t i;
@@ -235,13 +271,14 @@ int command_vehicle(int argc, char **argv)
       "usage: motorcade vehicle list [--filter TEXT] [--json]\n"
       "       motorcade vehicle create NAME [--vin V] [--make M] [--model M] [--kind K] [--manifest NAME] [--out DIR]\n"
       "       motorcade vehicle certificate NAME --out DIR\n"
+      "       motorcade vehicle show NAME\n"
       "       motorcade vehicle latest NAME [--json]\n"
-      "       motorcade vehicle set NAME --manifest NAME\n"
+      "       motorcade vehicle set NAME [--vin V] [--make M] [--model M] [--kind K] [--manifest NAME]\n"
       "--out writes cert.pem, key.pem and ca.pem for the vehicle's agent.\n";
-  if (argc < 2 || option_flag(&argc, argv, "--help"))
-    return fputs(usage, stdout), argc < 2 ? 2 : 0;
+  int ended;
+  if (command_help(&argc, argv, usage, &ended))
+    return ended;
   remote r;
-  const char *what = argv[1], *name = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
   const char *filter = option_take(&argc, argv, "--filter", NULL), *out = option_take(&argc, argv, "--out", NULL);
   json_t *body = json_object();
   static const char *const keys[] = {"vin", "make", "model", "kind", "manifest"};
@@ -252,15 +289,20 @@ int command_vehicle(int argc, char **argv)
   }
   if (!begin(&r, &argc, argv))
     return 1;
-  if (!strcmp(what, "list")) {
-    static const char *const field[] = {"name", "id", "kind", "make", "model", "motion", "speed", "manifest", "heard"};
-    char path[400];
-    snprintf(path, sizeof path, "/api/v1/vehicles%s%s", filter ? "?filter=" : "", filter ? filter : "");
+  const char *what = option_word(&argc, argv), *name = option_word(&argc, argv);
+  bool lists = what && !strcmp(what, "list");
+  if (!what || lists == (name != NULL))
+    return unclear(&r, what, usage);
+  int code = reach(&r, argc, argv, usage);
+  if (code)
+    return code;
+  if (lists) {
+    static const char *const field[] = {"name", "id", "kind", "make", "model", "motion", "speed=speed km/h", "manifest", "heard"};
+    char path[700], safe[600];
+    snprintf(path, sizeof path, "/api/v1/vehicles%s%s", filter ? "?filter=" : "", filter ? escaped(filter, safe, sizeof safe) : "");
     json_decref(body);
     return list(&r, path, field, 9);
   }
-  if (!name)
-    return fputs(usage, stderr), 2;
   if (!strcmp(what, "create")) {
     set_text(body, "name", name);
     json_t *made = ask(&r, "POST", "/api/v1/vehicles", body);
@@ -285,11 +327,15 @@ int command_vehicle(int argc, char **argv)
     snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT "/latest", id);
     return list_once(&r, path, field, 6);
   }
-  if (!strcmp(what, "set")) {
-    snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT, id);
-    return show(&r, ask(&r, "PATCH", path, body));
+  snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT, id);
+  if (!strcmp(what, "show")) {
+    json_decref(body);
+    return show(&r, ask(&r, "GET", path, NULL));
   }
-  return fputs(usage, stderr), 2;
+  if (!strcmp(what, "set") && json_object_size(body))
+    return show(&r, ask(&r, "PATCH", path, body));
+  json_decref(body);
+  return unclear(&r, what, usage);
 }
 
 /* ---- catalog ---- */
@@ -297,30 +343,44 @@ int command_catalog(int argc, char **argv)
 {
   static const char usage[] =
       "usage: motorcade catalog import --dbc FILE --name NAME [--interface can0] [--map FILE]\n"
+      "       motorcade catalog import --vss FILE.vspec|FILE.json\n"
       "       motorcade catalog list [--filter TEXT] [--json]\n"
       "       motorcade catalog manifests [--json]\n"
       "import makes catalog entries, a vehicle model and a decoder manifest from a DBC file. --map names signals: a JSON object\n"
-      "from fully qualified name to \"Message.Signal\"; the others become Vehicle.<Message>.<Signal>.\n";
-  if (argc < 2 || option_flag(&argc, argv, "--help"))
-    return fputs(usage, stdout), argc < 2 ? 2 : 0;
+      "from fully qualified name to \"Message.Signal\"; the others become Vehicle.<Message>.<Signal>.\n"
+      "With --vss it adds the signals of a VSS tree (a vspec file with its includes, or a JSON export) to the catalog.\n";
+  int ended;
+  if (command_help(&argc, argv, usage, &ended))
+    return ended;
   remote r;
-  const char *what = argv[1], *dbc = option_take(&argc, argv, "--dbc", NULL), *name = option_take(&argc, argv, "--name", NULL);
+  const char *dbc = option_take(&argc, argv, "--dbc", NULL), *name = option_take(&argc, argv, "--name", NULL);
   const char *interface = option_take(&argc, argv, "--interface", "can0"), *map = option_take(&argc, argv, "--map", NULL),
-             *filter = option_take(&argc, argv, "--filter", NULL);
+             *filter = option_take(&argc, argv, "--filter", NULL), *vss = option_take(&argc, argv, "--vss", NULL);
   if (!begin(&r, &argc, argv))
     return 1;
+  const char *what = option_word(&argc, argv);
+  bool lists = what && (!strcmp(what, "list") || !strcmp(what, "manifests"));
+  if (!what || (!lists && (strcmp(what, "import") != 0 || (!vss && (!dbc || !name)))))
+    return unclear(&r, what, usage);
+  int code = reach(&r, argc, argv, usage);
+  if (code)
+    return code;
+  if (!strcmp(what, "import") && vss) {
+    json_t *tree;
+    if (vss_text_read(vss, &tree, &r.why))
+      return fail(&r);
+    return show(&r, ask(&r, "POST", "/api/v1/signals", json_pack("{s:o}", "vss", tree)));
+  }
   if (!strcmp(what, "list")) {
     static const char *const field[] = {"id", "fqn", "type", "unit", "description"};
-    char path[400];
-    snprintf(path, sizeof path, "/api/v1/signals%s%s", filter ? "?filter=" : "", filter ? filter : "");
+    char path[700], safe[600];
+    snprintf(path, sizeof path, "/api/v1/signals%s%s", filter ? "?filter=" : "", filter ? escaped(filter, safe, sizeof safe) : "");
     return list(&r, path, field, 5);
   }
   if (!strcmp(what, "manifests")) {
     static const char *const field[] = {"name", "signals", "vehicles", "sync_id", "created"};
     return list_once(&r, "/api/v1/manifests", field, 5);
   }
-  if (strcmp(what, "import") != 0 || !dbc || !name)
-    return fputs(usage, stderr), 2;
   json_t *body = json_object(), *text;
   set_text(body, "name", name);
   set_text(body, "interface", interface);
@@ -359,12 +419,20 @@ int command_campaign(int argc, char **argv)
       "       motorcade campaign show|run|suspend|end|delete NAME\n"
       "FILE holds {name, target_kind, target, kind: time|condition, period_ms | expression, signals: [{fqn}], start_now, ...};\n"
       "the whole form is the schema CampaignCreate in /api/v1/openapi.json.\n";
-  if (argc < 2 || option_flag(&argc, argv, "--help"))
-    return fputs(usage, stdout), argc < 2 ? 2 : 0;
+  int ended;
+  if (command_help(&argc, argv, usage, &ended))
+    return ended;
   remote r;
-  const char *what = argv[1], *name = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL, *file = option_take(&argc, argv, "--file", NULL);
+  const char *file = option_take(&argc, argv, "--file", NULL);
   if (!begin(&r, &argc, argv))
     return 1;
+  const char *what = option_word(&argc, argv), *name = option_word(&argc, argv);
+  bool whole = what && (!strcmp(what, "list") ? !name : !strcmp(what, "create") ? file && !name : name != NULL);
+  if (!whole)
+    return unclear(&r, what, usage);
+  int code = reach(&r, argc, argv, usage);
+  if (code)
+    return code;
   if (!strcmp(what, "list")) {
     static const char *const field[] = {"id", "name", "status", "kind", "vehicles", "healthy", "pending", "refused"};
     return list_once(&r, "/api/v1/campaigns", field, 8);
@@ -373,14 +441,15 @@ int command_campaign(int argc, char **argv)
     json_error_t error;
     json_t *body = json_load_file(file, JSON_REJECT_DUPLICATES, &error);
     if (!body) {
-      fprintf(stderr, "motorcade campaign: %s:%d:%d: %s\n", file, error.line, error.column, error.text);
+      if (error.line > 0)
+        fprintf(stderr, "motorcade campaign: %s:%d:%d: %s\n", file, error.line, error.column, error.text);
+      else
+        fprintf(stderr, "motorcade campaign: %s\n", error.text);
       return 1;
     }
     return show(&r, ask(&r, "POST", "/api/v1/campaigns", body));
   }
-  json_int_t id = name ? campaign_id(&r, name) : 0;
-  if (!name)
-    return fputs(usage, stderr), 2;
+  json_int_t id = campaign_id(&r, name);
   if (!id)
     return 1;
   char path[128];
@@ -391,34 +460,82 @@ int command_campaign(int argc, char **argv)
     return ask(&r, "DELETE", path, NULL) ? 0 : 1;
   const char *status = !strcmp(what, "run") ? "running" : !strcmp(what, "suspend") ? "suspended" : !strcmp(what, "end") ? "ended" : NULL;
   if (!status)
-    return fputs(usage, stderr), 2;
+    return unclear(&r, what, usage);
   strcat(path, "/status");
   return show(&r, ask(&r, "POST", path, json_pack("{s:s}", "status", status)));
 }
 
 /* ---- user ---- */
+
+static json_int_t user_id(remote *r, const char *name)
+{
+  json_t *page = ask(r, "GET", "/api/v1/users", NULL), *item;
+  json_int_t id = 0;
+  size_t i;
+  json_array_foreach (json_object_get(page, "items"), i, item) {
+    if (!strcmp(text_of(item, "name"), name))
+      id = json_integer_value(json_object_get(item, "id"));
+  }
+  if (page && !id)
+    fprintf(stderr, "motorcade %s: there is no user \"%s\"; `motorcade user list` shows all\n", r->name, name);
+  json_decref(page);
+  return id;
+}
+
+static bool read_password(remote *r, const char *file, json_t *body)
+{
+  mc_buf text = {0};
+  if (mc_fs_read(mc_fs_posix(), file, 256, &text, &r->why)) {
+    fail(r);
+    return false;
+  }
+  mc_slice password = mc_slice_trim(mc_buf_slice(&text));
+  json_t *value = json_stringn((const char *)password.data, password.len);
+  mc_buf_free(&text);
+  if (!value) {
+    fprintf(stderr, "motorcade %s: %s: the password is not UTF-8 text\n", r->name, file);
+    return false;
+  }
+  json_object_set_new(body, "password", value);
+  return true;
+}
+
 int command_user(int argc, char **argv)
 {
   static const char usage[] = "usage: motorcade user list [--json]\n"
-                              "       motorcade user create NAME --role viewer|operator|admin --password-file FILE\n";
-  if (argc < 2 || option_flag(&argc, argv, "--help"))
-    return fputs(usage, stdout), argc < 2 ? 2 : 0;
+                              "       motorcade user create NAME [--role viewer|operator|admin] --password-file FILE\n"
+                              "       motorcade user reset NAME --password-file FILE\n"
+                              "FILE holds the password, at least 10 characters. Roles: viewer (the default) looks, operator changes campaigns and\n"
+                              "vehicles, admin also users and tokens. reset gives a new password to who has lost theirs.\n";
+  int ended;
+  if (command_help(&argc, argv, usage, &ended))
+    return ended;
   remote r;
-  const char *what = argv[1], *name = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
-  const char *role = option_take(&argc, argv, "--role", "viewer"), *file = option_take(&argc, argv, "--password-file", NULL);
+  const char *role = option_take(&argc, argv, "--role", NULL), *file = option_take(&argc, argv, "--password-file", NULL);
   if (!begin(&r, &argc, argv))
     return 1;
-  if (!strcmp(what, "list")) {
+  const char *what = option_word(&argc, argv), *name = option_word(&argc, argv);
+  bool lists = what && !strcmp(what, "list"), creates = what && !strcmp(what, "create"), resets = what && !strcmp(what, "reset");
+  if (!(lists && !name) && !(creates && name && file) && !(resets && name && file && !role))
+    return unclear(&r, what, usage);
+  int code = reach(&r, argc, argv, usage);
+  if (code)
+    return code;
+  if (lists) {
     static const char *const field[] = {"id", "name", "role", "disabled", "last_sign_in"};
     return list_once(&r, "/api/v1/users", field, 5);
   }
-  if (strcmp(what, "create") != 0 || !name || !file)
-    return fputs(usage, stderr), 2;
-  mc_buf text = {0};
-  if (mc_fs_read(mc_fs_posix(), file, 256, &text, &r.why))
-    return fail(&r);
-  mc_slice password = mc_slice_trim(mc_buf_slice(&text));
-  json_t *body = json_pack("{s:s, s:s%, s:s}", "name", name, "password", (const char *)password.data, password.len, "role", role);
-  mc_buf_free(&text);
+  json_t *body = json_object();
+  json_int_t id = resets ? user_id(&r, name) : 0;
+  if ((resets && !id) || !read_password(&r, file, body)) {
+    json_decref(body);
+    return 1;
+  }
+  char path[64];
+  snprintf(path, sizeof path, "/api/v1/users/%" JSON_INTEGER_FORMAT, id);
+  if (resets)
+    return show(&r, ask(&r, "PATCH", path, body));
+  set_text(body, "name", name);
+  set_text(body, "role", role ? role : "viewer");
   return show(&r, ask(&r, "POST", "/api/v1/users", body));
 }

@@ -188,9 +188,11 @@ mc_err server_open(server *s, mc_why *why)
   s->loops = s->set.loops ? s->set.loops : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
   if (s->loops > SERVER_MAX_LOOPS)
     s->loops = SERVER_MAX_LOOPS;
-  MC_TRY(mc_fs_mkdirs(mc_fs_posix(), s->set.data, why));
-  MC_TRY(open_journal(s, why)); /* takes the folder's lock */
   char path[700];
+  snprintf(path, sizeof path, "%s/ca.pem", s->set.data);
+  if (access(path, F_OK)) /* a mistyped folder is not made */
+    return mc_err_set(why, MC_ERR_NOT_FOUND, "%s is missing: run `motorcade init --data %s` first", path, s->set.data);
+  MC_TRY(open_journal(s, why)); /* takes the folder's lock */
   snprintf(path, sizeof path, "%s/motorcade.db", s->set.data);
   MC_TRY(mc_db_open_sqlite(path, &s->db, why));
   MC_TRY(open_tls_and_registry(s, why));

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "app/motorcade/command.h"
 #include "store/store.h"
@@ -10,16 +11,26 @@ int command_store(int argc, char **argv)
 {
   static const char usage[] = "usage: motorcade store verify|stats [--data DIR] [--json]\nReads every block of every segment that the "
                               "manifest names. Safe beside a running server.\n";
-  if (argc < 2 || option_flag(&argc, argv, "--help"))
-    return fputs(usage, stdout), argc < 2 ? 2 : 0;
+  int ended;
+  if (command_help(&argc, argv, usage, &ended))
+    return ended;
   bool json = option_flag(&argc, argv, "--json");
   settings s;
   if (!command_settings(&argc, argv, &s))
     return 1;
-  if (argc != 2 || (strcmp(argv[1], "verify") != 0 && strcmp(argv[1], "stats") != 0))
-    return fputs(usage, stderr), 2;
+  const char *word = option_word(&argc, argv), *what = word ? word : "";
+  if (strcmp(what, "verify") != 0 && strcmp(what, "stats") != 0)
+    return fprintf(stderr, "motorcade store: expected verify or stats, found \"%s\"\n%s", what, usage), 2;
+  if (option_left(argc, argv, usage))
+    return 2;
   char dir[600];
   snprintf(dir, sizeof dir, "%s/store", s.data);
+  struct stat st;
+  if (stat(dir, &st)) {
+    fprintf(stderr, "motorcade store: there is no history in %s: name the data folder with --data; the first start makes its store\n",
+            s.data);
+    return 1;
+  }
   mc_store_stats stats;
   mc_why why = {0};
   if (mc_store_verify(mc_fs_posix(), dir, &stats, &why))
