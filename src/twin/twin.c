@@ -310,7 +310,7 @@ mc_motion mc_vehicle_now_motion(const mc_vehicle_now *v, int64_t now_us)
 {
   if (!v->heard_us)
     return MC_MOTION_UNKNOWN;
-  if (now_us - v->heard_us > 300 * 1000000LL)
+  if (v->heard_us < now_us - 300 * 1000000LL)
     return MC_MOTION_OFFLINE;
   bool knows_speed = v->present & (1u << MC_ROLE_SPEED);
   bool knows_ignition = v->present & (1u << MC_ROLE_IGNITION);

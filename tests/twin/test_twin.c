@@ -258,6 +258,15 @@ static void test_readers_and_checkpoints_beside_the_writer(void)
   remove_dir();
 }
 
+/* A checkpoint may hold any time; the distance to now must not overflow. */
+static void test_motion_of_a_vehicle_heard_before_all_time_is_offline(void)
+{
+  mc_vehicle_now v = {.heard_us = INT64_MIN};
+  CHECK_INT(mc_vehicle_now_motion(&v, 1700000000000000LL), MC_MOTION_OFFLINE);
+  v.heard_us = INT64_MAX;
+  CHECK_INT(mc_vehicle_now_motion(&v, 1700000000000000LL), MC_MOTION_UNKNOWN);
+}
+
 int main(void)
 {
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
@@ -268,6 +277,7 @@ int main(void)
   RUN(test_every_cut_of_a_checkpoint_is_noticed);
   RUN(test_changes_are_told_once);
   RUN(test_motion_follows_speed_ignition_and_silence);
+  RUN(test_motion_of_a_vehicle_heard_before_all_time_is_offline);
   RUN(test_a_reader_may_wait_for_an_offset);
   RUN(test_readers_and_checkpoints_beside_the_writer);
   return tap_done();
