@@ -167,7 +167,7 @@ mc_err mc_bus_open(mc_loop *loop, const char *url, void (*frame)(void *, const m
   b->frame = frame;
   b->ctx = ctx;
   b->channel_base = u.channel;
-  b->sender = (uint32_t)(mc_clock_wall_us() * 2654435761u) ^ (uint32_t)getpid() ^ (uint32_t)((uintptr_t)b >> 4);
+  b->sender = (uint32_t)((uint64_t)mc_clock_wall_us() * 2654435761u) ^ (uint32_t)getpid() ^ (uint32_t)((uintptr_t)b >> 4);
   mc_err err = open_out(b, &u, why);
   if (err == MC_OK && frame) /* without a receiver it only sends */
     err = open_in(b, &u, why);
