@@ -197,11 +197,13 @@ mc_err mc_listener_create(mc_loop *loop, const mc_listener_config *config, mc_li
 
 uint16_t mc_listener_port(const mc_listener *l)
 {
-  struct sockaddr_storage a;
-  socklen_t len = sizeof a;
-  if (l->watch.fd < 0 || getsockname(l->watch.fd, (struct sockaddr *)&a, &len))
+  struct sockaddr_storage any = {0};
+  struct sockaddr_in6 a;
+  socklen_t len = sizeof any;
+  if (l->watch.fd < 0 || getsockname(l->watch.fd, (struct sockaddr *)&any, &len))
     return 0;
-  return ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port : ((struct sockaddr_in6 *)&a)->sin6_port);
+  memcpy(&a, &any, sizeof a);
+  return ntohs(a.sin6_port); /* sin_port lies at the same place */
 }
 
 void mc_listener_destroy(mc_listener **listener)

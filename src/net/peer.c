@@ -18,14 +18,16 @@ static void format_address(const struct sockaddr_storage *a, char *out, size_t s
     snprintf(out, size, "%s:%u", text, ntohs(in->sin_port));
     return;
   }
-  const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)a;
-  if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
-    inet_ntop(AF_INET, in6->sin6_addr.s6_addr + 12, text, sizeof text);
-    snprintf(out, size, "%s:%u", text, ntohs(in6->sin6_port));
+  struct sockaddr_in6 in6;
+  memcpy(&in6, a, sizeof in6);
+  static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF}; /* IPv4 in IPv6: RFC 4291, 2.5.5.2 */
+  if (memcmp(in6.sin6_addr.s6_addr, mapped, sizeof mapped) == 0) {
+    inet_ntop(AF_INET, in6.sin6_addr.s6_addr + 12, text, sizeof text);
+    snprintf(out, size, "%s:%u", text, ntohs(in6.sin6_port));
     return;
   }
-  inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
-  snprintf(out, size, "[%s]:%u", text, ntohs(in6->sin6_port));
+  inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof text);
+  snprintf(out, size, "[%s]:%u", text, ntohs(in6.sin6_port));
 }
 
 static void fill_cert(const mc_conn *c, mc_peer *out)

@@ -124,14 +124,17 @@ static mc_err create(bool server, bool tls13_only, mc_tls **out, mc_why *why)
 {
   *out = NULL;
   mc_tls *tls = calloc(1, sizeof *tls);
-  if (!tls)
-    return mc_err_set(why, MC_ERR_MEMORY, "out of memory for a TLS context");
+  if (!tls) {
+    mc_err_set(why, MC_ERR_MEMORY, "out of memory for a TLS context");
+    return MC_ERR_MEMORY;
+  }
   tls->server = server;
   pthread_mutex_init(&tls->lock, NULL);
   tls->ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
   if (!tls->ctx) {
     mc_tls_destroy(&tls);
-    return mc_openssl_why(why, MC_ERR_TLS, "creating a TLS context");
+    mc_openssl_why(why, MC_ERR_TLS, "creating a TLS context");
+    return MC_ERR_TLS;
   }
   SSL_CTX *ctx = tls->ctx;
   SSL_CTX_set_app_data(ctx, tls);
