@@ -37,7 +37,12 @@ endfunction()
 
 add_custom_target(tests)
 add_custom_target(fuzzers)
-foreach(module base format access signal journal db net registry twin store geo gateway campaign edge api sim)
+# What the programs read themselves, settings file and edge options, as a library for tests/app.
+add_library(mc_app STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/src/app/motorcade/settings.c ${CMAKE_SOURCE_DIR}/src/app/motorcade-edge/options.c
+            ${CMAKE_SOURCE_DIR}/src/app/motorcade-edge/config.c)
+target_include_directories(mc_app PUBLIC ${CMAKE_SOURCE_DIR}/src)
+target_link_libraries(mc_app PUBLIC mc_base PkgConfig::JANSSON)
+foreach(module base format access signal journal db net registry twin store geo gateway campaign edge api sim app)
   add_custom_target(tests_${module})
   mc_tests(${module})
 endforeach()
