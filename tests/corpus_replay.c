@@ -7,6 +7,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int main(int argc, char **argv)
 {
+  if (argc < 2) {
+    printf("not ok 1 - no seeds: put small files into tests/<module>/corpus/<target>/\n1..1\n");
+    return 1;
+  }
   for (int i = 1; i < argc; i++) {
     FILE *f = fopen(argv[i], "rb");
     if (!f) {

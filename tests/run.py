@@ -86,15 +86,15 @@ def build(tally, folder, sanitize, targets):
 def run_c(tally, folder, modules, only, label, fuzz):
     # halt_on_error keeps a report from drowning in what follows
     env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1", TSAN_OPTIONS="halt_on_error=1")
-    for program in sorted((ROOT / folder / "tests").glob("*_test_*")):
-        module = program.name.split("_test_")[0]
-        if module in modules and only in program.name:
-            tally.program(f"{label} {program.name}", [str(program)], env=env)
-    for program in sorted((ROOT / folder / "fuzz").glob("*_fuzz_*")) if fuzz else []:
-        module, name = program.name.split("_fuzz_", 1)
-        seeds = sorted(p for p in (ROOT / "tests" / module / "corpus" / name).glob("*") if p.is_file())
-        if only in program.name and seeds:
-            tally.program(f"{label} {program.name}", [str(program)] + [str(p) for p in seeds], env=env)
+    for source in sorted(p for m in modules for p in (ROOT / "tests" / m).glob("test_*.c")):
+        name = f"{source.parent.name}_{source.stem}"
+        if only in name:
+            tally.program(f"{label} {name}", [str(ROOT / folder / "tests" / name)], env=env)
+    for source in sorted(p for m in modules for p in (ROOT / "tests" / m).glob("fuzz_*.c")) if fuzz else []:
+        name = f"{source.parent.name}_{source.stem}"
+        corpus = source.parent / "corpus" / source.stem.removeprefix("fuzz_")
+        if only in name:  # one without seeds fails, and says so
+            tally.program(f"{label} {name}", [str(ROOT / folder / "fuzz" / name)] + sorted(str(p) for p in corpus.glob("*") if p.is_file()), env=env)
 
 
 def main():
