@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "edge/edge.h"
 #include "options.h"
 
@@ -17,14 +18,17 @@ typedef struct program {
   mc_bus *bus;
   mc_channel_map map;
   mc_watch signals;
-  mc_timer flush, report, pressure;
+  mc_timer flush, report, pressure, begin;
   mc_agent_stats told;
+  int64_t last_us;  /* time of the last frame of a replay */
+  int64_t begin_by; /* monotonic: a replay starts then at the latest */
+  int64_t end_from; /* monotonic: not before this */
   bool ended;
 } program;
 
 /* A replay as fast as possible waits for the platform: nothing is dropped because the disk ran full. */
 enum { WAITING_MANY = 512, WAITING_FEW = 64, LOOK_AGAIN_US = 20000 };
-enum { REPORT_US = 10000000, END_CHECK_US = 200000 };
+enum { REPORT_US = 10000000, END_CHECK_US = 200000, BEGIN_WITHIN_US = 10000000 };
 
 static uint64_t waiting(const program *p)
 {
@@ -37,6 +41,7 @@ static uint64_t waiting(const program *p)
 static void on_frame(void *ctx, const mc_can_frame *frame)
 {
   program *p = ctx;
+  p->last_us = frame->time_us;
   mc_agent_push_frame(p->agent, frame);
   if (p->replay && p->options.speed == 0 && waiting(p) > WAITING_MANY) {
     mc_replay_pause(p->replay, true);
@@ -53,10 +58,46 @@ static void on_pressure(mc_timer *timer)
     mc_loop_timer_set(p->loop, &p->pressure, mc_loop_now_us(p->loop) + LOOK_AGAIN_US);
 }
 
+/* A log has a beginning that must not pass before the platform has said what to collect. */
+static void on_begin(mc_timer *timer)
+{
+  program *p = (program *)((char *)timer - offsetof(program, begin));
+  const mc_slice *ids;
+  int64_t now = mc_loop_now_us(p->loop);
+  if (mc_inspector_sync_ids(mc_agent_inspector(p->agent), &ids) >= 2) { /* a manifest and a campaign */
+    mc_replay_start(p->replay);
+    return;
+  }
+  if (now >= p->begin_by) {
+    mc_log(MC_LOG_WARN, "edge", "the replay begins without documents: nothing is collected until a manifest and a campaign come");
+    mc_replay_start(p->replay);
+    return;
+  }
+  mc_loop_timer_set(p->loop, &p->begin, now + LOOK_AGAIN_US);
+}
+
+/* A log has an end, too: time goes on for the vehicle, so that periods and delays that began inside it still run out. With recorded times
+ * that is told to the inspection; in the present it is waited for. */
+static void let_periods_end(program *p)
+{
+  enum { AFTER_S = 60, WAIT_US = 1500000 };
+  int64_t apart = p->last_us - mc_clock_wall_us();
+  p->end_from = mc_loop_now_us(p->loop);
+  if (apart > -AFTER_S * 2000000LL && apart < AFTER_S * 2000000LL) {
+    p->end_from += WAIT_US;
+    return;
+  }
+  for (int s = 1; s <= AFTER_S; s++) {
+    mc_can_frame nothing = {.channel = UINT16_MAX, .time_us = p->last_us + s * 1000000LL};
+    mc_inspector_frame(mc_agent_inspector(p->agent), &nothing);
+  }
+}
+
 static void on_ended(void *ctx)
 {
   program *p = ctx;
   p->ended = true;
+  let_periods_end(p);
   mc_log(MC_LOG_INFO, "edge", "the replay ended; waiting until everything is acknowledged (Ctrl-C ends at once)");
   mc_loop_timer_set(p->loop, &p->report, mc_loop_now_us(p->loop) + END_CHECK_US);
 }
@@ -70,6 +111,7 @@ static void stop(program *p)
   mc_agent_stop(p->agent);
   mc_loop_timer_clear(p->loop, &p->report);
   mc_loop_timer_clear(p->loop, &p->pressure);
+  mc_loop_timer_clear(p->loop, &p->begin);
   mc_loop_timer_set(p->loop, &p->flush, mc_loop_now_us(p->loop) + 300000); /* time for DISCONNECT */
 }
 
@@ -92,7 +134,7 @@ static void on_report(mc_timer *timer)
     mc_log(MC_LOG_INFO, "edge", "so far", MC_KU("frames", s.frames), MC_KU("signals", s.signals), MC_KU("events", s.events), MC_KU("samples", s.samples),
            MC_KU("published", s.published), MC_KU("acked", s.acked), MC_KU("stored", s.spooled), MC_KU("dropped", s.dropped));
   p->told = s;
-  if (p->ended && s.connected && s.acked + s.refused + s.dropped >= s.events) {
+  if (p->ended && mc_loop_now_us(p->loop) >= p->end_from && s.connected && s.acked + s.refused + s.dropped >= s.events) {
     stop(p);
     return;
   }
@@ -157,7 +199,8 @@ static mc_err make_source(program *p, mc_why *why)
     mc_replay_config c = {.path = o->replay, .channel_map = o->channel_map, .speed = o->speed, .loop = o->loop, .shift_to_now = !o->keep_times,
                           .frame = on_frame, .ended = on_ended, .ctx = p};
     MC_TRY(mc_replay_open(p->loop, &c, &p->replay, why));
-    mc_replay_start(p->replay);
+    p->begin_by = mc_loop_now_us(p->loop) + BEGIN_WITHIN_US;
+    mc_loop_timer_set(p->loop, &p->begin, mc_loop_now_us(p->loop));
   }
   return o->bus ? mc_bus_open(p->loop, o->bus, on_frame, p, &p->bus, why) : MC_OK;
 }
@@ -181,6 +224,7 @@ static mc_err run(program *p, mc_why *why)
 {
   p->report.fire = on_report;
   p->pressure.fire = on_pressure;
+  p->begin.fire = on_begin;
   MC_TRY(mc_loop_create(&p->loop, why));
   MC_TRY(watch_signals(p, why));
   if (!p->options.plain)
