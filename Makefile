@@ -1,9 +1,11 @@
 # motorcade. Two commands: `make run` (platform with a demo fleet) and `make test` (everything).
 # The build itself is CMake and ninja; this file installs what is missing and calls them.
+# `make run` takes VEHICLES=500, OSM=extract.osm.pbf, DATA=folder and ARGS="--http-port 9080" (any option of `motorcade demo --help`).
 
 VEHICLES ?= 60
 OSM ?=
 DATA ?= run
+ARGS ?=
 JOBS ?= $(shell nproc)
 NINJA = ninja -j$(JOBS)
 PORTAL_SOURCES = $(shell find portal -path portal/node_modules -prune -o -path portal/dist -prune -o -type f -print 2>/dev/null) src/api/operations.json tools/generate_api.py
@@ -20,7 +22,7 @@ build/build.ninja: CMakeLists.txt cmake/modules.cmake cmake/tests.cmake | setup
 	@rm -f build-configure.log
 
 programs: build/build.ninja
-	@$(NINJA) -C build motorcade motorcade-edge motorcade-sim | tail -n 1
+	@$(NINJA) -C build motorcade motorcade-edge motorcade-sim
 
 portal: portal/dist/.built
 
@@ -34,7 +36,7 @@ portal/dist/.built: $(PORTAL_SOURCES) portal/node_modules/.installed
 	@touch $@
 
 run: programs portal
-	@exec build/motorcade demo --vehicles $(VEHICLES) --data $(DATA) --portal portal/dist $(if $(OSM),--osm $(OSM))
+	@exec build/motorcade demo --vehicles $(VEHICLES) --data $(DATA) --portal portal/dist $(if $(OSM),--osm $(OSM)) $(ARGS)
 
 test:
 	@tools/setup.sh build test
