@@ -122,7 +122,7 @@ int command_demo(int argc, char **argv)
 {
   static server s;
   static demo d;
-  if (option_flag(&argc, argv, "--help"))
+  if (option_flag(&argc, argv, "--help") || option_flag(&argc, argv, "-h"))
     return fputs(usage, stdout), 0;
   if (!command_settings(&argc, argv, &s.set) || !read_options(&argc, argv, &d))
     return 2;

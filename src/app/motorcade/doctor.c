@@ -107,7 +107,7 @@ static void check_store(const settings *s)
 int command_doctor(int argc, char **argv)
 {
   static const char usage[] = "usage: motorcade doctor [--data DIR]\n";
-  if (option_flag(&argc, argv, "--help"))
+  if (option_flag(&argc, argv, "--help") || option_flag(&argc, argv, "-h"))
     return fputs(usage, stdout), 0;
   settings s;
   if (!command_settings(&argc, argv, &s))

@@ -128,7 +128,7 @@ int command_init(int argc, char **argv)
   static const char usage[] =
       "usage: motorcade init [--data DIR] [--names host,address,...] [--admin NAME] [--password-file FILE]\n"
       "Makes a certificate authority, a server certificate for the names, and the first admin. What is there already stays.\n";
-  if (option_flag(&argc, argv, "--help"))
+  if (option_flag(&argc, argv, "--help") || option_flag(&argc, argv, "-h"))
     return fputs(usage, stdout), 0;
   settings s;
   if (!command_settings(&argc, argv, &s))

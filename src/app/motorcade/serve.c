@@ -71,7 +71,7 @@ int command_serve(int argc, char **argv)
 {
   static const char usage[] = "usage: motorcade serve [--data DIR] [--<setting> VALUE]...\n`motorcade config` lists the settings. Run "
                               "`motorcade init` once before.\n";
-  if (option_flag(&argc, argv, "--help"))
+  if (option_flag(&argc, argv, "--help") || option_flag(&argc, argv, "-h"))
     return fputs(usage, stdout), 0;
   static server s;
   if (!command_settings(&argc, argv, &s.set))
