@@ -19,7 +19,8 @@ export function Failure(props: { error: ApiError | undefined; retry?: () => void
               </Show>
             </p>
             <p class="small soft">
-              {props.stale ? t('error.stale') : t('error.try')}
+              {/* A refusal says itself what to do; only failures get advice. */}
+              {props.stale ? t('error.stale') : error().status === 0 || error().status >= 500 ? t('error.try') : ''}
               <Show when={error().requestId}>
                 {' '}
                 {t('error.request')} <code>{error().requestId}</code>

@@ -198,7 +198,7 @@ function route(method, path, query, body) {
   if (is('GET', '/manifests')) return [200, { items: manifests }]
   if ((m = is('GET', '/manifests/(.+)/signals'))) return [200, { name: m[0], items: signals }]
   if (is('POST', '/manifests')) {
-    if (!/^\s*BO_ \d+ /m.test(body.dbc)) return problem(422, 'The DBC file is not valid', 'line 3, column 5: expected a message id after BO_, found "abc". Correct the line and import again.', '/dbc')
+    if (!/^\s*BO_ \d+ /m.test(body.dbc)) return problem(422, 'The DBC file is not valid', 'dbc:2: message (BO_): expected a message id, got "abc"', '/dbc')
     manifests.push({ name: body.name, sync_id: body.name + '0011223344556677', signals: 12, vehicles: 0, created: new Date().toISOString() })
     return [201, { name: body.name, sync_id: body.name + '0011223344556677', signals: 12, messages: 3, multiplexed: 0, ieee: 0, warnings: ['line 41: attribute GenMsgCycleTime without a definition, ignored'] }]
   }
