@@ -173,6 +173,7 @@ static void gather(const mc_api *api)
   gauge("motorcade_samples_applied", "Samples applied to the twin since start.", t.samples_applied);
   gauge("motorcade_telemetry_messages", "Telemetry messages decoded since start.", k.messages);
   gauge("motorcade_telemetry_undecodable", "Telemetry messages that could not be decoded.", k.undecodable);
+  gauge("motorcade_telemetry_samples_strayed", "Samples left out: their vehicle opened too many hours of history far from the present.", k.strayed);
   gauge("motorcade_telemetry_repeats", "Repeated events dropped.", k.repeats);
   gauge("motorcade_decoder_lag_milliseconds", "Age of the oldest journaled message not yet decoded.", (uint64_t)lag_ms(api));
 }

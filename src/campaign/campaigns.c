@@ -37,8 +37,9 @@ mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, 
   pthread_mutex_init(&c->lock, &attr);
   pthread_mutexattr_destroy(&attr);
   c->repeats = repeat_table_create();
+  c->hours = hour_budget_create();
   c->sink = calloc(config->sink_count ? config->sink_count : 1, sizeof *c->sink);
-  mc_err err = c->repeats && c->sink ? MC_OK : MC_ERR_MEMORY;
+  mc_err err = c->repeats && c->hours && c->sink ? MC_OK : MC_ERR_MEMORY;
   if (!err) {
     if (config->sink_count)
       memcpy(c->sink, config->sink, config->sink_count * sizeof *c->sink);
@@ -66,6 +67,7 @@ void mc_campaigns_close(mc_campaigns **campaigns)
   }
   mc_vec_free(&c->campaign);
   repeat_table_destroy(c->repeats);
+  hour_budget_destroy(c->hours);
   mc_block_builder_free(&c->block);
   mc_arena_free(&c->arena);
   mc_buf_free(&c->plain);
@@ -133,5 +135,6 @@ void mc_campaign_stats_get(mc_campaigns *c, mc_campaign_stats *out)
   campaign_metrics *m = &c->count;
   *out = (mc_campaign_stats){atomic_load(&m->messages),    atomic_load(&m->samples),         atomic_load(&m->repeats),
                              atomic_load(&m->undecodable), atomic_load(&m->unknown_signals), atomic_load(&m->quarantined),
-                             atomic_load(&m->checkins),    atomic_load(&m->documents_sent),  atomic_load(&m->events)};
+                             atomic_load(&m->checkins),    atomic_load(&m->documents_sent),  atomic_load(&m->events),
+                             atomic_load(&m->strayed)};
 }

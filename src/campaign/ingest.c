@@ -49,7 +49,7 @@ static bool known_signal(mc_campaigns *c, const manifest_version *m, uint32_t te
 }
 
 static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle, const mc_fw_vehicle_data *d, uint64_t *quarantined,
-                          uint64_t *unknown)
+                          uint64_t *unknown, uint64_t *strayed)
 {
   manifest_version *m = campaign_manifest_by_sync(c, r->tenant, d->manifest_sync_id);
   if (d->event_time_ms > INT64_MAX / 1000)
@@ -67,6 +67,10 @@ static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle,
       return MC_ERR_INVALID;
     if (!known_signal(c, m, r->tenant, s->signal_id)) {
       (*unknown)++;
+      continue;
+    }
+    if (!hour_budget_take(c->hours, r->tenant, vehicle, time_us, r->time_us)) {
+      (*strayed)++;
       continue;
     }
     uint8_t flags = time_us > r->time_us + AHEAD_US ? MC_SAMPLE_QUARANTINED : 0;
@@ -114,8 +118,8 @@ mc_err campaign_ingest(mc_campaigns *c, const mc_record *r, uint32_t vehicle, mc
     count(&c->count.repeats, 1);
     return MC_OK;
   }
-  uint64_t quarantined = 0, unknown = 0;
-  mc_err err = build_block(c, r, vehicle, &d, &quarantined, &unknown);
+  uint64_t quarantined = 0, unknown = 0, strayed = 0;
+  mc_err err = build_block(c, r, vehicle, &d, &quarantined, &unknown, &strayed);
   if (err == MC_ERR_INVALID)
     return undecodable(c, r, vehicle_name, "a sample's time is out of range");
   if (err)
@@ -125,6 +129,10 @@ mc_err campaign_ingest(mc_campaigns *c, const mc_record *r, uint32_t vehicle, mc
   count(&c->count.samples, c->block.vehicle.len);
   count(&c->count.quarantined, quarantined);
   count(&c->count.unknown_signals, unknown);
+  count(&c->count.strayed, strayed);
+  if (strayed)
+    mc_log(MC_LOG_WARN, "campaign", "samples left out: their times lie in too many different hours far from now; look at the vehicle's clock",
+           MC_KS("vehicle", vehicle_name), MC_KU("samples", strayed), MC_KU("offset", r->offset));
   event_row row = {r->tenant, vehicle, scheme ? scheme->campaign : 0, d.event_id, (int64_t)d.event_time_ms * 1000, r->time_us,
                    r->offset, 1,       (uint32_t)c->block.vehicle.len};
   return campaign_event_note(c, &row);

@@ -62,7 +62,7 @@ typedef struct event_row {
 } event_row;
 
 typedef struct campaign_metrics {
-  _Atomic uint64_t messages, samples, repeats, undecodable, unknown_signals, quarantined, checkins, documents_sent, events;
+  _Atomic uint64_t messages, samples, repeats, undecodable, unknown_signals, quarantined, checkins, documents_sent, events, strayed;
 } campaign_metrics;
 
 struct mc_campaigns {
@@ -79,6 +79,7 @@ struct mc_campaigns {
   campaign_metrics count;
   /* decoder thread only */
   struct repeat_table *repeats;
+  struct hour_budget *hours;
   mc_block_builder block;
   mc_arena arena;
   mc_buf plain;
@@ -101,6 +102,12 @@ scheme_version *campaign_scheme_by_sync(mc_campaigns *c, uint32_t tenant, mc_sli
 mc_err campaign_manifest_add(mc_campaigns *c, manifest_version *m);
 mc_err campaign_scheme_add(mc_campaigns *c, scheme_version *s);
 void campaign_versions_free(mc_campaigns *c);
+
+/* hours.c: may this sample open its hour of history? False: the vehicle has opened too many far from the present. */
+typedef struct hour_budget hour_budget;
+hour_budget *hour_budget_create(void);
+void hour_budget_destroy(hour_budget *b);
+bool hour_budget_take(hour_budget *b, uint32_t tenant, uint32_t vehicle, int64_t time_us, int64_t arrival_us);
 
 /* repeat.c: has this very message of this event been taken before, at another place of the journal? */
 typedef struct repeat_table repeat_table;

@@ -93,9 +93,9 @@ static void hour_rows_free(hour_rows *h)
   free(h->physical);
 }
 
-static mc_err read_segment(const snapshot *v, const store_segment *s, hour_rows *h, mc_why *why)
+static mc_err read_blocks(const snapshot *v, store_segment *s, size_t first, hour_rows *h, mc_why *why)
 {
-  for (size_t i = segment_seek(s, v->tenant, v->vehicle, v->signal); i < s->entries; i++) {
+  for (size_t i = first; i < s->entries; i++) {
     const segment_entry *e = &s->entry[i];
     if (e->tenant != v->tenant || e->vehicle != v->vehicle || e->signal != v->signal)
       break;
@@ -110,6 +110,17 @@ static mc_err read_segment(const snapshot *v, const store_segment *s, hour_rows 
     h->row.len = kept;
   }
   return MC_OK;
+}
+
+static mc_err read_segment(const snapshot *v, store_segment *s, hour_rows *h, mc_why *why)
+{
+  size_t first = segment_seek(s, v->tenant, v->vehicle, v->signal);
+  if (first == s->entries || s->entry[first].tenant != v->tenant || s->entry[first].vehicle != v->vehicle || s->entry[first].signal != v->signal)
+    return MC_OK;
+  MC_TRY(segment_use(s, why)); /* one opening for all its blocks */
+  mc_err err = read_blocks(v, s, first, h, why);
+  segment_rest(s);
+  return err;
 }
 
 static mc_err add_memory(const snapshot *v, size_t from, size_t to, hour_rows *h)

@@ -116,8 +116,6 @@ mc_err segment_builder_finish(segment_builder *b, const mc_fs *fs, const char *d
   if (!err)
     err = mc_file_sync(file, why);
   mc_file_close(&file);
-  if (!err)
-    err = mc_fs_sync_dir(fs, dir, why);
   return err ? err : segment_open(fs, dir, name, out, why);
 }
 
@@ -168,6 +166,28 @@ static mc_err load_index(store_segment *s, mc_why *why)
   return err;
 }
 
+mc_err segment_use(store_segment *s, mc_why *why)
+{
+  mc_err err = MC_OK;
+  char path[4096];
+  pthread_mutex_lock(&s->file_lock);
+  if (!s->file) {
+    snprintf(path, sizeof path, "%s/%s", s->dir, s->name);
+    err = mc_file_open(s->fs, path, MC_FILE_READ, &s->file, why);
+  }
+  s->users += !err;
+  pthread_mutex_unlock(&s->file_lock);
+  return err;
+}
+
+void segment_rest(store_segment *s)
+{
+  pthread_mutex_lock(&s->file_lock);
+  if (--s->users == 0)
+    mc_file_close(&s->file);
+  pthread_mutex_unlock(&s->file_lock);
+}
+
 mc_err segment_open(const mc_fs *fs, const char *dir, const char *name, store_segment **out, mc_why *why)
 {
   store_segment *s = calloc(1, sizeof *s);
@@ -177,13 +197,13 @@ mc_err segment_open(const mc_fs *fs, const char *dir, const char *name, store_se
   s->fs = fs;
   s->dir = strdup(dir);
   snprintf(s->name, sizeof s->name, "%s", name);
-  char path[4096];
-  snprintf(path, sizeof path, "%s/%s", dir, name);
-  mc_err err = s->dir ? mc_file_open(fs, path, MC_FILE_READ, &s->file, why) : MC_ERR_MEMORY;
+  pthread_mutex_init(&s->file_lock, NULL);
+  mc_err err = s->dir ? segment_use(s, why) : MC_ERR_MEMORY;
   if (!err) {
     err = load_index(s, why);
+    segment_rest(s);
     if (err)
-      mc_err_prefix(why, "segment %s", path);
+      mc_err_prefix(why, "segment %s/%s", dir, name);
   }
   if (err) {
     segment_release(s);
@@ -202,7 +222,7 @@ void segment_release(store_segment *s)
 {
   if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
     return;
-  mc_file_close(&s->file);
+  pthread_mutex_destroy(&s->file_lock);
   if (atomic_load(&s->doomed)) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", s->dir, s->name);
@@ -235,18 +255,22 @@ size_t segment_seek(const store_segment *s, uint32_t tenant, uint32_t vehicle, u
   return lo;
 }
 
-mc_err segment_read(const store_segment *s, const segment_entry *e, store_row *rows, mc_buf *text, mc_buf *scratch, mc_why *why)
+mc_err segment_read(store_segment *s, const segment_entry *e, store_row *rows, mc_buf *text, mc_buf *scratch, mc_why *why)
 {
   mc_buf_clear(scratch);
   if (mc_buf_reserve(scratch, (size_t)e->bytes + 16))
     return mc_err_set(why, MC_ERR_MEMORY, "segment %s: out of memory for a block of %u bytes", s->name, e->bytes);
-  size_t got;
-  MC_TRY(mc_file_pread(s->file, scratch->data, e->bytes, e->offset, &got, why));
+  size_t got = 0;
+  MC_TRY(segment_use(s, why));
+  mc_err err = mc_file_pread(s->file, scratch->data, e->bytes, e->offset, &got, why);
+  segment_rest(s);
+  if (err)
+    return err;
   if (got != e->bytes || mc_crc32c(0, scratch->data, e->bytes) != e->crc)
     return mc_err_set(why, MC_ERR_CHECKSUM,
                       "segment %s: block at byte %" PRIu64 " (vehicle %u, signal %u): checksum differs; run `motorcade store verify`",
                       s->name, e->offset, e->vehicle, e->signal);
-  mc_err err = store_block_decode(mc_slice_of(scratch->data, e->bytes), e->rows, e->first_us, e->encoding, e->kind, e->flags, rows, text);
+  err = store_block_decode(mc_slice_of(scratch->data, e->bytes), e->rows, e->first_us, e->encoding, e->kind, e->flags, rows, text);
   if (err)
     return mc_err_set(why, err, "segment %s: block at byte %" PRIu64 ": %s", s->name, e->offset, mc_err_text(err));
   return MC_OK;

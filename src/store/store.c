@@ -203,15 +203,16 @@ static mc_err drop_old(mc_store *s, store_segment_vec *next)
 /* Segments that were in the old list and are not in the new one lose their file with their last reader. */
 static void swap_list(mc_store *s, store_segment_vec *next)
 {
+  for (size_t i = 0; i < next->len; i++)
+    next->at[i]->listed = true;
   for (size_t i = 0; i < s->segment.len; i++) {
-    bool kept = false;
-    for (size_t k = 0; k < next->len && !kept; k++)
-      kept = next->at[k] == s->segment.at[i];
-    if (!kept) {
+    if (!s->segment.at[i]->listed) {
       atomic_store(&s->segment.at[i]->doomed, true);
       segment_release(s->segment.at[i]);
     }
   }
+  for (size_t i = 0; i < next->len; i++)
+    next->at[i]->listed = false;
   mc_vec_free(&s->segment);
   s->segment = *next;
   *next = (store_segment_vec){0};

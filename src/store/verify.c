@@ -4,7 +4,7 @@
 
 #include "store/state.h"
 
-static mc_err check_segment(const store_segment *s, mc_why *why)
+static mc_err check_segment(store_segment *s, mc_why *why)
 {
   static _Thread_local store_row rows[BLOCK_ROWS];
   mc_buf text = {0}, scratch = {0};

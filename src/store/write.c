@@ -96,6 +96,8 @@ mc_err store_memtable_write(mc_store *s, store_memtable *m, store_segment_vec *o
       out->at[out->len++] = segment;
     segment_builder_free(&builders.at[i]);
   }
+  if (!err && out->len)
+    err = mc_fs_sync_dir(s->config.fs, s->dir, why);
   mc_vec_free(&builders);
   mc_map_free(&by_hour);
   pthread_mutex_lock(&s->lock);
@@ -113,7 +115,7 @@ static mc_err merge_series(const store_segment_vec *from, size_t *at, const segm
   mc_buf text = {0}, scratch = {0};
   mc_err err = MC_OK;
   for (size_t i = 0; i < from->len && !err; i++) {
-    const store_segment *s = from->at[i];
+    store_segment *s = from->at[i];
     for (; at[i] < s->entries && !err; at[i]++) {
       const segment_entry *e = &s->entry[at[i]];
       if (e->tenant != key->tenant || e->vehicle != key->vehicle || e->signal != key->signal)
@@ -158,10 +160,17 @@ static mc_err merge_segments(mc_store *s, const store_segment_vec *from, uint64_
   size_t *at = calloc(from->len, sizeof *at);
   mc_err err = at ? segment_builder_begin(&b, from->at[0]->hour) : MC_ERR_MEMORY;
   const segment_entry *key;
+  size_t used = 0;
+  for (; used < from->len && !err; used += !err)
+    err = segment_use(from->at[used], why);
   while (!err && (key = smallest(from, at)))
     err = merge_series(from, at, key, &b, why);
   if (!err)
     err = segment_builder_finish(&b, s->config.fs, s->dir, sequence, out, why);
+  if (!err)
+    err = mc_fs_sync_dir(s->config.fs, s->dir, why);
+  while (used)
+    segment_rest(from->at[--used]);
   segment_builder_free(&b);
   free(at);
   return err;
@@ -171,18 +180,21 @@ static mc_err merge_segments(mc_store *s, const store_segment_vec *from, uint64_
 static void choose(mc_store *s, store_segment_vec *from)
 {
   int64_t present = store_hour_of(mc_clock_wall_us());
+  mc_map by_hour = {0}; /* -> segments seen of it; one pass, since years of history are tens of thousands of segments */
   for (size_t i = 0; i < s->segment.len && from->len == 0; i++) {
     int64_t hour = s->segment.at[i]->hour;
-    size_t count = 0;
-    for (size_t k = i; k < s->segment.len; k++)
-      count += s->segment.at[k]->hour == hour;
+    uint64_t count = 0;
+    mc_map_get(&by_hour, (uint64_t)hour, &count);
+    if (mc_map_put(&by_hour, (uint64_t)hour, ++count))
+      break; /* no memory: it is tried again in a second */
     /* The present hour goes on growing: merge it only when it has very many. */
     if (count < (hour >= present ? MERGE_AT * 8 : MERGE_AT))
       continue;
-    for (size_t k = i; k < s->segment.len; k++)
+    for (size_t k = 0; k < s->segment.len; k++)
       if (s->segment.at[k]->hour == hour && mc_vec_push(from, s->segment.at[k]) == MC_OK)
         segment_retain(s->segment.at[k]);
   }
+  mc_map_free(&by_hour);
 }
 
 static bool contains(const store_segment_vec *v, const store_segment *s)

@@ -444,6 +444,44 @@ static void test_hostile_telemetry_is_counted_and_disturbs_nothing(void)
   end();
 }
 
+static void test_samples_spread_over_thousands_of_hours_open_only_a_bounded_number(void)
+{
+  enum { HOURS = 10000, LEGITIMATE = 1024 };
+  static mc_fw_sample s[HOURS];
+  mc_dbc_import_report report;
+  mc_why why;
+  uint32_t rpm;
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.ENGINE.Rpm"), &rpm));
+  for (int i = 0; i < HOURS; i++)
+    s[i] = (mc_fw_sample){.relative_ms = -3600000LL * i, .signal_id = rpm, .number = i};
+  mc_fw_vehicle_data d = {.campaign_sync_id = MC_LIT("x"),
+                          .manifest_sync_id = mc_slice_str(report.manifest_sync_id),
+                          .event_time_ms = (uint64_t)mc_clock_wall_us() / 1000,
+                          .sample = s,
+                          .sample_count = 7 * 24 + 500};
+  CHECK_OK(telemetry(&d, false, 1)); /* three weeks of backlog: all of it */
+  CHECK_INT(samples, 7 * 24 + 500);
+  d.event_id = 2;
+  d.sample_count = HOURS;
+  CHECK_OK(telemetry(&d, false, 2));
+  d.event_id = 3;
+  d.event_time_ms += 1000ull * 86400 * 365 * 200; /* and centuries ahead */
+  CHECK_OK(telemetry(&d, false, 3));
+  CHECK(samples <= 2 * (7 * 24 + 1) + LEGITIMATE + 1);
+  mc_campaign_stats stats;
+  mc_campaign_stats_get(c, &stats);
+  CHECK_INT(stats.strayed + samples, 2 * HOURS + 7 * 24 + 500);
+  samples = 0;
+  d.event_id = 4;
+  d.event_time_ms = (uint64_t)mc_clock_wall_us() / 1000;
+  d.sample_count = 10;
+  CHECK_OK(telemetry(&d, false, 4)); /* the present is never refused */
+  CHECK_INT(samples, 10);
+  end();
+}
+
 static void test_everything_is_there_after_a_restart(void)
 {
   mc_dbc_import_report report;
@@ -524,6 +562,7 @@ int main(void)
   RUN(test_decodes_to_raw_integers_plain_and_compressed_once);
   RUN(test_parts_of_one_event_are_merged_in_the_event_list);
   RUN(test_hostile_telemetry_is_counted_and_disturbs_nothing);
+  RUN(test_samples_spread_over_thousands_of_hours_open_only_a_bounded_number);
   RUN(test_everything_is_there_after_a_restart);
   mc_buf_free(&ca);
   mc_buf_free(&ca_key);

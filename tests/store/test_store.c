@@ -1,5 +1,6 @@
 #include <math.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -239,6 +240,33 @@ static void test_tenants_do_not_see_each_other(void)
   remove_dir();
 }
 
+static void test_a_history_of_more_hours_than_open_files_is_written_and_read(void)
+{
+  enum { HOURS = 400 };
+  struct rlimit before, few;
+  fresh_dir();
+  CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+  few = before;
+  few.rlim_cur = 64;
+  CHECK_INT(setrlimit(RLIMIT_NOFILE, &few), 0);
+  mc_store *s = open_store();
+  CHECK(s != NULL);
+  CHECK_OK(append(s, 1, 1, 1, T0, HOUR, 0, HOURS, 10));
+  CHECK_OK(mc_store_flush(s, NULL));
+  mc_store_stats stats;
+  mc_store_stats_get(s, &stats);
+  CHECK_INT(stats.segments, HOURS);
+  mc_store_close(&s);
+  s = open_store();
+  CHECK(s != NULL);
+  gathered g = {0};
+  CHECK_OK(mc_store_scan(s, 1, 1, 1, T0, T0 + HOURS * HOUR, gather, &g, NULL));
+  CHECK_INT(g.count, HOURS);
+  mc_store_close(&s);
+  CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
+  remove_dir();
+}
+
 static void test_damage_is_named(void)
 {
   fresh_dir();
@@ -353,6 +381,7 @@ int main(void)
   RUN(test_doubles_and_strings_come_back_bit_for_bit);
   RUN(test_buckets_hold_min_max_and_mean);
   RUN(test_tenants_do_not_see_each_other);
+  RUN(test_a_history_of_more_hours_than_open_files_is_written_and_read);
   RUN(test_damage_is_named);
   RUN(test_survives_a_fault_at_every_call);
   RUN(test_readers_beside_the_writer_see_a_growing_ordered_history);
