@@ -220,7 +220,7 @@ static void apply_retained(mc_gateway *g, const mc_record *r)
   mc_message m;
   if (!(r->flags & MC_RECORD_RETAIN) || !mc_message_of_record(r, &m))
     return;
-  mc_retained value = {.offset = r->offset, .time_us = r->time_us, .qos = m.qos, .flags = r->flags & MC_RECORD_V5};
+  mc_retained value = {.offset = r->offset, .time_us = r->time_us, .principal = r->principal, .qos = m.qos, .flags = r->flags & MC_RECORD_V5};
   mc_err err = mc_retained_put(&g->retained, r->tenant, r->topic, &value, r->props, r->payload);
   if (err != MC_OK)
     mc_log(MC_LOG_ERROR, "gateway", "retained message not kept in memory", MC_KS("topic", r->topic), MC_KZ("error", mc_err_text(err)));

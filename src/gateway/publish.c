@@ -238,7 +238,7 @@ static void deliver_now(mc_gateway_loop *l, const mc_record *r, const mc_session
 /* A retained QoS 0 message: nobody waits for an answer, so it counts at once. The journal only keeps it for a restart. */
 static void retain_now(mc_gateway_loop *l, const mc_record *r, const mc_session *publisher)
 {
-  mc_retained value = {.offset = MC_NO_OFFSET, .time_us = r->time_us, .flags = r->flags & MC_RECORD_V5};
+  mc_retained value = {.offset = MC_NO_OFFSET, .time_us = r->time_us, .principal = r->principal, .flags = r->flags & MC_RECORD_V5};
   mc_retained_put(&l->gateway->retained, r->tenant, r->topic, &value, r->props, r->payload);
   if (r->stream == MC_STREAM_MESSAGE)
     deliver_now(l, r, publisher);
@@ -275,6 +275,9 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
   mc_slice props = props_to_keep(l, p);
   if (props.len > UINT16_MAX)
     return deny(link, p, topic, MC_MQTT_QUOTA, "its properties exceed 65,535 bytes");
+  if (p->retain && p->payload.len && !mc_retained_fits(&l->gateway->retained, s->tenant, s->thing, topic, props.len + p->payload.len))
+    return deny(link, p, topic, MC_MQTT_QUOTA,
+                "too much is retained: a device may keep 1,000 messages of 8 MiB together; remove some by publishing an empty retained message");
   mc_taken taken = MC_TAKEN;
   mc_record record = {.stream = verdict.stream,
                       .partition = link->partition,

@@ -12,18 +12,65 @@ void mc_retained_free(mc_retained_store *store)
 {
   mc_topic_tree_free(&store->topics, free);
   mc_map_free(&store->by_offset);
+  mc_map_free(&store->usage);
   pthread_mutex_destroy(&store->lock);
 }
 
-static void drop(mc_retained_store *store, mc_topic_node *node)
+/* ---- what each thing keeps ---- */
+#define USAGE_BYTES ((UINT64_C(1) << 40) - 1)
+
+static size_t cost_of(const mc_retained *m, size_t topic_len)
+{
+  return topic_len + m->props_len + m->payload_len;
+}
+
+/* Counts and bytes of one thing change together. False: no memory to count. */
+static bool charge(mc_retained_store *store, uint32_t tenant, uint32_t principal, int count, size_t bytes)
+{
+  uint64_t key = (uint64_t)tenant << 32 | principal, usage = 0, change = (UINT64_C(1) << 40) + bytes;
+  if (!principal)
+    return true;
+  mc_map_get(&store->usage, key, &usage);
+  usage = count > 0 ? usage + change : usage - change;
+  if (usage)
+    return mc_map_put(&store->usage, key, usage) == MC_OK;
+  mc_map_remove(&store->usage, key, NULL);
+  return true;
+}
+
+/* With the lock held. old: what the topic holds now, which would go. */
+static bool fits(mc_retained_store *store, uint32_t tenant, uint32_t principal, size_t topic_len, size_t bytes, const mc_retained *old)
+{
+  uint64_t usage = 0;
+  size_t freed = old ? cost_of(old, topic_len) : 0;
+  if (store->bytes - (freed < store->bytes ? freed : store->bytes) + topic_len + bytes > MC_RETAINED_BYTES)
+    return false;
+  if (!principal)
+    return true;
+  mc_map_get(&store->usage, (uint64_t)tenant << 32 | principal, &usage);
+  bool own = old && old->principal == principal;
+  return (usage >> 40) - own < MC_RETAINED_PER_THING && (usage & USAGE_BYTES) - (own ? freed : 0) + topic_len + bytes <= MC_RETAINED_BYTES_PER_THING;
+}
+
+bool mc_retained_fits(mc_retained_store *store, uint32_t tenant, uint32_t principal, mc_slice topic, size_t bytes)
+{
+  pthread_mutex_lock(&store->lock);
+  const mc_topic_node *node = mc_topic_tree_find(&store->topics, tenant, topic);
+  bool ok = fits(store, tenant, principal, topic.len, bytes, node ? node->value : NULL);
+  pthread_mutex_unlock(&store->lock);
+  return ok;
+}
+
+static void drop(mc_retained_store *store, uint32_t tenant, size_t topic_len, mc_topic_node *node)
 {
   mc_retained *old = node->value;
   if (!old)
     return;
   if (old->qos)
     mc_map_remove(&store->by_offset, old->offset, NULL);
-  store->bytes -= old->props_len + old->payload_len;
+  store->bytes -= cost_of(old, topic_len);
   store->count--;
+  charge(store, tenant, old->principal, -1, cost_of(old, topic_len));
   free(old);
   node->value = NULL;
 }
@@ -45,16 +92,23 @@ static mc_err put(mc_retained_store *store, uint32_t tenant, mc_slice topic, con
     free(fresh);
     return err;
   }
-  drop(store, node);
+  if (!fits(store, tenant, value->principal, topic.len, props.len + payload.len, node->value) ||
+      !charge(store, tenant, value->principal, 1, topic.len + props.len + payload.len)) {
+    free(fresh);
+    mc_topic_tree_prune(&store->topics, node);
+    return MC_ERR_FULL;
+  }
+  drop(store, tenant, topic.len, node);
   err = value->qos ? mc_map_put(&store->by_offset, value->offset, (uintptr_t)node) : MC_OK; /* QoS 0 is never queued */
   if (err != MC_OK) {
+    charge(store, tenant, value->principal, -1, topic.len + props.len + payload.len);
     free(fresh);
     mc_topic_tree_prune(&store->topics, node);
     return err;
   }
   node->value = fresh;
   store->count++;
-  store->bytes += props.len + payload.len;
+  store->bytes += topic.len + props.len + payload.len;
   return MC_OK;
 }
 
@@ -69,7 +123,7 @@ mc_err mc_retained_put(mc_retained_store *store, uint32_t tenant, mc_slice topic
   } else {
     mc_topic_node *node = mc_topic_tree_find(&store->topics, tenant, topic);
     if (node) {
-      drop(store, node);
+      drop(store, tenant, topic.len, node);
       mc_topic_tree_prune(&store->topics, node);
     }
   }

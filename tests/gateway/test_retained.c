@@ -88,11 +88,48 @@ static void test_refuses_empty_and_too_deep_topics(void)
   mc_retained_free(&s);
 }
 
+static mc_err put_of(mc_retained_store *s, uint32_t principal, int topic, mc_slice payload)
+{
+  char name[40];
+  snprintf(name, sizeof name, "t/%d", topic);
+  mc_retained v = {.offset = (uint64_t)topic + 1, .qos = 1, .principal = principal};
+  return mc_retained_put(s, 1, mc_slice_str(name), &v, (mc_slice){0}, payload);
+}
+
+static void test_one_thing_cannot_fill_the_memory(void)
+{
+  static uint8_t large[1 << 20];
+  mc_retained_store s;
+  memset(large, 'z', sizeof large);
+  CHECK_OK(mc_retained_init(&s));
+  int kept = 0;
+  while (kept < 100 && put_of(&s, 7, kept, mc_slice_of(large, sizeof large)) == MC_OK)
+    kept++;
+  CHECK_INT(kept, 7); /* seven and their topics: the eighth would pass 8 MiB */
+  CHECK(!mc_retained_fits(&s, 1, 7, MC_LIT("t/new"), sizeof large));
+  CHECK(mc_retained_fits(&s, 1, 7, MC_LIT("t/3"), sizeof large)); /* in place of its own */
+  CHECK_OK(put_of(&s, 7, 3, mc_slice_of(large, sizeof large)));
+  CHECK_INT(put_of(&s, 7, 99, mc_slice_of(large, sizeof large)), MC_ERR_FULL);
+  CHECK_STR(all(&s, 1, "t/99"), "");
+  CHECK_OK(put_of(&s, 8, 200, MC_LIT("x"))); /* others are not disturbed */
+  for (int i = 0; i < kept; i++)
+    CHECK_OK(put_of(&s, 7, i, (mc_slice){0}));
+  kept = 0;
+  while (kept < 2000 && put_of(&s, 7, 1000 + kept, MC_LIT("x")) == MC_OK)
+    kept++;
+  CHECK_INT(kept, MC_RETAINED_PER_THING);
+  CHECK_OK(put_of(&s, 8, 1000, MC_LIT("y"))); /* one of 7's topics now is 8's: 7 has room again */
+  CHECK_OK(put_of(&s, 7, 5000, MC_LIT("x")));
+  CHECK_OK(put_of(&s, 0, 6000, mc_slice_of(large, sizeof large))); /* the platform has no such limit */
+  mc_retained_free(&s);
+}
+
 int main(void)
 {
   RUN(test_keeps_the_last_message_of_a_topic);
   RUN(test_an_empty_payload_removes_it);
   RUN(test_finds_by_wildcards_as_the_codec_matches);
   RUN(test_refuses_empty_and_too_deep_topics);
+  RUN(test_one_thing_cannot_fill_the_memory);
   return tap_done();
 }
