@@ -32,11 +32,11 @@ static inline bool town_chance(town_rng *r, double p) { return town_uniform(r, 0
 double town_noise(uint64_t seed, vec2 p); /* smooth, about -1..1, features one unit wide, four octaves */
 
 /* ---- rasters over the island ---- */
-enum { TOWN_CELL = 20, TOWN_W = 800, TOWN_H = 720 };
+enum { TOWN_CELL = 20, TOWN_W = 800, TOWN_H = 720, TOWN_MID_X = TOWN_W / 2, TOWN_MID_Y = TOWN_H / 2 };
 typedef struct town_raster {
   float *at; /* TOWN_W * TOWN_H, row by row from the south-west */
 } town_raster;
-static inline vec2 town_cell(int x, int y) { return (vec2){(x - TOWN_W / 2) * (double)TOWN_CELL, (y - TOWN_H / 2) * (double)TOWN_CELL}; }
+static inline vec2 town_cell(int x, int y) { return (vec2){(double)((x - TOWN_MID_X) * TOWN_CELL), (double)((y - TOWN_MID_Y) * TOWN_CELL)}; }
 double town_sample(const town_raster *r, vec2 p); /* bilinear; the edge value outside */
 vec2 town_slope(const town_raster *r, vec2 p);    /* unit vector uphill */
 

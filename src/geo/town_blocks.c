@@ -161,8 +161,8 @@ static void reserve(town *t, const face *f)
     low = v2(fmin(low.x, f->p.at[i].x), fmin(low.y, f->p.at[i].y));
     high = v2(fmax(high.x, f->p.at[i].x), fmax(high.y, f->p.at[i].y));
   }
-  for (int y = (int)floor(low.y / TOWN_CELL) + TOWN_H / 2; y <= (int)ceil(high.y / TOWN_CELL) + TOWN_H / 2; y++)
-    for (int x = (int)floor(low.x / TOWN_CELL) + TOWN_W / 2; x <= (int)ceil(high.x / TOWN_CELL) + TOWN_W / 2; x++)
+  for (int y = (int)floor(low.y / TOWN_CELL) + TOWN_MID_Y; y <= (int)ceil(high.y / TOWN_CELL) + TOWN_MID_Y; y++)
+    for (int x = (int)floor(low.x / TOWN_CELL) + TOWN_MID_X; x <= (int)ceil(high.x / TOWN_CELL) + TOWN_MID_X; x++)
       if (x >= 0 && y >= 0 && x < TOWN_W && y < TOWN_H && face_holds(f, town_cell(x, y)))
         t->reserved[(size_t)y * TOWN_W + (size_t)x] = 1;
 }

@@ -132,7 +132,7 @@ static bool ground_is_fit(const builder *b)
   corners(&b->now, p);
   for (int i = 0; i < 5; i++) {
     vec2 q = i < 4 ? p[i] : b->now.at;
-    int x = (int)lrint(q.x / TOWN_CELL) + TOWN_W / 2, y = (int)lrint(q.y / TOWN_CELL) + TOWN_H / 2;
+    int x = (int)lrint(q.x / TOWN_CELL) + TOWN_MID_X, y = (int)lrint(q.y / TOWN_CELL) + TOWN_MID_Y;
     if (x < 0 || y < 0 || x >= TOWN_W || y >= TOWN_H || t->reserved[(size_t)y * TOWN_W + (size_t)x] || !town_is_land(t, q, 7))
       return false;
   }

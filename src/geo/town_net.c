@@ -47,7 +47,7 @@ static uint32_t node_at(netter *n, vec2 p)
     for (int dx = -1; dx <= 1; dx++) {
       uint64_t at = 0;
       (void)mc_map_get(&n->spot, spot_key(p.x + dx * MERGE_M, p.y + dy * MERGE_M), &at);
-      for (; at; at = n->spot_next.at[at - 1])
+      for (; at && at <= n->spot_next.len && n->t->node.at && n->spot_next.at; at = n->spot_next.at[at - 1])
         if (v2_dist(n->t->node.at[at - 1].at, p) < MERGE_M)
           return (uint32_t)at - 1;
     }
@@ -361,6 +361,8 @@ static bool above_street(const netter *n, vec2 a, vec2 b)
 static void emit_carriageway(netter *n, const town_line *l, uint32_t *first_node)
 {
   town *t = n->t;
+  if (l->p.len < 2)
+    return;
   size_t count = l->p.len - 1;
   *first_node = (uint32_t)t->node.len;
   for (size_t i = 0; i < count; i++)
@@ -488,7 +490,7 @@ mc_err town_make_net(town *t)
   if (!t->err)
     connect(&n);
   uint32_t first[2] = {0};
-  uint32_t main_part = t->err ? 0 : root(n.part, n.seq.at[n.from.at[0]]); /* line 0 is the boulevard */
+  uint32_t main_part = t->err || !n.seq.len ? 0 : root(n.part, n.seq.at[n.from.at[0]]); /* line 0 is the boulevard */
   for (uint32_t i = 0; i < t->line.len && !t->err; i++)
     emit_line(&n, i, main_part);
   for (int k = 0; k < 2 && !t->err; k++)

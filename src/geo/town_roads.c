@@ -273,6 +273,8 @@ static mc_err railway(town *t)
     east = d->name == town_village_names[0] ? &d->at : east;
     west = d->name == town_village_names[6] ? &d->at : west;
   }
+  if (!east || !west)
+    return MC_ERR_INVALID; /* the table of villages lost its ends of the line */
   const vec2 main_line[] = {v2_add(*east, v2(-120, 420)), v2_add(*east, v2(-700, 520)), {4300, 1750}, {3300, 1500}, {2300, 900}, {1200, -250}, {200, -900}, {-700, -1060},
                             {-1600, -1150}, {-2600, -1250}, {-3800, -1600}, v2_add(*west, v2(800, 330)), v2_add(*west, v2(120, 400))};
   const vec2 port_line[] = {{3300, 1500}, {2600, 1050}, {2250, 300}, {2350, -700}, {2330, -1900}, {2250, -2700}, {2080, -3300}, {1980, -3750}};

@@ -38,7 +38,10 @@ static void remember(tracer *r, int family, vec2 p)
   uint32_t *head = cell_of(r, family, p, 0, 0);
   if (!head)
     return;
-  town_note(r->t, mc_vec_push(&r->sample, ((sample){p, *head})));
+  if (mc_vec_push(&r->sample, ((sample){p, *head}))) {
+    town_note(r->t, MC_ERR_MEMORY);
+    return;
+  }
   *head = (uint32_t)r->sample.len;
 }
 
@@ -48,7 +51,7 @@ static bool too_near(const tracer *r, int family, vec2 p, double distance)
   for (int dy = -reach; dy <= reach; dy++)
     for (int dx = -reach; dx <= reach; dx++) {
       const uint32_t *head = cell_of(r, family, p, dx, dy);
-      for (uint32_t at = head ? *head : 0; at; at = r->sample.at[at - 1].next)
+      for (uint32_t at = head && r->sample.at ? *head : 0; at; at = r->sample.at[at - 1].next)
         if (v2_dist(r->sample.at[at - 1].p, p) < distance)
           return true;
     }
@@ -129,6 +132,8 @@ static bool first_crossing(void *ctx, town_hit h)
 /* Runs a line's end straight on into the next street, when there is one near and nothing in between. */
 static bool join_ahead(tracer *r, vec2_vec *p, vec2 heading, double reach)
 {
+  if (!p->len)
+    return false;
   vec2 from = p->at[p->len - 1], to = v2_add(from, v2_mul(heading, reach));
   crossing c = {r->t, from, to, 2};
   town_grid_visit(&r->grid, v2(fmin(from.x, to.x), fmin(from.y, to.y)), v2(fmax(from.x, to.x), fmax(from.y, to.y)), first_crossing, &c);

@@ -46,7 +46,7 @@ double town_noise(uint64_t seed, vec2 p)
 /* ---- rasters ---- */
 double town_sample(const town_raster *r, vec2 p)
 {
-  double x = p.x / TOWN_CELL + TOWN_W / 2, y = p.y / TOWN_CELL + TOWN_H / 2;
+  double x = p.x / TOWN_CELL + TOWN_MID_X, y = p.y / TOWN_CELL + TOWN_MID_Y;
   x = x < 0 ? 0 : x > TOWN_W - 1.001 ? TOWN_W - 1.001 : x;
   y = y < 0 ? 0 : y > TOWN_H - 1.001 ? TOWN_H - 1.001 : y;
   int ix = (int)x, iy = (int)y;
@@ -64,7 +64,7 @@ vec2 town_slope(const town_raster *r, vec2 p)
 
 town_zone town_zone_at(const town *t, vec2 p)
 {
-  int x = (int)lrint(p.x / TOWN_CELL) + TOWN_W / 2, y = (int)lrint(p.y / TOWN_CELL) + TOWN_H / 2;
+  int x = (int)lrint(p.x / TOWN_CELL) + TOWN_MID_X, y = (int)lrint(p.y / TOWN_CELL) + TOWN_MID_Y;
   if (x < 0 || y < 0 || x >= TOWN_W || y >= TOWN_H)
     return ZONE_NONE;
   return (town_zone)t->zone[(size_t)y * TOWN_W + (size_t)x];
@@ -165,7 +165,7 @@ static void burn_river(town *t)
   const int reach = 500 / TOWN_CELL;
   for (size_t i = 0; i + 1 < t->river.len; i++) {
     vec2 a = t->river.at[i], b = t->river.at[i + 1];
-    int cx = (int)(a.x / TOWN_CELL) + TOWN_W / 2, cy = (int)(a.y / TOWN_CELL) + TOWN_H / 2;
+    int cx = (int)(a.x / TOWN_CELL) + TOWN_MID_X, cy = (int)(a.y / TOWN_CELL) + TOWN_MID_Y;
     for (int y = cy - reach; y <= cy + reach; y++)
       for (int x = cx - reach; x <= cx + reach; x++) {
         if (x < 0 || y < 0 || x >= TOWN_W || y >= TOWN_H)
@@ -250,7 +250,7 @@ static void paint_zones(town *t)
           zone = (uint8_t)d->zone;
         }
       }
-      double shore = fmin(t->sea.at[cell] - 25, t->inland.at[cell] - 22) / 100;
+      double shore = fmin((double)t->sea.at[cell] - 25, (double)t->inland.at[cell] - 22) / 100;
       if (shore < -2 || best < -1) { /* in the water or far from any street */
         t->urban.at[cell] = (float)fmin(best, shore);
         t->zone[cell] = ZONE_NONE;
@@ -356,7 +356,7 @@ static void draw_fields(town *t, float *field)
     bool shore = t->sea.at[i] > -60 && t->sea.at[i] < 120;
     double likes = shore ? 140 * (town_noise(t->seed + 54, v2_mul(p, 1 / 1300.0)) + 0.05) : -100;
     bool port = p.y < -2000 && p.y > -4700 && p.x > -300 && p.x < 2600;
-    field[i] = (float)(port || t->sea.at[i] < -60 ? -100 : fmin(fmin(t->sea.at[i] + 14, 46 - t->sea.at[i]), likes));
+    field[i] = (float)(port || t->sea.at[i] < -60 ? -100 : fmin(fmin((double)t->sea.at[i] + 14, 46 - (double)t->sea.at[i]), likes));
   }
   town_note(t, town_contour(t, field, MC_GEO_LAYER_LAND, MC_GEO_SAND, 3000, false));
 }

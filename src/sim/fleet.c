@@ -103,7 +103,7 @@ mc_err mc_sim_fleet_create(const mc_sim_fleet_config *config, mc_sim_fleet **out
     if (!f->vehicle)
       err = mc_err_set(why, MC_ERR_MEMORY, "no memory for %u agents", sim.vehicles);
   }
-  for (uint32_t i = 0; i < sim.vehicles && !err; i++) {
+  for (uint32_t i = 0; f->vehicle && i < sim.vehicles && !err; i++) {
     f->count = i + 1;
     err = add_agent(f, i, why);
   }

@@ -72,7 +72,7 @@ static void set_out(mc_sim *sim, sim_vehicle *v)
     v->s = v->path.at[v->path.len - 1].s * sim_uniform(&v->rng, 0, 0.85);
     while (v->at + 2 < v->path.len && v->path.at[v->at + 1].s <= v->s)
       v->at++;
-    v->speed = 0.7 * fmin(v->path.at[v->at].allowed, v->path.at[v->at + 1].allowed);
+    v->speed = 0.7 * fmin((double)v->path.at[v->at].allowed, (double)v->path.at[v->at + 1].allowed);
     v->trip_m = v->s;
     v->trip_s = v->s / 9;
     v->trip_energy_j = v->s * (v->model->kind == MC_SIM_TRUCK ? 9e3 : v->model->kind == MC_SIM_ELECTRIC ? 600 : 2200);
@@ -250,6 +250,6 @@ void mc_sim_state_get(const mc_sim *sim, uint32_t vehicle, mc_sim_state *out)
   const sim_vehicle *v = &sim->vehicle[vehicle];
   bool moving = v->activity == MC_SIM_DRIVING || v->activity == MC_SIM_WAITING;
   *out = (mc_sim_state){.activity = v->activity, .position = {v->value[SIM_Longitude], v->value[SIM_Latitude]}, .speed_mps = v->speed,
-                        .limit_mps = moving && v->path.len > v->at + 1 ? fmax(v->path.at[v->at].limit, v->path.at[v->at + 1].limit) : 0,
+                        .limit_mps = moving && v->path.len > v->at + 1 ? fmax((double)v->path.at[v->at].limit, (double)v->path.at[v->at + 1].limit) : 0,
                         .driven_m = v->driven_m, .energy_j = v->energy_j, .refilled_j = v->refilled_j, .store_j = v->store_j, .trips = v->trips};
 }

@@ -49,6 +49,17 @@ const mc_sim_vehicle_info *mc_sim_vehicle(const mc_sim *sim, uint32_t vehicle);
 /* Present physical value of a DBC signal ("VehicleSpeed", "StateOfCharge", ...); false when the kind has no such signal. */
 bool mc_sim_value(const mc_sim *sim, uint32_t vehicle, const char *signal, double *out);
 
+/* What is known of a vehicle from an earlier run. */
+typedef struct mc_sim_left {
+  mc_geo_point position;
+  double speed_mps;   /* 0: it stands parked */
+  double odometer_m;  /* negative: not known */
+  double store_part;  /* 0..1 of tank or battery; negative: not known */
+} mc_sim_left;
+/* Puts a vehicle back to where it was left: before the first step. False when no road is near (another map): then only odometer and
+ * store are taken over. */
+bool mc_sim_resume(mc_sim *sim, uint32_t vehicle, const mc_sim_left *left);
+
 typedef enum mc_sim_activity { MC_SIM_PARKED, MC_SIM_STARTING, MC_SIM_DRIVING, MC_SIM_WAITING /* light, stop sign */, MC_SIM_REFILLING } mc_sim_activity;
 typedef struct mc_sim_state { /* what the physics hold, for tests and the demo's own checks */
   mc_sim_activity activity;

@@ -137,7 +137,7 @@ static void set_speeds(sim_vehicle *v)
     if (i == 0 || i + 1 == n)
       continue;
     double turn = fabs(turn_between(v->path.at[i - 1].heading, w->heading)) * M_PI / 180;
-    double room = fmin(w->s - v->path.at[i - 1].s, v->path.at[i + 1].s - w->s) + 7; /* corners are cut by some metres */
+    double room = fmin((double)w->s - v->path.at[i - 1].s, (double)v->path.at[i + 1].s - w->s) + 7; /* corners are cut by some metres */
     if (turn > 0.01)
       w->allowed = (float)fmin(w->allowed, fmax(2.2, sqrt(lateral * room / turn)));
   }

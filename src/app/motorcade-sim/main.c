@@ -164,7 +164,10 @@ static mc_err visit_folder(void *ctx, const char *name)
   if (access(path, R_OK))
     return MC_OK;
   char *copy = strdup(name);
-  return copy ? mc_vec_push(&p->name, copy) : MC_ERR_MEMORY;
+  mc_err err = copy ? mc_vec_push(&p->name, copy) : MC_ERR_MEMORY;
+  if (err)
+    free(copy);
+  return err;
 }
 
 static mc_err find_credentials(program *p, mc_why *why)
