@@ -375,6 +375,52 @@ static void test_a_hundred_vehicles_cost_little(void)
 #endif
 }
 
+static void test_a_resumed_vehicle_goes_on_where_it_was_left(void)
+{
+  mc_sim *first, *second;
+  mc_sim_state was, is;
+  double odometer, again;
+  CHECK_OK(make(10, 4, (mc_sim_config){0}, &first));
+  run(first, START, 200);
+  CHECK_OK(make(10, 4, (mc_sim_config){0}, &second));
+  for (uint32_t i = 0; i < 10; i++) {
+    mc_sim_state_get(first, i, &was);
+    CHECK(mc_sim_value(first, i, "Odometer", &odometer));
+    mc_sim_left left = {.position = was.position, .speed_mps = was.speed_mps, .odometer_m = odometer * 1000, .store_part = 0.5};
+    CHECK(mc_sim_resume(second, i, &left));
+    mc_sim_state_get(second, i, &is);
+    CHECK(mc_geo_distance_m(was.position, is.position) < 40); /* receiver error and lane offset on both sides */
+    CHECK(mc_sim_value(second, i, "Odometer", &again));
+    CHECK(fabs(again - odometer) < 0.001);
+    CHECK(is.speed_mps <= was.speed_mps + 1e-9);
+  }
+  run(second, START, 600);
+  double driven = 0;
+  for (uint32_t i = 0; i < 10; i++) {
+    mc_sim_state_get(second, i, &is);
+    driven += is.driven_m;
+  }
+  CHECK(driven > 5000); /* all of them set out again */
+  mc_sim_destroy(&first);
+  mc_sim_destroy(&second);
+}
+
+static void test_a_vehicle_left_on_another_map_keeps_its_odometer(void)
+{
+  mc_sim *sim;
+  mc_sim_state before, after;
+  double odometer;
+  CHECK_OK(make(3, 4, (mc_sim_config){0}, &sim));
+  mc_sim_state_get(sim, 1, &before);
+  CHECK(!mc_sim_resume(sim, 1, &(mc_sim_left){.position = {7.42, 43.73}, .odometer_m = 123456000, .store_part = -1}));
+  mc_sim_state_get(sim, 1, &after);
+  CHECK(mc_geo_distance_m(before.position, after.position) < 40);
+  CHECK(fabs(after.store_j - before.store_j) < before.store_j * 1e-5);
+  CHECK(mc_sim_value(sim, 1, "Odometer", &odometer));
+  CHECK(fabs(odometer - 123456) < 0.001);
+  mc_sim_destroy(&sim);
+}
+
 int main(void)
 {
   mc_why why;
@@ -392,6 +438,8 @@ int main(void)
   RUN(test_vehicles_stop_at_lights_and_park);
   RUN(test_frame_rate_scales_and_sleeping_buses_are_quiet);
   RUN(test_a_jump_of_the_clock_does_not_flood);
+  RUN(test_a_resumed_vehicle_goes_on_where_it_was_left);
+  RUN(test_a_vehicle_left_on_another_map_keeps_its_odometer);
   RUN(test_refuses_impossible_configurations);
   RUN(test_drives_in_liechtenstein);
   RUN(test_a_hundred_vehicles_cost_little);

@@ -9,7 +9,7 @@
 #include "base/map.h"
 #include "base/log.h"
 
-enum { LATENCIES = 1 << 17, CHECKIN_MS = 30000 };
+enum { LATENCIES = 1 << 17, CHECKIN_MS = 30000, RESUME_WAIT_MS = 3000 };
 
 /* One published message that is not visible yet. */
 typedef struct flight {
@@ -286,6 +286,32 @@ mc_err demo_fleet_prepare(server *s, uint32_t vehicles, uint64_t seed, demo_flee
   return MC_OK;
 }
 
+/* Started again, the fleet goes on where the platform saw it last. */
+static void resume(demo_fleet *f)
+{
+  server *s = f->server;
+  mc_sim *sim = mc_sim_fleet_sim(f->fleet);
+  const uint32_t place = 1u << MC_ROLE_LATITUDE | 1u << MC_ROLE_LONGITUDE;
+  mc_twin_wait(s->twin, f->start_offset, RESUME_WAIT_MS); /* after a crash the last seconds are still being read; less is no harm */
+  for (uint32_t i = 0; i < f->count; i++) {
+    mc_vehicle v;
+    mc_vehicle_now now;
+    if (mc_registry_vehicle_find(s->registry, MC_TENANT_DEFAULT, mc_slice_str(f->name[i]), &v) ||
+        !mc_twin_vehicle(s->twin, MC_TENANT_DEFAULT, v.id, &now) || (now.present & place) != place)
+      continue;
+    mc_sim_left left = {.position = {now.longitude, now.latitude}, .odometer_m = -1, .store_part = -1};
+    if (now.present & 1u << MC_ROLE_SPEED)
+      left.speed_mps = now.speed_kmh / 3.6;
+    if (now.present & 1u << MC_ROLE_ODOMETER)
+      left.odometer_m = now.odometer_km * 1000;
+    if (now.present & 1u << MC_ROLE_STATE_OF_CHARGE)
+      left.store_part = now.charge_percent / 100;
+    else if (now.present & 1u << MC_ROLE_FUEL_LEVEL)
+      left.store_part = now.fuel_percent / 100;
+    mc_sim_resume(sim, i, &left);
+  }
+}
+
 static void *run(void *arg)
 {
   mc_loop_run(((demo_fleet *)arg)->loop);
@@ -304,6 +330,7 @@ mc_err demo_fleet_start(demo_fleet *f, mc_why *why)
                                 .published = on_published,
                                 .ctx = f};
   MC_TRY(mc_sim_fleet_create(&config, &f->fleet, why));
+  resume(f);
   mc_sim_fleet_start(f->fleet);
   if (pthread_create(&f->thread, NULL, run, f))
     return mc_err_set(why, MC_ERR_MEMORY, "cannot start the fleet's thread");
