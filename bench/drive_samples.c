@@ -2,8 +2,9 @@
 
 #include <math.h>
 
-const mc_encoding drive_encoding[DRIVE_SIGNALS] = {{1, MC_TYPE_FLOAT64, 0.01, 0}, {2, MC_TYPE_FLOAT64, 0.25, 0}, {3, MC_TYPE_FLOAT64, 1e-7, 0},
-                                                   {4, MC_TYPE_FLOAT64, 1e-7, 0}, {5, MC_TYPE_FLOAT64, 0.1, 0},  {6, MC_TYPE_FLOAT64, 0.5, -40}};
+const mc_encoding drive_encoding[DRIVE_SIGNALS] = {{1, MC_TYPE_FLOAT64, 0.01, 0}, {2, MC_TYPE_FLOAT64, 0.25, 0},
+                                                   {3, MC_TYPE_FLOAT64, 1e-7, 0}, {4, MC_TYPE_FLOAT64, 1e-7, 0},
+                                                   {5, MC_TYPE_FLOAT64, 0.1, 0},  {6, MC_TYPE_FLOAT64, 0.5, -40}};
 
 bool drive_encoding_of(void *ctx, uint32_t encoding, mc_encoding *out)
 {
@@ -68,7 +69,8 @@ void drive_second(drive *d, int64_t raw[DRIVE_SIGNALS])
   int gear = d->speed < 18 ? 0 : d->speed < 35 ? 1 : d->speed < 55 ? 2 : d->speed < 80 ? 3 : 4;
   double rpm = d->speed * gear_rpm_per_kmh[gear];
   rpm = (rpm < 800 ? 800 : rpm) + bell(d) * 8;
-  const double value[DRIVE_SIGNALS] = {d->speed, rpm, d->latitude + d->noise_lat / 111320, d->longitude + d->noise_lon / 111320, d->charge, d->temperature};
+  const double value[DRIVE_SIGNALS] = {d->speed,  rpm,           d->latitude + d->noise_lat / 111320, d->longitude + d->noise_lon / 111320,
+                                       d->charge, d->temperature};
   for (int i = 0; i < DRIVE_SIGNALS; i++)
     raw[i] = llround((value[i] - drive_encoding[i].offset) / drive_encoding[i].factor);
 }

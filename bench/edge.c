@@ -106,7 +106,13 @@ static mc_err run_decode(const bench_options *o, mc_why *why)
   mc_decode_plan *plan;
   double rate[ROUNDS], sum = 0;
   for (uint32_t i = 0; i < SIGNALS; i++)
-    signal[i] = (mc_can_signal){.signal_id = i + 1, .encoding_id = i + 1, .message_id = FIRST_ID + i / PER_MESSAGE, .start_bit = (uint16_t)(16 * (i % PER_MESSAGE)), .length = 16, .factor = 0.25, .type = MC_TYPE_FLOAT64};
+    signal[i] = (mc_can_signal){.signal_id = i + 1,
+                                .encoding_id = i + 1,
+                                .message_id = FIRST_ID + i / PER_MESSAGE,
+                                .start_bit = (uint16_t)(16 * (i % PER_MESSAGE)),
+                                .length = 16,
+                                .factor = 0.25,
+                                .type = MC_TYPE_FLOAT64};
   MC_TRY(mc_decode_plan_create(signal, SIGNALS, &plan, why));
   mc_can_frame *frame = make_frames(0);
   if (!frame) {
@@ -118,17 +124,28 @@ static mc_err run_decode(const bench_options *o, mc_why *why)
   free(frame);
   mc_decode_plan_destroy(&plan);
   double peer = cantools_rate(o);
-  bench_line line = {.bench = "edge", .name = "decode", .unit = "signals/s", .ours = bench_median(rate, ROUNDS), .peer = {{"cantools", peer}}, .peers = peer > 0, .rss_kib = -1};
+  bench_line line = {.bench = "edge",
+                     .name = "decode",
+                     .unit = "signals/s",
+                     .ours = bench_median(rate, ROUNDS),
+                     .peer = {{"cantools", peer}},
+                     .peers = peer > 0,
+                     .rss_kib = -1};
   line.cpu_us_per_unit = 1e6 / line.ours;
-  snprintf(line.conditions, sizeof line.conditions, "signals per second of one core's time; %d messages of %d 16-bit signals with factor 0.25, %d frames in turn, raw and physical value of each; checksum %.6g%s",
-           MESSAGES, PER_MESSAGE, FRAMES, sum, peer > 0 ? "; cantools decodes the same messages in Python" : "; cantools is not installed here");
+  snprintf(line.conditions, sizeof line.conditions,
+           "signals per second of one core's time; %d messages of %d 16-bit signals with factor 0.25, %d frames in turn, raw and physical "
+           "value of each; checksum %.6g%s",
+           MESSAGES, PER_MESSAGE, FRAMES, sum,
+           peer > 0 ? "; cantools decodes the same messages in Python" : "; cantools is not installed here");
   bench_print(o, &line);
   return MC_OK;
 }
 
 /* ---- inspect ---- */
 
-typedef struct caught { uint64_t events, samples, bytes; } caught;
+typedef struct caught {
+  uint64_t events, samples, bytes;
+} caught;
 
 static void on_event(void *ctx, const mc_collected *e)
 {
@@ -147,7 +164,13 @@ static mc_err set_manifest(mc_inspector *i, mc_why *why)
 {
   mc_fw_can_signal s[SIGNALS];
   for (uint32_t k = 0; k < SIGNALS; k++)
-    s[k] = (mc_fw_can_signal){.signal_id = k + 1, .interface_id = MC_LIT("can0"), .message_id = FIRST_ID + k / PER_MESSAGE, .start_bit = 16 * (k % PER_MESSAGE), .length = 16, .factor = 0.25, .type = MC_TYPE_FLOAT64};
+    s[k] = (mc_fw_can_signal){.signal_id = k + 1,
+                              .interface_id = MC_LIT("can0"),
+                              .message_id = FIRST_ID + k / PER_MESSAGE,
+                              .start_bit = 16 * (k % PER_MESSAGE),
+                              .length = 16,
+                              .factor = 0.25,
+                              .type = MC_TYPE_FLOAT64};
   mc_fw_manifest m = {.sync_id = MC_LIT("bench-manifest"), .can = s, .can_count = SIGNALS};
   mc_buf bytes = {0};
   mc_err err = mc_fw_write_manifest(&bytes, &m);
@@ -160,7 +183,9 @@ static mc_err set_manifest(mc_inspector *i, mc_why *why)
 enum { CONDITIONS = 50 };
 
 /* Two kinds in turn: `a > high`, and `a > high && b < low`; both come true now and then. */
-typedef struct condition { mc_fw_node root, left, right, node[4]; } condition;
+typedef struct condition {
+  mc_fw_node root, left, right, node[4];
+} condition;
 
 static mc_fw_node *make_condition(condition *c, uint32_t k)
 {
@@ -191,9 +216,18 @@ static mc_err set_schemes(mc_inspector *i, int64_t now_us, mc_why *why)
       collect[k][s] = (mc_fw_signal_info){.signal_id = (k * 2 + s * 7) % SIGNALS + 1, .sample_buffer_size = 100};
     if (!timed)
       collect[k][0].signal_id = k * 2 % SIGNALS + 1;
-    scheme[k] = (mc_fw_scheme){.campaign_sync_id = mc_slice_str(id[k]), .manifest_sync_id = MC_LIT("bench-manifest"), .start_ms = 1, .expiry_ms = (uint64_t)now_us / 1000 + 86400000ULL * 3650,
-                               .condition_based = !timed, .period_ms = 1000, .minimum_interval_ms = 1000, .trigger_mode = 1, .condition = timed ? NULL : make_condition(&conditions[k], k), .compress = true,
-                               .signal = collect[k], .signal_count = count};
+    scheme[k] = (mc_fw_scheme){.campaign_sync_id = mc_slice_str(id[k]),
+                               .manifest_sync_id = MC_LIT("bench-manifest"),
+                               .start_ms = 1,
+                               .expiry_ms = (uint64_t)now_us / 1000 + 86400000ULL * 3650,
+                               .condition_based = !timed,
+                               .period_ms = 1000,
+                               .minimum_interval_ms = 1000,
+                               .trigger_mode = 1,
+                               .condition = timed ? NULL : make_condition(&conditions[k], k),
+                               .compress = true,
+                               .signal = collect[k],
+                               .signal_count = count};
   }
   mc_fw_schemes list = {scheme, CONDITIONS + 1, (uint64_t)now_us / 1000};
   mc_buf bytes = {0};
@@ -250,9 +284,11 @@ static mc_err run_inspect(const bench_options *o, mc_why *why)
     return err;
   bench_line line = {.bench = "edge", .name = "inspect-50", .unit = "signals/s", .ours = bench_median(rate, ROUNDS), .rss_kib = -1};
   line.cpu_us_per_unit = 1e6 / line.ours;
-  snprintf(line.conditions, sizeof line.conditions,
-           "signals per second of one core's time, decoding included; %d messages of %d signals each 10 ms, %d condition campaigns on rising edges (half with two comparisons) and one each second; %.0f s of driving gave %llu events, %llu samples, %.1f MB compressed",
-           MESSAGES, PER_MESSAGE, CONDITIONS, vehicle_s, (unsigned long long)c.events, (unsigned long long)c.samples, (double)c.bytes / 1e6);
+  snprintf(
+      line.conditions, sizeof line.conditions,
+      "signals per second of one core's time, decoding included; %d messages of %d signals each 10 ms, %d condition campaigns on rising "
+      "edges (half with two comparisons) and one each second; %.0f s of driving gave %llu events, %llu samples, %.1f MB compressed",
+      MESSAGES, PER_MESSAGE, CONDITIONS, vehicle_s, (unsigned long long)c.events, (unsigned long long)c.samples, (double)c.bytes / 1e6);
   bench_print(o, &line);
   return MC_OK;
 }

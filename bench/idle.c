@@ -75,7 +75,8 @@ static mc_err open_tls(const bench_server *s, const char *devices_of, int index,
     return mc_err_set(why, MC_ERR_TLS, "connection %d: no certificate or socket", index);
   SSL_set_mode(*ssl, SSL_MODE_RELEASE_BUFFERS);
   SSL_set_fd(*ssl, *fd);
-  ok = SSL_connect(*ssl) == 1 && connect_packet(index, &out) == MC_OK && SSL_write(*ssl, out.data, (int)out.len) > 0 && admitted(answer, SSL_read(*ssl, answer, sizeof answer));
+  ok = SSL_connect(*ssl) == 1 && connect_packet(index, &out) == MC_OK && SSL_write(*ssl, out.data, (int)out.len) > 0 &&
+       admitted(answer, SSL_read(*ssl, answer, sizeof answer));
   mc_buf_free(&out);
   return ok ? MC_OK : mc_err_set(why, MC_ERR_TLS, "connection %d was not admitted", index);
 }

@@ -59,8 +59,7 @@ static mc_err import_manifest(const http_call *call, telemetry_names *names, mc_
   json_t *items = json_object_get(reply, "items");
   if (json_array_size(items) != TELEMETRY_SIGNALS)
     err = mc_err_set(why, MC_ERR_INVALID, "the manifest has %zu signals, not %d", json_array_size(items), TELEMETRY_SIGNALS);
-  json_array_foreach(items, i, item)
-  {
+  json_array_foreach (items, i, item) {
     if (i < TELEMETRY_SIGNALS)
       names->signal[i] = (uint32_t)json_integer_value(json_object_get(item, "id"));
   }
@@ -74,8 +73,7 @@ static mc_err set_manifests(const http_call *call, json_int_t *first_vehicle, mc
   size_t i;
   mc_err err = MC_OK;
   MC_TRY(http_call_json(call, "GET", "/api/v1/vehicles?limit=1000", NULL, &reply, why));
-  json_array_foreach(json_object_get(reply, "items"), i, item)
-  {
+  json_array_foreach (json_object_get(reply, "items"), i, item) {
     char path[80];
     json_int_t id = json_integer_value(json_object_get(item, "id"));
     const char *name = json_string_value(json_object_get(item, "name"));
@@ -99,7 +97,8 @@ static mc_err make_campaign(const http_call *call, telemetry_names *names, mc_wh
     snprintf(fqn, sizeof fqn, "Vehicle.M%d.S%d", i / 4, i % 4);
     json_array_append_new(signals, json_pack("{s:s}", "fqn", fqn));
   }
-  json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:o}", "name", "bench", "target_kind", "manifest", "target", "bench", "kind", "time", "period_ms", 1000, "start_now", 1, "signals", signals);
+  json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:o}", "name", "bench", "target_kind", "manifest", "target", "bench", "kind",
+                           "time", "period_ms", 1000, "start_now", 1, "signals", signals);
   mc_err err = http_call_json(call, "POST", "/api/v1/campaigns", body, &reply, why);
   json_decref(body);
   if (err)
@@ -122,7 +121,9 @@ static double gauge(const mc_buf *text, const char *name)
   return at ? strtod(at + strlen(line), NULL) : -1;
 }
 
-typedef struct counters { double messages, undecodable, repeats, rows; } counters;
+typedef struct counters {
+  double messages, undecodable, repeats, rows;
+} counters;
 
 static mc_err read_counters(const http_call *call, counters *out, mc_why *why)
 {
@@ -130,8 +131,11 @@ static mc_err read_counters(const http_call *call, counters *out, mc_why *why)
   mc_buf text = {0};
   char request[200];
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int n = snprintf(request, sizeof request, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n", call->token);
-  mc_err err = fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) || send(fd, request, (size_t)n, MSG_NOSIGNAL) != n ? mc_err_errno(why, "asking for /metrics") : MC_OK;
+  int n = snprintf(request, sizeof request,
+                   "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n", call->token);
+  mc_err err = fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) || send(fd, request, (size_t)n, MSG_NOSIGNAL) != n
+                   ? mc_err_errno(why, "asking for /metrics")
+                   : MC_OK;
   for (ssize_t got = 1; !err && got > 0;) {
     err = mc_buf_reserve(&text, 65537);
     got = err ? 0 : recv(fd, text.data + text.len, 65536, 0);
@@ -140,7 +144,8 @@ static mc_err read_counters(const http_call *call, counters *out, mc_why *why)
   if (fd >= 0)
     close(fd);
   if (!err && mc_buf_append_u8(&text, 0) == MC_OK) {
-    *out = (counters){gauge(&text, "motorcade_telemetry_messages"), gauge(&text, "motorcade_telemetry_undecodable"), gauge(&text, "motorcade_telemetry_repeats"),
+    *out = (counters){gauge(&text, "motorcade_telemetry_messages"), gauge(&text, "motorcade_telemetry_undecodable"),
+                      gauge(&text, "motorcade_telemetry_repeats"),
                       gauge(&text, "motorcade_store_rows_segments") + gauge(&text, "motorcade_store_rows_memory")};
     if (out->messages < 0)
       err = mc_err_set(why, MC_ERR_NOT_FOUND, "/metrics does not tell motorcade_telemetry_messages");
@@ -158,9 +163,13 @@ static mc_err wait_visible(const http_call *call, uint64_t messages, counters *c
     if (c->undecodable || c->repeats)
       return mc_err_set(why, MC_ERR_INVALID, "%.0f messages could not be decoded, %.0f were taken for repeats", c->undecodable, c->repeats);
     if (c->messages >= (double)messages)
-      return c->rows == (double)messages * TELEMETRY_SAMPLES ? MC_OK : mc_err_set(why, MC_ERR_INVALID, "%.0f rows are in the store, %.0f samples were sent", c->rows, (double)messages * TELEMETRY_SAMPLES);
+      return c->rows == (double)messages * TELEMETRY_SAMPLES
+                 ? MC_OK
+                 : mc_err_set(why, MC_ERR_INVALID, "%.0f rows are in the store, %.0f samples were sent", c->rows,
+                              (double)messages * TELEMETRY_SAMPLES);
     if (bench_now_s() > until)
-      return mc_err_set(why, MC_ERR_TIMEOUT, "%.0f of %llu messages were decoded a minute after the last", c->messages, (unsigned long long)messages);
+      return mc_err_set(why, MC_ERR_TIMEOUT, "%.0f of %llu messages were decoded a minute after the last", c->messages,
+                        (unsigned long long)messages);
     usleep(20000);
   }
 }
@@ -187,7 +196,8 @@ static bool visible(const probes *p, int64_t event_ms)
   json_t *reply = NULL;
   mc_clock_format_us(event_ms * 1000, from);
   mc_clock_format_us(event_ms * 1000 + 1000, to);
-  snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT "/history?signals=%u&from=%s&to=%s", p->vehicle, p->signal, from, to);
+  snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT "/history?signals=%u&from=%s&to=%s", p->vehicle, p->signal, from,
+           to);
   if (http_call_json(p->call, "GET", path, NULL, &reply, NULL))
     return false;
   bool there = json_array_size(json_object_get(json_array_get(json_object_get(reply, "series"), 0), "time")) > 0;
@@ -228,7 +238,8 @@ static void maybe_probe(void *ctx)
   p->next_s = now + 0.1;
 }
 
-static mc_err measure_visible(const bench_options *o, const http_call *call, telemetry_load *l, json_int_t vehicle, uint32_t signal, double half, double *p50, double *p99, int *count, mc_why *why)
+static mc_err measure_visible(const bench_options *o, const http_call *call, telemetry_load *l, json_int_t vehicle, uint32_t signal,
+                              double half, double *p50, double *p99, int *count, mc_why *why)
 {
   probes p = {.call = call, .load = l, .vehicle = vehicle, .signal = signal, .next_s = bench_now_s() + 0.5};
   pthread_t thread;
@@ -248,7 +259,10 @@ static mc_err measure_visible(const bench_options *o, const http_call *call, tel
 
 /* ---- the case ---- */
 
-typedef struct result { double per_s, cpu_us, rss_kib, loader_cores, p50_ms, p99_ms, message_bytes; int probes; } result;
+typedef struct result {
+  double per_s, cpu_us, rss_kib, loader_cores, p50_ms, p99_ms, message_bytes;
+  int probes;
+} result;
 
 static double thread_cpu_s(void)
 {
@@ -288,8 +302,13 @@ static mc_err measure_ours(const bench_options *o, const bench_server *s, teleme
     cpu[i] = (bench_cpu_s(&s->process) - server) * 1e6 / samples;
   }
   if (!err) {
-    *out = (result){.per_s = bench_median(rate, rounds), .cpu_us = bench_median(cpu, rounds), .rss_kib = bench_rss_kib(&s->process), .loader_cores = bench_median(loader, rounds), .message_bytes = (double)telemetry_load_bytes(l)};
-    err = measure_visible(o, &call, l, vehicle, names->signal[0], out->per_s / TELEMETRY_SAMPLES / 2, &out->p50_ms, &out->p99_ms, &out->probes, why);
+    *out = (result){.per_s = bench_median(rate, rounds),
+                    .cpu_us = bench_median(cpu, rounds),
+                    .rss_kib = bench_rss_kib(&s->process),
+                    .loader_cores = bench_median(loader, rounds),
+                    .message_bytes = (double)telemetry_load_bytes(l)};
+    err = measure_visible(o, &call, l, vehicle, names->signal[0], out->per_s / TELEMETRY_SAMPLES / 2, &out->p50_ms, &out->p99_ms,
+                          &out->probes, why);
   }
   telemetry_load_close(&l);
   return err;
@@ -337,7 +356,9 @@ static mc_err run_fleetwise(const bench_options *o, mc_why *why)
     line.cpu_us_per_unit = r.cpu_us;
     line.rss_kib = r.rss_kib;
     snprintf(line.conditions, sizeof line.conditions,
-             "%d vehicles, mutual TLS, QoS 1, %d samples and %.0f B a message, not compressed; until decoded, on disk and readable; loader %.2f cores of the same machine; publish to visible at half load p50 %.1f ms, p99 %.1f ms of %d, asked by HTTP each 2 ms; fdatasync of 16 KiB %.2f ms",
+             "%d vehicles, mutual TLS, QoS 1, %d samples and %.0f B a message, not compressed; until decoded, on disk and readable; loader "
+             "%.2f cores of the same machine; publish to visible at half load p50 %.1f ms, p99 %.1f ms of %d, asked by HTTP each 2 ms; "
+             "fdatasync of 16 KiB %.2f ms",
              VEHICLES, TELEMETRY_SAMPLES, r.message_bytes, r.loader_cores, r.p50_ms, r.p99_ms, r.probes, bench_fsync_ms(o->dir));
     bench_print(o, &line);
   }

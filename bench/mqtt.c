@@ -18,7 +18,9 @@ static const throughput_case throughput[] = {
     {"qos0-1to1", 1, 1, 0, 5000, "one publisher, one subscriber, at most 5,000 outstanding"},
 };
 
-typedef struct measured { double per_s, cpu_us, rss_kib, p50_ms, p99_ms; } measured;
+typedef struct measured {
+  double per_s, cpu_us, rss_kib, p50_ms, p99_ms;
+} measured;
 
 static mc_err measure(const bench_options *o, const bench_server *s, const throughput_case *t, measured *out, mc_why *why)
 {
@@ -36,7 +38,8 @@ static mc_err measure(const bench_options *o, const bench_server *s, const throu
     p50[i] = r.p50_ms;
     p99[i] = r.p99_ms;
   }
-  *out = (measured){bench_median(rate, rounds), bench_median(cpu, rounds), bench_rss_kib(&s->process), bench_median(p50, rounds), bench_median(p99, rounds)};
+  *out = (measured){bench_median(rate, rounds), bench_median(cpu, rounds), bench_rss_kib(&s->process), bench_median(p50, rounds),
+                    bench_median(p99, rounds)};
   return MC_OK;
 }
 
@@ -57,7 +60,10 @@ static int run_throughput(const bench_options *o, const throughput_case *t, doub
   line.ours = m.per_s;
   line.cpu_us_per_unit = m.cpu_us;
   line.rss_kib = m.rss_kib;
-  int n = snprintf(line.conditions, sizeof line.conditions, "200 B, %s; loader one thread on the same 2 cores, plain TCP; p50 %.2f ms, p99 %.2f ms; fdatasync of 16 KiB %.2f ms, disk %.0f MB/s", t->what, m.p50_ms, m.p99_ms, fsync_ms, disk);
+  int n = snprintf(
+      line.conditions, sizeof line.conditions,
+      "200 B, %s; loader one thread on the same 2 cores, plain TCP; p50 %.2f ms, p99 %.2f ms; fdatasync of 16 KiB %.2f ms, disk %.0f MB/s",
+      t->what, m.p50_ms, m.p99_ms, fsync_ms, disk);
   mc_err (*const starts[])(const bench_options *, const char *, bench_server *, mc_why *) = {bench_start_mosquitto, bench_start_flashmq};
   for (int i = 0; i < 2; i++) {
     if (starts[i](o, NULL, &s, &why))
@@ -78,7 +84,8 @@ static int run_idle(const bench_options *o, bool tls)
   bench_server s, peer;
   mc_why why = {0};
   int count = tls ? (o->quick ? 1000 : 18000) : (o->quick ? 4000 : 18000);
-  bench_line line = {.bench = "mqtt", .name = tls ? "idle-mtls" : "idle-plain", .unit = "KiB/conn", .lower_is_better = true, .cpu_us_per_unit = -1};
+  bench_line line = {
+      .bench = "mqtt", .name = tls ? "idle-mtls" : "idle-plain", .unit = "KiB/conn", .lower_is_better = true, .cpu_us_per_unit = -1};
   idle_result r;
   mc_err err = bench_start_motorcade(o, tls ? (uint32_t)count : 0, &s, &why);
   if (!err)
@@ -87,8 +94,9 @@ static int run_idle(const bench_options *o, bool tls)
     line.ours = r.kib_each;
     line.rss_kib = r.rss_kib;
     line.cpu_us_per_unit = r.cpu_us_each;
-    int n = snprintf(line.conditions, sizeof line.conditions, "%d idle connections%s, resident size of the server process per connection; cpu is per CONNECT; %.0f connects/s", r.connected,
-                     tls ? ", mutual TLS, P-256" : "", r.per_s);
+    int n = snprintf(line.conditions, sizeof line.conditions,
+                     "%d idle connections%s, resident size of the server process per connection; cpu is per CONNECT; %.0f connects/s",
+                     r.connected, tls ? ", mutual TLS, P-256" : "", r.per_s);
     if (bench_start_mosquitto(o, tls ? s.dir : NULL, &peer, &why) == MC_OK) {
       if (idle_run(&peer, s.dir, count, tls, &r, &why) == MC_OK) {
         line.peer[line.peers++] = (bench_peer){peer.name, r.kib_each};

@@ -24,7 +24,7 @@ typedef struct client {
   uint8_t *packet; /* one ready PUBLISH; id and time are patched */
   size_t packet_len, id_at, time_at;
   uint64_t sent, received;
-  int peer; /* of a subscriber: the publisher it hears, or -1 for all */
+  int peer;         /* of a subscriber: the publisher it hears, or -1 for all */
   double when[256]; /* by the low byte of the packet id: when it was sent, for latency of acknowledgements */
 } client;
 
@@ -45,7 +45,8 @@ static mc_err make_publish(client *c, const mqtt_load *load)
   snprintf(topic, sizeof topic, "dt/veh/%04d/tlm", c->index);
   uint8_t *payload = calloc(1, (size_t)load->payload);
   mc_buf b = {0};
-  mc_mqtt_publish p = {.qos = (uint8_t)load->qos, .packet_id = 1, .topic = mc_slice_str(topic), .payload = mc_slice_of(payload, (size_t)load->payload)};
+  mc_mqtt_publish p = {
+      .qos = (uint8_t)load->qos, .packet_id = 1, .topic = mc_slice_str(topic), .payload = mc_slice_of(payload, (size_t)load->payload)};
   mc_err err = payload ? mc_mqtt_write_publish(&b, MC_MQTT_311, &p, (mc_slice){0}) : MC_ERR_MEMORY;
   free(payload);
   c->packet = b.data;

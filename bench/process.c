@@ -239,7 +239,8 @@ void bench_print(const bench_options *o, const bench_line *line)
   if (!o->json) {
     printf("%-8s %-22s %14.6g %-10s", line->bench, line->name, line->ours, line->unit);
     for (int i = 0; i < line->peers; i++)
-      printf("  %s %.6g (%.2fx)", line->peer[i].name, line->peer[i].value, line->lower_is_better ? line->peer[i].value / line->ours : line->ours / line->peer[i].value);
+      printf("  %s %.6g (%.2fx)", line->peer[i].name, line->peer[i].value,
+             line->lower_is_better ? line->peer[i].value / line->ours : line->ours / line->peer[i].value);
     if (line->cpu_us_per_unit >= 0)
       printf("  cpu %.3f us", line->cpu_us_per_unit);
     if (line->rss_kib >= 0)

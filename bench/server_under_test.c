@@ -99,8 +99,8 @@ mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_se
   MC_TRY(run_and_wait(init, log, why));
   if (vehicles)
     MC_TRY(make_vehicles(s->dir, vehicles, why));
-  const char *serve[] = {o->self, "serve", "--data", s->dir, "--dev-port", plain, "--insecure-dev", "true", "--mqtt-port", tls, "--tls-port", "0", "--http-port", http,
-                         "--log-level", "warn", "--metrics-open", "true", NULL};
+  const char *serve[] = {o->self,      "serve", "--data",      s->dir, "--dev-port",  plain,  "--insecure-dev", "true", "--mqtt-port", tls,
+                         "--tls-port", "0",     "--http-port", http,   "--log-level", "warn", "--metrics-open", "true", NULL};
   MC_TRY(bench_spawn(serve, log, &s->process, why));
   return bench_wait_port(s->plain, 20000, why);
 }
@@ -128,9 +128,14 @@ mc_err bench_start_mosquitto(const bench_options *o, const char *ca_from, bench_
     return mc_err_set(why, MC_ERR_NOT_FOUND, "mosquitto is not installed");
   *s = (bench_server){.name = "mosquitto", .plain = bench_free_port(), .tls = ca_from ? bench_free_port() : 0};
   MC_TRY(make_dir(o, "mosquitto", s, why));
-  int n = snprintf(config, sizeof config, "user root\npersistence false\nmax_queued_messages 0\nmax_inflight_messages 0\nper_listener_settings false\nallow_anonymous true\nset_tcp_nodelay true\nlistener %u 127.0.0.1\n", s->plain);
+  int n = snprintf(config, sizeof config,
+                   "user root\npersistence false\nmax_queued_messages 0\nmax_inflight_messages 0\nper_listener_settings "
+                   "false\nallow_anonymous true\nset_tcp_nodelay true\nlistener %u 127.0.0.1\n",
+                   s->plain);
   if (ca_from)
-    snprintf(config + n, sizeof config - (size_t)n, "listener %u 127.0.0.1\ncafile %s/ca.pem\ncertfile %s/server.pem\nkeyfile %s/server.key\nrequire_certificate true\n", s->tls, ca_from, ca_from, ca_from);
+    snprintf(config + n, sizeof config - (size_t)n,
+             "listener %u 127.0.0.1\ncafile %s/ca.pem\ncertfile %s/server.pem\nkeyfile %s/server.key\nrequire_certificate true\n", s->tls,
+             ca_from, ca_from, ca_from);
   return start_peer(o, program, "mosquitto", config, s, why);
 }
 
@@ -141,9 +146,15 @@ mc_err bench_start_flashmq(const bench_options *o, const char *ca_from, bench_se
     return mc_err_set(why, MC_ERR_NOT_FOUND, "FlashMQ is not installed");
   *s = (bench_server){.name = "flashmq", .plain = bench_free_port(), .tls = ca_from ? bench_free_port() : 0};
   MC_TRY(make_dir(o, "flashmq", s, why));
-  int n = snprintf(config, sizeof config, "allow_anonymous true\nlog_level warning\nmax_qos_msg_pending_per_client 65535\nstorage_dir %s\nlisten {\n  protocol mqtt\n  inet4_bind_address 127.0.0.1\n  inet_protocol ip4\n  tcp_nodelay true\n  port %u\n}\n", s->dir, s->plain);
+  int n = snprintf(config, sizeof config,
+                   "allow_anonymous true\nlog_level warning\nmax_qos_msg_pending_per_client 65535\nstorage_dir %s\nlisten {\n  protocol "
+                   "mqtt\n  inet4_bind_address 127.0.0.1\n  inet_protocol ip4\n  tcp_nodelay true\n  port %u\n}\n",
+                   s->dir, s->plain);
   if (ca_from)
-    snprintf(config + n, sizeof config - (size_t)n, "listen {\n  protocol mqtt\n  inet4_bind_address 127.0.0.1\n  inet_protocol ip4\n  port %u\n  fullchain %s/server.pem\n  privkey %s/server.key\n  client_verification_ca_file %s/ca.pem\n}\n", s->tls, ca_from, ca_from, ca_from);
+    snprintf(config + n, sizeof config - (size_t)n,
+             "listen {\n  protocol mqtt\n  inet4_bind_address 127.0.0.1\n  inet_protocol ip4\n  port %u\n  fullchain %s/server.pem\n  "
+             "privkey %s/server.key\n  client_verification_ca_file %s/ca.pem\n}\n",
+             s->tls, ca_from, ca_from, ca_from);
   return start_peer(o, program, "flashmq", config, s, why);
 }
 

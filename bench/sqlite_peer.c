@@ -16,8 +16,9 @@ static mc_err failed(sqlite_peer *p, mc_why *why)
 
 mc_err sqlite_peer_open(const char *dir, sqlite_peer **out, mc_why *why)
 {
-  static const char schema[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536;"
-                               "CREATE TABLE sample(vehicle INTEGER, signal INTEGER, ts INTEGER, value INTEGER, PRIMARY KEY(vehicle, signal, ts)) WITHOUT ROWID;";
+  static const char schema[] =
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536;"
+      "CREATE TABLE sample(vehicle INTEGER, signal INTEGER, ts INTEGER, value INTEGER, PRIMARY KEY(vehicle, signal, ts)) WITHOUT ROWID;";
   char path[600];
   sqlite_peer *p = calloc(1, sizeof *p);
   if (!p)
@@ -25,7 +26,10 @@ mc_err sqlite_peer_open(const char *dir, sqlite_peer **out, mc_why *why)
   snprintf(path, sizeof path, "%s/peer.sqlite", dir);
   bool ok = sqlite3_open(path, &p->db) == SQLITE_OK && sqlite3_exec(p->db, schema, NULL, NULL, NULL) == SQLITE_OK;
   ok = ok && sqlite3_prepare_v2(p->db, "INSERT OR REPLACE INTO sample VALUES(?,?,?,?)", -1, &p->insert, NULL) == SQLITE_OK;
-  ok = ok && sqlite3_prepare_v2(p->db, "SELECT ts/60000000, count(*), min(value), max(value), avg(value) FROM sample WHERE vehicle=? AND signal=? AND ts>=? AND ts<? GROUP BY 1", -1, &p->minutes, NULL) == SQLITE_OK;
+  ok = ok && sqlite3_prepare_v2(p->db,
+                                "SELECT ts/60000000, count(*), min(value), max(value), avg(value) FROM sample WHERE vehicle=? AND signal=? "
+                                "AND ts>=? AND ts<? GROUP BY 1",
+                                -1, &p->minutes, NULL) == SQLITE_OK;
   mc_err err = ok ? MC_OK : failed(p, why);
   if (err)
     sqlite_peer_close(&p);
@@ -65,7 +69,9 @@ mc_err sqlite_peer_bytes(sqlite_peer *p, double *bytes, mc_why *why)
 {
   sqlite3_stmt *size = NULL;
   if (sqlite3_wal_checkpoint_v2(p->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK ||
-      sqlite3_prepare_v2(p->db, "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()", -1, &size, NULL) != SQLITE_OK || sqlite3_step(size) != SQLITE_ROW) {
+      sqlite3_prepare_v2(p->db, "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()", -1, &size, NULL) !=
+          SQLITE_OK ||
+      sqlite3_step(size) != SQLITE_ROW) {
     sqlite3_finalize(size);
     return failed(p, why);
   }

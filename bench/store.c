@@ -44,7 +44,14 @@ static mc_err rows_make(uint32_t vehicles, uint32_t limit, rows *r, mc_why *why)
   if (limit && most > limit)
     most = limit;
   drive *d = calloc(vehicles, sizeof *d);
-  *r = (rows){.vehicles = vehicles, .vehicle = malloc(most * 4), .signal = malloc(most * 4), .encoding = malloc(most * 4), .time_us = malloc(most * 8), .kind = calloc(most, 1), .flags = calloc(most, 1), .value = malloc(most * sizeof(mc_sample_value))};
+  *r = (rows){.vehicles = vehicles,
+              .vehicle = malloc(most * 4),
+              .signal = malloc(most * 4),
+              .encoding = malloc(most * 4),
+              .time_us = malloc(most * 8),
+              .kind = calloc(most, 1),
+              .flags = calloc(most, 1),
+              .value = malloc(most * sizeof(mc_sample_value))};
   if (!d || !r->vehicle || !r->signal || !r->encoding || !r->time_us || !r->kind || !r->flags || !r->value) {
     free(d);
     return mc_err_set(why, MC_ERR_MEMORY, "no memory for %zu rows", most);
@@ -71,8 +78,16 @@ static mc_block rows_block(const rows *r, uint32_t from, uint32_t count)
 {
   if (count > r->count - from)
     count = r->count - from;
-  return (mc_block){.tenant = 1, .count = count, .arrival_us = r->time_us[from], .vehicle = r->vehicle + from, .signal = r->signal + from, .encoding = r->encoding + from,
-                    .time_us = r->time_us + from, .kind = r->kind + from, .flags = r->flags + from, .value = r->value + from};
+  return (mc_block){.tenant = 1,
+                    .count = count,
+                    .arrival_us = r->time_us[from],
+                    .vehicle = r->vehicle + from,
+                    .signal = r->signal + from,
+                    .encoding = r->encoding + from,
+                    .time_us = r->time_us + from,
+                    .kind = r->kind + from,
+                    .flags = r->flags + from,
+                    .value = r->value + from};
 }
 
 /* One core for everything, threads made later included; the old set comes back with unpin. */
@@ -101,17 +116,27 @@ static mc_err payload_of(const mc_block *b, mc_buf *out, mc_why *why)
     uint32_t n = b->count - at < UPLOAD_ROWS ? b->count - at : UPLOAD_ROWS;
     for (uint32_t i = 0; i < n; i++) {
       int64_t after = b->time_us[at + i] - b->time_us[at];
-      sample[i] = (mc_fw_sample){.relative_ms = after / 1000, .signal_id = b->signal[at + i], .number = mc_encoding_physical(&drive_encoding[b->encoding[at + i] - 1], b->value[at + i].raw), .has_micros = true, .relative_us = after};
+      sample[i] = (mc_fw_sample){.relative_ms = after / 1000,
+                                 .signal_id = b->signal[at + i],
+                                 .number = mc_encoding_physical(&drive_encoding[b->encoding[at + i] - 1], b->value[at + i].raw),
+                                 .has_micros = true,
+                                 .relative_us = after};
     }
-    mc_fw_vehicle_data m = {.campaign_sync_id = MC_LIT("drive-0123456789abcdef"), .manifest_sync_id = MC_LIT("car-0123456789abcdef"), .event_id = at + 1,
-                            .event_time_ms = (uint64_t)(b->time_us[at] / 1000), .sample = sample, .sample_count = n};
+    mc_fw_vehicle_data m = {.campaign_sync_id = MC_LIT("drive-0123456789abcdef"),
+                            .manifest_sync_id = MC_LIT("car-0123456789abcdef"),
+                            .event_id = at + 1,
+                            .event_time_ms = (uint64_t)(b->time_us[at] / 1000),
+                            .sample = sample,
+                            .sample_count = n};
     if (mc_fw_write_vehicle_data(out, &m))
       return mc_err_set(why, MC_ERR_MEMORY, "no memory for a message");
   }
   return MC_OK;
 }
 
-typedef struct ingest_result { double per_s, cpu_us, p99_ms, journal_bytes_row; } ingest_result;
+typedef struct ingest_result {
+  double per_s, cpu_us, p99_ms, journal_bytes_row;
+} ingest_result;
 
 static mc_err ingest_round(const char *dir, const rows *r, uint32_t batch, double seconds, ingest_result *out, mc_why *why)
 {
@@ -137,7 +162,12 @@ static mc_err ingest_round(const char *dir, const rows *r, uint32_t batch, doubl
   uint32_t rows_done = 0;
   for (; done < batches && !err && last < began + seconds; done++) {
     mc_block b = rows_block(r, done * batch, batch);
-    mc_record record = {.stream = MC_STREAM_TELEMETRY, .tenant = 1, .principal = 1, .time_us = b.time_us[0], .topic = MC_LIT("$aws/iotfleetwise/vehicles/bench/signals"), .payload = mc_buf_slice(&payload[done])};
+    mc_record record = {.stream = MC_STREAM_TELEMETRY,
+                        .tenant = 1,
+                        .principal = 1,
+                        .time_us = b.time_us[0],
+                        .topic = MC_LIT("$aws/iotfleetwise/vehicles/bench/signals"),
+                        .payload = mc_buf_slice(&payload[done])};
     err = mc_journal_append_sync(journal, &record, &b.journal_offset, why);
     b.next_offset = b.journal_offset + 1;
     if (!err)
@@ -216,9 +246,17 @@ static mc_err run_ingest(const bench_options *o, const char *name, uint32_t batc
   sched_setaffinity(0, sizeof before, &before);
   bench_remove_dir(dir);
   if (!err) {
-    bench_line line = {.bench = "store", .name = name, .unit = "rows/s", .ours = bench_median(rate, rounds), .peer = {{"sqlite", peer}}, .peers = 1, .cpu_us_per_unit = bench_median(cpu, rounds), .rss_kib = -1};
+    bench_line line = {.bench = "store",
+                       .name = name,
+                       .unit = "rows/s",
+                       .ours = bench_median(rate, rounds),
+                       .peer = {{"sqlite", peer}},
+                       .peers = 1,
+                       .cpu_us_per_unit = bench_median(cpu, rounds),
+                       .rss_kib = -1};
     snprintf(line.conditions, sizeof line.conditions,
-             "one core for all threads; groups of %u rows as FleetWise bytes (%.1f B a row) in the journal, synced, then the block to the store, closing flush included; no protobuf decoding; 500 vehicles x 6 signals in arrival order; p99 of a group %.1f ms; "
+             "one core for all threads; groups of %u rows as FleetWise bytes (%.1f B a row) in the journal, synced, then the block to the "
+             "store, closing flush included; no protobuf decoding; 500 vehicles x 6 signals in arrival order; p99 of a group %.1f ms; "
              "fdatasync of 16 KiB %.2f ms; sqlite: WAL, FULL, same batches",
              batch, one.journal_bytes_row, bench_median(p99, rounds), bench_fsync_ms(o->dir));
     bench_print(o, &line);
@@ -261,15 +299,25 @@ static mc_err run_bytes(const bench_options *o, const rows *r, mc_store *store, 
   MC_TRY(sqlite_peer_bytes(peer, &peer_bytes, why));
   if (stats.rows_segments != r->count)
     return mc_err_set(why, MC_ERR_IO, "%llu of %u rows are in segments", (unsigned long long)stats.rows_segments, r->count);
-  bench_line line = {.bench = "store", .name = "bytes-hot", .unit = "B/row", .lower_is_better = true, .ours = (double)stats.segment_bytes / (double)stats.rows_segments, .peer = {{"sqlite", peer_bytes / filled}}, .peers = 1, .cpu_us_per_unit = -1, .rss_kib = -1};
+  bench_line line = {.bench = "store",
+                     .name = "bytes-hot",
+                     .unit = "B/row",
+                     .lower_is_better = true,
+                     .ours = (double)stats.segment_bytes / (double)stats.rows_segments,
+                     .peer = {{"sqlite", peer_bytes / filled}},
+                     .peers = 1,
+                     .cpu_us_per_unit = -1,
+                     .rss_kib = -1};
   snprintf(line.conditions, sizeof line.conditions,
-           "%u rows of %u vehicles in %llu segments after the flush, whole files counted; synthetic: speed 0.01, engine 0.25, position 1e-7 with wandering noise, charge 0.1, temperature 0.5, each at 1 Hz with its own jitter of 0 to 9 ms; sqlite holds %u of them",
+           "%u rows of %u vehicles in %llu segments after the flush, whole files counted; synthetic: speed 0.01, engine 0.25, position "
+           "1e-7 with wandering noise, charge 0.1, temperature 0.5, each at 1 Hz with its own jitter of 0 to 9 ms; sqlite holds %u of them",
            r->count, r->vehicles, (unsigned long long)stats.segments, filled);
   bench_print(o, &line);
   return MC_OK;
 }
 
-static mc_err run_vehicle_day(const bench_options *o, const rows *r, mc_store *store, sqlite_peer *peer, uint32_t peer_vehicles, mc_why *why)
+static mc_err run_vehicle_day(const bench_options *o, const rows *r, mc_store *store, sqlite_peer *peer, uint32_t peer_vehicles,
+                              mc_why *why)
 {
   enum { TIMES = 50 };
   double ours[TIMES], theirs[TIMES];
@@ -278,21 +326,33 @@ static mc_err run_vehicle_day(const bench_options *o, const rows *r, mc_store *s
     mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
     mc_bucket *bucket;
     double began = bench_now_s();
-    MC_TRY(mc_store_buckets(store, 1, i % r->vehicles + 1, i % DRIVE_SIGNALS + 1, day_us, day_us + 86400000000LL, 60000000, &arena, &bucket, &minutes, why));
+    MC_TRY(mc_store_buckets(store, 1, i % r->vehicles + 1, i % DRIVE_SIGNALS + 1, day_us, day_us + 86400000000LL, 60000000, &arena, &bucket,
+                            &minutes, why));
     ours[i] = (bench_now_s() - began) * 1000;
     uint64_t samples = 0;
     for (size_t k = 0; k < minutes; k++)
       samples += bucket[k].count;
     if (samples != DRIVE_TRIP_S * DRIVE_TRIPS_A_DAY)
-      return mc_err_set(why, MC_ERR_IO, "vehicle %u: %llu samples in the day's buckets, %d were written", i % r->vehicles + 1, (unsigned long long)samples, DRIVE_TRIP_S * DRIVE_TRIPS_A_DAY);
+      return mc_err_set(why, MC_ERR_IO, "vehicle %u: %llu samples in the day's buckets, %d were written", i % r->vehicles + 1,
+                        (unsigned long long)samples, DRIVE_TRIP_S * DRIVE_TRIPS_A_DAY);
   }
   for (uint32_t i = 0; i < TIMES; i++) {
     double began = bench_now_s();
     MC_TRY(sqlite_peer_minutes(peer, i % peer_vehicles + 1, i % DRIVE_SIGNALS + 1, day_us, day_us + 86400000000LL, &peer_minutes, why));
     theirs[i] = (bench_now_s() - began) * 1000;
   }
-  bench_line line = {.bench = "store", .name = "vehicle-day-hot", .unit = "ms", .lower_is_better = true, .ours = bench_median(ours, TIMES), .peer = {{"sqlite", bench_median(theirs, TIMES)}}, .peers = 1, .cpu_us_per_unit = -1, .rss_kib = -1};
-  snprintf(line.conditions, sizeof line.conditions, "count, min, max, mean, first and last of %zu minutes from %d samples of one signal, files in the page cache, median of %d vehicles and signals, slowest %.2f ms; %u vehicles in the store, %u in sqlite",
+  bench_line line = {.bench = "store",
+                     .name = "vehicle-day-hot",
+                     .unit = "ms",
+                     .lower_is_better = true,
+                     .ours = bench_median(ours, TIMES),
+                     .peer = {{"sqlite", bench_median(theirs, TIMES)}},
+                     .peers = 1,
+                     .cpu_us_per_unit = -1,
+                     .rss_kib = -1};
+  snprintf(line.conditions, sizeof line.conditions,
+           "count, min, max, mean, first and last of %zu minutes from %d samples of one signal, files in the page cache, median of %d "
+           "vehicles and signals, slowest %.2f ms; %u vehicles in the store, %u in sqlite",
            minutes, DRIVE_TRIP_S * DRIVE_TRIPS_A_DAY, TIMES, ours[TIMES - 1], r->vehicles, peer_vehicles);
   bench_print(o, &line);
   return MC_OK;

@@ -56,9 +56,18 @@ static mc_err make_payload(vehicle *v, uint32_t index, const telemetry_names *na
   for (int t = 0; t < TELEMETRY_TIMES; t++)
     for (int s = 0; s < TELEMETRY_SIGNALS; s++) {
       double k = floor(12000 + 3000 * sin(index * 0.7 + s + t * 0.05) + (double)((t * 7 + s * 13) % 11));
-      sample[t * TELEMETRY_SIGNALS + s] = (mc_fw_sample){.relative_ms = t * STEP_MS, .signal_id = names->signal[s], .number = k * 0.25, .has_micros = true, .relative_us = t * STEP_MS * 1000LL + s % 3};
+      sample[t * TELEMETRY_SIGNALS + s] = (mc_fw_sample){.relative_ms = t * STEP_MS,
+                                                         .signal_id = names->signal[s],
+                                                         .number = k * 0.25,
+                                                         .has_micros = true,
+                                                         .relative_us = t * STEP_MS * 1000LL + s % 3};
     }
-  mc_fw_vehicle_data m = {.campaign_sync_id = mc_slice_str(names->campaign), .manifest_sync_id = mc_slice_str(names->manifest), .event_id = id_marker, .event_time_ms = time_marker, .sample = sample, .sample_count = TELEMETRY_SAMPLES};
+  mc_fw_vehicle_data m = {.campaign_sync_id = mc_slice_str(names->campaign),
+                          .manifest_sync_id = mc_slice_str(names->manifest),
+                          .event_id = id_marker,
+                          .event_time_ms = time_marker,
+                          .sample = sample,
+                          .sample_count = TELEMETRY_SAMPLES};
   if (mc_fw_write_vehicle_data(&v->payload, &m))
     return mc_err_set(why, MC_ERR_MEMORY, "no memory for a message");
   v->id_at = find_marker(&v->payload, id_marker);
@@ -112,8 +121,18 @@ static mc_err open_vehicle(telemetry_load *l, const char *dir, uint16_t port, ui
   if (!err)
     err = mc_tls_client_create(&tls, &v->tls, why);
   snprintf(name, sizeof name, "bench-%u", index);
-  mc_mqtt_client_config config = {.host = "127.0.0.1", .port = port, .tls = v->tls, .version = MC_MQTT_5, .client_id = mc_slice_str(name), .clean = true, .keep_alive_s = 60, .max_inflight = 64,
-                                  .ctx = v, .connected = on_connected, .disconnected = on_disconnected, .acked = on_acked};
+  mc_mqtt_client_config config = {.host = "127.0.0.1",
+                                  .port = port,
+                                  .tls = v->tls,
+                                  .version = MC_MQTT_5,
+                                  .client_id = mc_slice_str(name),
+                                  .clean = true,
+                                  .keep_alive_s = 60,
+                                  .max_inflight = 64,
+                                  .ctx = v,
+                                  .connected = on_connected,
+                                  .disconnected = on_disconnected,
+                                  .acked = on_acked};
   if (!err)
     err = mc_mqtt_client_create(l->loop, &config, &v->client, why);
   if (!err)
@@ -124,7 +143,8 @@ static mc_err open_vehicle(telemetry_load *l, const char *dir, uint16_t port, ui
   return err;
 }
 
-mc_err telemetry_load_open(const char *dir, uint16_t port, uint32_t vehicles, const telemetry_names *names, int64_t first_event_us, telemetry_load **out, mc_why *why)
+mc_err telemetry_load_open(const char *dir, uint16_t port, uint32_t vehicles, const telemetry_names *names, int64_t first_event_us,
+                           telemetry_load **out, mc_why *why)
 {
   telemetry_load *l = calloc(1, sizeof *l);
   *out = l;
@@ -139,7 +159,8 @@ mc_err telemetry_load_open(const char *dir, uint16_t port, uint32_t vehicles, co
   double until = bench_now_s() + 20;
   while (l->connected < vehicles && bench_now_s() < until && !l->lost)
     mc_loop_turn(l->loop, 20);
-  return l->connected == vehicles ? MC_OK : mc_err_set(why, MC_ERR_TIMEOUT, "%u of %u vehicles were admitted: %s", l->connected, vehicles, l->text);
+  return l->connected == vehicles ? MC_OK
+                                  : mc_err_set(why, MC_ERR_TIMEOUT, "%u of %u vehicles were admitted: %s", l->connected, vehicles, l->text);
 }
 
 void telemetry_load_close(telemetry_load **load)
@@ -199,7 +220,9 @@ mc_err telemetry_load_run(telemetry_load *l, double seconds, double per_s, void 
   for (now = bench_now_s(); l->acked < l->sent && !l->lost && !l->refused && bench_now_s() < now + 20;)
     mc_loop_turn(l->loop, 10);
   if (l->lost || l->refused || l->acked < l->sent)
-    return mc_err_set(why, MC_ERR_CLOSED, "%llu of %llu messages were acknowledged, %llu refused, %llu connections lost: %s", (unsigned long long)l->acked, (unsigned long long)l->sent, (unsigned long long)l->refused, (unsigned long long)l->lost, l->text);
+    return mc_err_set(why, MC_ERR_CLOSED, "%llu of %llu messages were acknowledged, %llu refused, %llu connections lost: %s",
+                      (unsigned long long)l->acked, (unsigned long long)l->sent, (unsigned long long)l->refused,
+                      (unsigned long long)l->lost, l->text);
   return MC_OK;
 }
 

@@ -393,6 +393,8 @@ static void on_turn_end(void *ctx)
 static void on_ready(mc_watch *watch, uint32_t events)
 {
   mc_conn *c = conn_of_watch(watch);
+  if (c->closing && (c->phase == MC_CONN_CONNECTING || c->phase == MC_CONN_HANDSHAKE))
+    return; /* it fails at the end of the turn; its owner may have freed the TLS context since mc_conn_close */
   switch ((mc_conn_phase)c->phase) {
   case MC_CONN_RESOLVING:
     return;
