@@ -59,7 +59,7 @@ static __attribute__((format(printf, 3, 0))) void fill(mc_why *why, mc_err err, 
     trim_partial_character(why->text);
 }
 
-mc_err mc_err_set(mc_why *why, mc_err err, const char *format, ...)
+mc_err (mc_err_set)(mc_why *why, mc_err err, const char *format, ...)
 {
   if (why) {
     va_list args;
@@ -84,7 +84,7 @@ mc_err mc_err_prefix(mc_why *why, const char *format, ...)
   return mc_err_set(why, why->err, "%s: %s", head, old);
 }
 
-mc_err mc_err_errno(mc_why *why, const char *format, ...)
+mc_err (mc_err_errno)(mc_why *why, const char *format, ...)
 {
   int saved = errno;
   mc_err err = saved == ENOSPC || saved == EDQUOT ? MC_ERR_FULL

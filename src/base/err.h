@@ -49,6 +49,11 @@ mc_err mc_err_prefix(mc_why *why, const char *format, ...) __attribute__((format
 /* As mc_err_set, with ": <strerror(saved errno)>" added. ENOSPC and EDQUOT become MC_ERR_FULL. */
 mc_err mc_err_errno(mc_why *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+#ifdef __clang_analyzer__ /* it sees one file at a time: tell it that the errors set are the errors returned */
+#define mc_err_set(why, err, ...) ((mc_err_set)((why), (err), __VA_ARGS__), (err))
+#define mc_err_errno(why, ...) ((mc_err_errno)((why), __VA_ARGS__), MC_ERR_IO)
+#endif
+
 /* Leaves the function with the same error when expr fails. */
 #define MC_TRY(expr)                      \
   do {                                    \

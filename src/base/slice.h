@@ -43,11 +43,13 @@ static inline bool mc_slice_starts(mc_slice a, mc_slice prefix)
 /* The part from offset on, at most len bytes; clamped, never out of range. */
 static inline mc_slice mc_slice_sub(mc_slice a, size_t offset, size_t len)
 {
+  if (!a.data)
+    return (mc_slice){NULL, 0};
   if (offset > a.len)
     offset = a.len;
   if (len > a.len - offset)
     len = a.len - offset;
-  return (mc_slice){a.data ? a.data + offset : NULL, len};
+  return (mc_slice){a.data + offset, len};
 }
 /* Order by bytes, then by length: <0, 0, >0. */
 int mc_slice_compare(mc_slice a, mc_slice b);
