@@ -170,7 +170,7 @@ static mc_err new_segment(mc_spool *s, mc_why *why)
     mc_fs_sync_dir(s->fs, s->dir, NULL);
   }
   s->next_number++;
-  (void)mc_vec_push(&s->segment, g);
+  s->segment.at[s->segment.len++] = g; /* reserved above */
   return MC_OK;
 }
 
@@ -314,7 +314,7 @@ static mc_err recover_segment(mc_spool *s, uint64_t number, uint64_t *highest, u
     err = MC_ERR_MEMORY;
   if (!err) {
     g->number = number;
-    (void)mc_vec_push(&s->segment, g);
+    s->segment.at[s->segment.len++] = g; /* reserved above */
     err = mc_file_open(s->fs, path, MC_FILE_READ | MC_FILE_WRITE, &g->file, why);
   }
   size_t at = 0;
