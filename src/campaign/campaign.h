@@ -37,7 +37,10 @@ mc_err mc_campaign_record(mc_campaigns *c, const mc_record *record, uint64_t nex
 mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why);
 /* Where this module's own state wants the reader to begin (0 at first). */
 uint64_t mc_campaign_offset(const mc_campaigns *c);
-typedef struct mc_campaign_stats { uint64_t messages, samples, repeats, undecodable, unknown_signals, quarantined, checkins, documents_sent, events, strayed /* samples left out: too many hours far from the present */; } mc_campaign_stats;
+typedef struct mc_campaign_stats {
+  uint64_t messages, samples, repeats, undecodable, unknown_signals, quarantined, checkins, documents_sent, events;
+  uint64_t strayed; /* samples left out: too many hours far from the present */
+} mc_campaign_stats;
 void mc_campaign_stats_get(mc_campaigns *c, mc_campaign_stats *out);
 
 /* ---- one command: catalog, model and manifest from a DBC ---- */
