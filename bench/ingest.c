@@ -250,8 +250,8 @@ static mc_err measure_visible(const bench_options *o, const http_call *call, tel
   atomic_store(&p.stop, true);
   pthread_join(thread, NULL);
   *count = atomic_load(&p.count);
-  if (!err && *count < 10)
-    return mc_err_set(why, MC_ERR_TIMEOUT, "only %d of the probes became visible", *count);
+  if (!err && *count < 1)
+    return mc_err_set(why, MC_ERR_TIMEOUT, "no message became visible at half load");
   *p50 = bench_median(p.took_ms, *count);
   *p99 = p.took_ms[*count * 99 / 100];
   return err;

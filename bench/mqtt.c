@@ -27,7 +27,7 @@ static mc_err measure(const bench_options *o, const bench_server *s, const throu
   double rate[5], cpu[5], p50[5], p99[5];
   int rounds = o->quick ? 1 : 3;
   for (int i = 0; i < rounds; i++) {
-    mqtt_load load = {s->plain, t->publishers, t->subscribers, t->qos, 200, t->window, o->quick ? 2 : 4, 0.5};
+    mqtt_load load = {s->plain, t->publishers, t->subscribers, t->qos, 200, t->window, o->quick ? 1.5 : 4, 0.5};
     mqtt_load_result r;
     double before = bench_cpu_s(&s->process), began = bench_now_s();
     MC_TRY(mqtt_load_run(&load, &r, why));
@@ -83,7 +83,7 @@ static int run_idle(const bench_options *o, bool tls)
 {
   bench_server s, peer;
   mc_why why = {0};
-  int count = tls ? (o->quick ? 1000 : 18000) : (o->quick ? 4000 : 18000);
+  int count = tls ? (o->quick ? 500 : 18000) : (o->quick ? 2000 : 18000);
   bench_line line = {
       .bench = "mqtt", .name = tls ? "idle-mtls" : "idle-plain", .unit = "KiB/conn", .lower_is_better = true, .cpu_us_per_unit = -1};
   idle_result r;
