@@ -177,7 +177,7 @@ static mc_err check_fits(api_call *c)
 
 mc_err api_op_vehicle_create(api_call *c)
 {
-  mc_vehicle v = {.tenant = c->who.tenant, .kind = "car"};
+  mc_vehicle v = {.tenant = c->who.tenant};
   MC_TRY(check_fits(c));
   take_text(c, "name", v.name, sizeof v.name);
   take_facts(c, &v);
