@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -14,7 +15,7 @@
 
 /* Admission: at most max_handshakes are in progress; what more arrives waits in the kernel's backlog, where it costs nothing. */
 
-enum { ACCEPT_BATCH = 64, BACKLOG = 4096, RETRY_US = 100000 };
+enum { ACCEPT_BATCH = 64, BACKLOG = 4096, RETRY_US = 100000, SILENT_S = 10 };
 
 struct mc_listener {
   mc_watch watch;
@@ -142,6 +143,10 @@ static mc_err open_socket(const mc_listener_config *config, int *out, mc_why *wh
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (config->reuse_port)
       setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+    if (config->tls) { /* a client speaks first: who connects and says nothing must not take a handshake's place from who does */
+      int silent_s = SILENT_S;
+      setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silent_s, sizeof silent_s);
+    }
     if (a->ai_family == AF_INET6)
       setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
     if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0) {

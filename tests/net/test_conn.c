@@ -487,7 +487,7 @@ static void test_idle_connection_is_closed(void)
   fixture_stop(&f);
 }
 
-static void test_silent_handshake_is_ended(void)
+static void test_stalled_handshake_is_ended(void)
 {
   fixture f;
   CHECK(fixture_start(&f, (how){.tls = true}));
@@ -497,12 +497,33 @@ static void test_silent_handshake_is_ended(void)
   CHECK_OK(mc_listener_create(loop, &lc, &f.listener, &why));
   int silent = raw_connect(mc_listener_port(f.listener));
   CHECK(silent >= 0);
+  CHECK(write(silent, "\x16", 1) == 1); /* the beginning of a ClientHello, and no more */
   mc_loop_turn(loop, 20);
   CHECK(fixture_connect(&f, "127.0.0.1")); /* waits behind it, then gets its turn */
   TURN_UNTIL(loop, f.client.opened && f.server.opened);
   char byte;
   CHECK_INT(recv(silent, &byte, 1, 0), 0);
   close(silent);
+  fixture_stop(&f);
+}
+
+static void test_silent_clients_take_no_handshake_from_others(void)
+{
+  enum { SILENT = 20 };
+  int silent[SILENT];
+  fixture f;
+  CHECK(fixture_start(&f, (how){.tls = true}));
+  mc_listener_destroy(&f.listener);
+  mc_listener_config lc = {.host = "127.0.0.1", .tls = f.server_tls, .handler = &end_handler, .ctx = &f.server, .handshake_timeout_ms = 60000, .max_handshakes = 1};
+  mc_why why;
+  CHECK_OK(mc_listener_create(loop, &lc, &f.listener, &why));
+  for (int i = 0; i < SILENT; i++)
+    CHECK((silent[i] = raw_connect(mc_listener_port(f.listener))) >= 0);
+  mc_loop_turn(loop, 20);
+  CHECK(fixture_connect(&f, "127.0.0.1"));
+  TURN_UNTIL(loop, f.client.opened && f.server.opened);
+  for (int i = 0; i < SILENT; i++)
+    close(silent[i]);
   fixture_stop(&f);
 }
 
@@ -617,7 +638,8 @@ int main(void)
   RUN(test_pause_pushes_back_tls);
   RUN(test_close_flushes_first);
   RUN(test_idle_connection_is_closed);
-  RUN(test_silent_handshake_is_ended);
+  RUN(test_stalled_handshake_is_ended);
+  RUN(test_silent_clients_take_no_handshake_from_others);
   RUN(test_garbage_handshake_disturbs_nobody);
   RUN(test_upgrade_gets_the_rest_of_the_bytes);
   RUN(test_refused_connection_says_so);
