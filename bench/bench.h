@@ -50,6 +50,8 @@ double bench_rss_kib(const bench_process *p);
 /* Waits until something accepts on 127.0.0.1:port. */
 mc_err bench_wait_port(uint16_t port, int timeout_ms, mc_why *why);
 uint16_t bench_free_port(void);
+/* Head and body of an answer from this machine's HTTP port; token may be NULL. */
+mc_err bench_http_get(uint16_t port, const char *token, const char *path, mc_buf *out, mc_why *why);
 /* Path of a program in PATH, sbin included; false when there is none. */
 bool bench_find_program(const char *name, char *path, size_t size);
 /* Milliseconds of one fdatasync of 16 KiB into a preallocated file in dir: the machine's own floor. */

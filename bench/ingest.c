@@ -1,12 +1,10 @@
 /* motorcade bench ingest: FleetWise protobufs over mutual TLS until their samples are decoded, durable and queryable. */
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "app/motorcade/http_call.h"
@@ -127,22 +125,8 @@ typedef struct counters {
 
 static mc_err read_counters(const http_call *call, counters *out, mc_why *why)
 {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(call->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   mc_buf text = {0};
-  char request[200];
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int n = snprintf(request, sizeof request,
-                   "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n", call->token);
-  mc_err err = fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) || send(fd, request, (size_t)n, MSG_NOSIGNAL) != n
-                   ? mc_err_errno(why, "asking for /metrics")
-                   : MC_OK;
-  for (ssize_t got = 1; !err && got > 0;) {
-    err = mc_buf_reserve(&text, 65537);
-    got = err ? 0 : recv(fd, text.data + text.len, 65536, 0);
-    text.len += got > 0 ? (size_t)got : 0;
-  }
-  if (fd >= 0)
-    close(fd);
+  mc_err err = bench_http_get(call->port, call->token, "/metrics", &text, why);
   if (!err && mc_buf_append_u8(&text, 0) == MC_OK) {
     *out = (counters){gauge(&text, "motorcade_telemetry_messages"), gauge(&text, "motorcade_telemetry_undecodable"),
                       gauge(&text, "motorcade_telemetry_repeats"),

@@ -120,6 +120,23 @@ uint16_t bench_free_port(void)
   return ntohs(at.sin_port);
 }
 
+mc_err bench_http_get(uint16_t port, const char *token, const char *path, mc_buf *out, mc_why *why)
+{
+  struct sockaddr_in at = loopback(port);
+  char request[400];
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s%s%sConnection: close\r\n\r\n", path, token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
+  mc_err err = fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof at) || send(fd, request, (size_t)n, MSG_NOSIGNAL) != n ? mc_err_errno(why, "asking 127.0.0.1:%u for %s", port, path) : MC_OK;
+  for (ssize_t got = 1; !err && got > 0;) {
+    err = mc_buf_reserve(out, 65536);
+    got = err ? 0 : recv(fd, out->data + out->len, 65536, 0);
+    out->len += got > 0 ? (size_t)got : 0;
+  }
+  if (fd >= 0)
+    close(fd);
+  return err;
+}
+
 bool bench_find_program(const char *name, char *path, size_t size)
 {
   static const char *const more[] = {"/usr/sbin", "/usr/local/sbin", "/sbin"};

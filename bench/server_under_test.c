@@ -86,6 +86,21 @@ static mc_err run_and_wait(const char *const *argv, const char *log, mc_why *why
   return MC_OK;
 }
 
+/* The base map is made beside everything else in the first seconds; what is measured begins after it. */
+static mc_err wait_for_map(uint16_t http, mc_why *why)
+{
+  for (int i = 0; i < 600; i++) {
+    mc_buf text = {0};
+    mc_err err = bench_http_get(http, NULL, "/api/v1/health", &text, why);
+    bool making = !err && memmem(text.data, text.len, "being made", 10);
+    mc_buf_free(&text);
+    if (err || !making)
+      return err;
+    usleep(100000); /* strangers may ask 20 times a second */
+  }
+  return mc_err_set(why, MC_ERR_TIMEOUT, "the base map is not there after a minute");
+}
+
 mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_server *s, mc_why *why)
 {
   *s = (bench_server){.name = "motorcade", .plain = bench_free_port(), .tls = bench_free_port()};
@@ -94,7 +109,8 @@ mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_se
   snprintf(log, sizeof log, "%s/log", s->dir);
   snprintf(plain, sizeof plain, "%u", s->plain);
   snprintf(tls, sizeof tls, "%u", s->tls);
-  snprintf(http, sizeof http, "%u", bench_free_port());
+  uint16_t http_port = bench_free_port();
+  snprintf(http, sizeof http, "%u", http_port);
   const char *init[] = {o->self, "init", "--data", s->dir, NULL};
   MC_TRY(run_and_wait(init, log, why));
   if (vehicles)
@@ -102,7 +118,9 @@ mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_se
   const char *serve[] = {o->self,      "serve", "--data",      s->dir, "--dev-port",  plain,  "--insecure-dev", "true", "--mqtt-port", tls,
                          "--tls-port", "0",     "--http-port", http,   "--log-level", "warn", "--metrics-open", "true", NULL};
   MC_TRY(bench_spawn(serve, log, &s->process, why));
-  return bench_wait_port(s->plain, 20000, why);
+  MC_TRY(bench_wait_port(s->plain, 20000, why));
+  MC_TRY(bench_wait_port(http_port, 5000, why));
+  return wait_for_map(http_port, why);
 }
 
 /* mosquitto and FlashMQ share most of their configuration's spelling; each gets its own lines. */
