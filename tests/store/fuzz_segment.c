@@ -24,7 +24,7 @@ static void mend(uint8_t *p, size_t len)
   mc_store_le32(foot + 28, mc_crc32c(mc_crc32c(0, p, SEGMENT_HEADER), foot, 28));
 }
 
-static void read_all(const store_segment *s)
+static void read_all(store_segment *s)
 {
   static store_row rows[BLOCK_ROWS];
   mc_buf text = {0}, scratch = {0};
