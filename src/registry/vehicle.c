@@ -139,19 +139,23 @@ mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *w
     err = write_vehicle_json(&payload, v, t->thing.id);
   err = change_commit(r, err, v->tenant, mc_slice_str(v->name), "vehicle.created", &payload, why);
   mc_buf_free(&payload);
-  if (err) {
-    free(v);
-    free(t);
-  } else {
+  bool keep_vehicle = false, keep_thing = false; /* by the mirror */
+  if (!err) {
     *vehicle = *v;
     pthread_rwlock_wrlock(&r->lock);
     err = mirror_vehicle(r, v);
+    keep_vehicle = !err;
     if (!err)
       err = mirror_thing(r, t);
+    keep_thing = !err;
     if (!err)
       err = mirror_fitting(r, t->thing.id, v->id, v->created_us, INT64_MAX);
     pthread_rwlock_unlock(&r->lock);
   }
+  if (!keep_vehicle)
+    free(v);
+  if (!keep_thing)
+    free(t);
   change_end(r);
   return err;
 }
