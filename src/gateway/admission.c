@@ -98,7 +98,7 @@ static mc_err random_id(char out[32])
   uint8_t raw[10];
   if (getrandom(raw, sizeof raw, 0) != sizeof raw)
     return MC_ERR_IO;
-  memcpy(out, "auto-", 5);
+  snprintf(out, 32, "auto-");
   for (size_t i = 0; i < sizeof raw; i++)
     snprintf(out + 5 + 2 * i, 3, "%02x", raw[i]);
   return MC_OK;
