@@ -125,7 +125,8 @@ mc_err bench_http_get(uint16_t port, const char *token, const char *path, mc_buf
   struct sockaddr_in at = loopback(port);
   char request[400];
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s%s%sConnection: close\r\n\r\n", path, token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
+  int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s%s%sConnection: close\r\n\r\n", path,
+                   token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
   mc_err err = fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof at) || send(fd, request, (size_t)n, MSG_NOSIGNAL) != n ? mc_err_errno(why, "asking 127.0.0.1:%u for %s", port, path) : MC_OK;
   for (ssize_t got = 1; !err && got > 0;) {
     err = mc_buf_reserve(out, 65536);
