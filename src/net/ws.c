@@ -9,7 +9,7 @@
 /* WebSocket on a connection that an HTTP request opened (RFC 6455). The server pings quiet peers, so that a browser that
  * vanished is noticed. */
 
-enum { PING_US = 30000000, IDLE_MS = 90000, MAX_BACKLOG = 16 << 20 };
+enum { PING_US = 30000000, IDLE_MS = 90000, MAX_BACKLOG = 16 << 20, PONG_BACKLOG = 64 << 10 };
 
 struct mc_ws {
   mc_conn *conn;
@@ -47,8 +47,10 @@ static size_t on_data(mc_conn *conn, mc_slice in)
       ws->handler->message(ws, m.type == MC_WS_BINARY, m.payload);
       break;
     case MC_WS_PING:
-      mc_ws_write(mc_conn_out(conn), MC_WS_PONG, true, m.payload, NULL);
-      mc_conn_dirty(conn);
+      if (mc_conn_backlog(conn) < PONG_BACKLOG) { /* who pings and does not read gets no heap of answers (RFC 6455, 5.5.3 asks for the last one only) */
+        mc_ws_write(mc_conn_out(conn), MC_WS_PONG, true, m.payload, NULL);
+        mc_conn_dirty(conn);
+      }
       break;
     case MC_WS_CLOSE:
       return end_with(ws, m.close_code == MC_WS_NO_CODE ? 0 : m.close_code, "");

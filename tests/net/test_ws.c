@@ -169,6 +169,33 @@ static void test_requests_that_are_no_upgrade_are_refused(void)
   }
 }
 
+static void test_pings_of_a_client_that_does_not_read_fill_no_memory(void)
+{
+  static uint8_t text[125];
+  static const uint8_t mask[4] = {1, 2, 3, 4};
+  fixture f;
+  mc_buf many = {0};
+  size_t most = 0;
+  CHECK(fixture_start(&f, MC_LIT(UPGRADE)));
+  TURN_UNTIL(loop, ws_live);
+  mc_conn_pause(f.client.conn, true);
+  for (int i = 0; i < 1000; i++)
+    CHECK_OK(mc_ws_write(&many, MC_WS_PING, true, mc_slice_of(text, sizeof text), mask));
+  for (int i = 0; i < 250; i++) { /* 32 MB: more than the kernel keeps */
+    CHECK_OK(mc_conn_write(f.client.conn, mc_buf_slice(&many)));
+    for (int k = 0; k < 100 && mc_conn_backlog(f.client.conn); k++)
+      mc_loop_turn(loop, 1);
+    CHECK(ws_live != NULL);
+    size_t held = mc_conn_backlog(mc_ws_conn(ws_live));
+    most = held > most ? held : most;
+  }
+  CHECK(most > 0); /* the case is reached: the kernel took no more */
+  CHECK(most < 256 << 10);
+  mc_conn_pause(f.client.conn, false);
+  mc_buf_free(&many);
+  fixture_stop(&f);
+}
+
 int main(void)
 {
   if (mc_loop_create(&loop, NULL))
@@ -177,6 +204,7 @@ int main(void)
   RUN(test_every_split_of_a_frame);
   RUN(test_broken_frames_end_the_connection);
   RUN(test_requests_that_are_no_upgrade_are_refused);
+  RUN(test_pings_of_a_client_that_does_not_read_fill_no_memory);
   mc_buf_free(&last);
   mc_loop_destroy(&loop);
   return tap_done();
