@@ -77,7 +77,8 @@ export const en = {
   'signin.do': 'Sign in',
   'signin.busy': 'Signing in…',
   'signin.link': 'Opening your one-time link…',
-  'signin.help': 'A one-time sign-in link is printed in the terminal when motorcade starts.',
+  'signin.refused': 'Not signed in:',
+  'signin.help': 'make run prints a one-time sign-in link, motorcade init the first password. A lost password: motorcade user reset NAME --password-file FILE.',
 
   'frame.skip': 'Skip to the content',
   'frame.pages': 'Pages',
@@ -117,7 +118,7 @@ export const en = {
   'column.age': 'Age',
   'column.answer': 'What the vehicle said',
   'column.campaign': 'Campaign',
-  'column.changed': 'Changed',
+  'column.changed': 'Last check-in',
   'column.charge': 'Charge',
   'column.deeds': 'Actions',
   'column.delay': 'Delay',

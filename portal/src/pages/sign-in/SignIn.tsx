@@ -20,7 +20,8 @@ export function SignIn(props: { code: string | undefined }): JSX.Element {
     try {
       await how()
     } catch (cause) {
-      setError(cause instanceof ApiError ? cause : new ApiError(0, String(cause), '', '', ''))
+      const refused = cause instanceof ApiError ? cause : new ApiError(0, String(cause), '', '', '')
+      setError(refused.status === 401 && refused.detail ? new ApiError(401, t('signin.refused'), refused.detail, '', '') : refused)
     } finally {
       setBusy(false)
       setLinking(false)

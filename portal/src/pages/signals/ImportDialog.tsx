@@ -23,6 +23,7 @@ export function decodeText(data: ArrayBuffer): string {
 export function ImportDialog(props: { onClose: () => void; onDone: () => void }): JSX.Element {
   const [file, setFile] = createSignal<File>()
   const [name, setName] = createSignal('')
+  let suggested = '' // from the file's name; follows the file until someone types another
   const [bus, setBus] = createSignal('can0')
   const [map, setMap] = createSignal('')
   const [tried, setTried] = createSignal(false)
@@ -86,7 +87,9 @@ export function ImportDialog(props: { onClose: () => void; onDone: () => void })
                   onChange={(event) => {
                     const chosen = event.currentTarget.files?.[0]
                     setFile(chosen)
-                    if (chosen && !name()) setName(chosen.name.replace(/\.dbc$/i, '').replace(/[^A-Za-z0-9_:-]+/g, '-'))
+                    if (!chosen || (name() && name() !== suggested)) return
+                    suggested = chosen.name.replace(/\.dbc$/i, '').replace(/[^A-Za-z0-9_:-]+/g, '-')
+                    setName(suggested)
                   }}
                 />
               )}

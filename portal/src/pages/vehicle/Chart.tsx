@@ -9,7 +9,7 @@ import { serverNow } from '../../live/clock'
 import { t } from '../../text/text'
 import { theme } from '../../ui/preferences'
 import { extent, type Columns } from './chart-data'
-import { shortName } from './signal-name'
+import { branch, shortName } from './signal-name'
 
 export interface ChartProps {
   fqn: string
@@ -172,6 +172,7 @@ export function Chart(props: ChartProps): JSX.Element {
         <span class="chart-name cut" title={props.fqn}>
           {shortName(props.fqn)}
         </span>
+        <span class="faint small cut">{branch(props.fqn)}</span>
         <Show when={props.unit}>
           <span class="faint small">{unitName(props.unit)}</span>
         </Show>
