@@ -1,5 +1,6 @@
 #include "gateway/state.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -259,6 +260,7 @@ static mc_taken take_bytes(mc_link *link, mc_slice bytes)
   uint8_t reason = MC_MQTT_MALFORMED;
   mc_why why;
   bool first = link->version == 0;
+  assert(bytes.len >= 2); /* as mc_mqtt_peek counts */
   if (first && bytes.data[0] >> 4 != MC_MQTT_CONNECT) {
     mc_link_end(link, 0, "the first packet is not a CONNECT but of type %u (is the client speaking TLS or HTTP to the plain MQTT port?)", bytes.data[0] >> 4);
     return MC_TAKE_CLOSED;
