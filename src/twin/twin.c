@@ -314,11 +314,10 @@ mc_motion mc_vehicle_now_motion(const mc_vehicle_now *v, int64_t now_us)
     return MC_MOTION_OFFLINE;
   bool knows_speed = v->present & (1u << MC_ROLE_SPEED);
   bool knows_ignition = v->present & (1u << MC_ROLE_IGNITION);
+  bool fresh = v->heard_us >= now_us - 120 * 1000000LL; /* what moved two minutes ago may have stopped since */
   if (knows_speed && v->speed_kmh > 3)
-    return MC_MOTION_MOVING;
+    return fresh ? MC_MOTION_MOVING : MC_MOTION_UNKNOWN;
   if (knows_ignition && !v->ignition)
     return MC_MOTION_PARKED;
-  if (knows_speed || knows_ignition)
-    return MC_MOTION_IDLE;
-  return MC_MOTION_UNKNOWN;
+  return fresh && (knows_speed || knows_ignition) ? MC_MOTION_IDLE : MC_MOTION_UNKNOWN;
 }

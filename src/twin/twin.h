@@ -55,7 +55,8 @@ typedef struct mc_vehicle_now {
   uint64_t changed;          /* tick counter of the last change, see mc_twin_changed */
 } mc_vehicle_now;
 bool mc_twin_vehicle(mc_twin *t, uint32_t tenant, uint32_t vehicle, mc_vehicle_now *out);
-/* moving: speed > 3 km/h; idle: ignition on or speed known and 0, heard within 2 min; parked: ignition off; offline: not heard for 5 min. */
+/* moving: speed > 3 km/h, idle: ignition on or speed known and 0, both heard within 2 min, else unknown; parked: ignition off;
+ * offline: not heard for 5 min. */
 mc_motion mc_vehicle_now_motion(const mc_vehicle_now *v, int64_t now_us);
 /* All vehicles of a tenant that changed after `since` (0: all), into a vector the caller owns; returns the counter to pass next time. */
 typedef MC_VEC(mc_vehicle_now) mc_vehicle_now_vec;

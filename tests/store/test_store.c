@@ -228,6 +228,24 @@ static void test_buckets_hold_min_max_and_mean(void)
   remove_dir();
 }
 
+static void test_a_block_that_is_held_already_is_passed_over(void)
+{
+  fresh_dir();
+  mc_store *s = open_store();
+  CHECK_OK(append(s, 1, 1, 1, T0, 1000, 0, 10, 100));
+  CHECK_OK(mc_store_flush(s, NULL));
+  CHECK_OK(append(s, 1, 1, 1, T0 + HOUR, 1000, 0, 10, 90)); /* a reader that began earlier, for another sink */
+  CHECK_OK(append(s, 1, 1, 1, T0, 1000, 0, 10, 100));
+  mc_store_stats stats;
+  mc_store_stats_get(s, &stats);
+  CHECK_INT(stats.rows_memory, 0);
+  CHECK_INT(stats.appended, 10);
+  CHECK_OK(append(s, 1, 1, 1, T0 + HOUR, 1000, 0, 10, 101));
+  CHECK_INT(scan(s, 1, 1, T0, T0 + 2 * HOUR).count, 20);
+  mc_store_close(&s);
+  remove_dir();
+}
+
 static void test_tenants_do_not_see_each_other(void)
 {
   fresh_dir();
@@ -380,6 +398,7 @@ int main(void)
   RUN(test_small_segments_of_a_past_hour_are_merged);
   RUN(test_doubles_and_strings_come_back_bit_for_bit);
   RUN(test_buckets_hold_min_max_and_mean);
+  RUN(test_a_block_that_is_held_already_is_passed_over);
   RUN(test_tenants_do_not_see_each_other);
   RUN(test_a_history_of_more_hours_than_open_files_is_written_and_read);
   RUN(test_damage_is_named);

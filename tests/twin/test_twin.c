@@ -197,6 +197,7 @@ static void test_motion_follows_speed_ignition_and_silence(void)
 {
   mc_vehicle_now v = {.heard_us = 1000000000, .present = 1u << MC_ROLE_SPEED | 1u << MC_ROLE_IGNITION, .speed_kmh = 50, .ignition = true};
   CHECK_INT(mc_vehicle_now_motion(&v, 1000000000), MC_MOTION_MOVING);
+  CHECK_INT(mc_vehicle_now_motion(&v, 1000000000 + 121 * 1000000LL), MC_MOTION_UNKNOWN); /* silent since: nobody knows */
   v.speed_kmh = 0;
   CHECK_INT(mc_vehicle_now_motion(&v, 1000000000), MC_MOTION_IDLE);
   v.ignition = false;
