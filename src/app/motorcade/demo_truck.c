@@ -91,8 +91,7 @@ mc_err demo_truck_prepare(server *s, mc_why *why)
                                       "Vehicle.CurrentLocation.Heading",
                                       "Vehicle.CurrentLocation.Altitude",
                                       "Vehicle.CurrentLocation.GNSSReceiver.Satellites",
-                                      "Vehicle.gnss_speed.Speed",
-                                      "Vehicle.gnss_imu.AccelerationX"};
+                                      "Vehicle.gnss_speed.Speed"};
   char data[1000];
   mc_vehicle v = {.tenant = MC_TENANT_DEFAULT};
   if (!find_data(data, sizeof data))
@@ -109,7 +108,7 @@ mc_err demo_truck_prepare(server *s, mc_why *why)
   }
   MC_TRY(make_campaign(s, "truck-engine", NULL, 1000, engine, 2, why));
   /* The receiver sends zeros until it has a fix. */
-  return make_campaign(s, "truck-position", "$variable.`Vehicle.CurrentLocation.GNSSReceiver.Fix` == 1", 1000, place, 7, why);
+  return make_campaign(s, "truck-position", "$variable.`Vehicle.CurrentLocation.GNSSReceiver.Fix` == 1", 1000, place, 6, why);
 }
 
 mc_err demo_truck_start(server *s, demo_truck *t, mc_why *why)
