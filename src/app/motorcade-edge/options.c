@@ -119,9 +119,9 @@ static mc_err set(edge_options *o, const struct option *k, const char *text, mc_
   case LEVEL:
     return set_level(o, text, why);
   case FORMAT:
-    if (strcmp(text, "json") && strcmp(text, "text"))
+    if (strcmp(text, "json") != 0 && strcmp(text, "text") != 0)
       return mc_err_set(why, MC_ERR_INVALID, "--log %.40s: text and json are known", text);
-    o->log_format = strcmp(text, "json") ? MC_LOG_TEXT : MC_LOG_JSON;
+    o->log_format = strcmp(text, "json") == 0 ? MC_LOG_JSON : MC_LOG_TEXT;
     return MC_OK;
   case ENDPOINT:
     return set_endpoint(o, text, why);
