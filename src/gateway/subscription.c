@@ -120,7 +120,7 @@ static void take(matcher *m, const mc_sub *sub)
 {
   mc_sub_tree *tree = m->tree;
   mc_sub_owner *owner = sub->owner;
-  if ((m->only && owner != m->only) || (owner == m->publisher && (sub->options & MC_SUB_NO_LOCAL)))
+  if ((m->only && owner != m->only) || (m->publisher && owner == m->publisher && (sub->options & MC_SUB_NO_LOCAL)))
     return;
   if (owner->match_at >= tree->match.len || tree->match.at[owner->match_at].owner != owner) {
     owner->match_at = (uint32_t)tree->match.len;
