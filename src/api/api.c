@@ -28,7 +28,7 @@ static mc_err check_permissions(mc_why *why)
 {
   for (size_t i = 0; i < api_operation_count; i++) {
     const char *permission = api_operation_table[i].permission;
-    if (strcmp(permission, "public") && !mc_access_role_allows(MC_ROLE_ADMIN, mc_slice_str(permission)))
+    if (strcmp(permission, "public") != 0 && !mc_access_role_allows(MC_ROLE_ADMIN, mc_slice_str(permission)))
       return mc_err_set(why, MC_ERR_INVALID, "operation %s names the permission %s, which access does not know", api_operation_table[i].id, permission);
   }
   return MC_OK;

@@ -39,8 +39,8 @@ static mc_err begin_session(api_call *c, const mc_principal *who)
 static void tell_wait(api_call *c, mc_slice name)
 {
   char seconds[24];
-  int64_t wait = mc_registry_sign_in_wait_us(c->api->config.registry, MC_TENANT_DEFAULT, name, mc_slice_str(c->address));
-  snprintf(seconds, sizeof seconds, "%lld", (long long)(wait / 1000000 + 1));
+  long long wait_us = mc_registry_sign_in_wait_us(c->api->config.registry, MC_TENANT_DEFAULT, name, mc_slice_str(c->address));
+  snprintf(seconds, sizeof seconds, "%lld", wait_us / 1000000 + 1);
   reply_header(c, "Retry-After", mc_slice_str(seconds));
   c->status = 429;
 }
