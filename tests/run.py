@@ -11,12 +11,14 @@ Stages, in this order; each prints one line a program, and the whole output of w
   tests/run.py [--only SUBSTRING] [--stage NAME]...
 """
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -28,6 +30,12 @@ class Tally:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.failures = []
+        self.lock = threading.Lock()
+
+    def programs(self, jobs, env):
+        """Several (name, command), as many at once as there are processors."""
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            list(pool.map(lambda job: self.program(job[0], job[1], env=env), jobs))
 
     def program(self, name, command, env=None, cwd=None, timeout=TIMEOUT_S):
         """Runs one program and counts its TAP lines (nested ones of node:test too); no TAP at all counts by exit code."""
@@ -41,6 +49,10 @@ class Tally:
             out, _ = process.communicate()
             out += f"\nnot ok - {name}: no end after {timeout} s\n"
             code = -1
+        with self.lock:
+            self.count(name, out, code, time.monotonic() - began)
+
+    def count(self, name, out, code, seconds):
         passed = failed = skipped = 0
         for line in out.splitlines():
             match = re.match(r"^(not ok|ok)\b(.*)$", line)
@@ -61,7 +73,7 @@ class Tally:
         self.failed += failed
         self.skipped += skipped
         word = "FAILED" if failed else "ok"
-        print(f"{word:6} {name}: {passed} passed, {failed} failed{f', {skipped} skipped' if skipped else ''} ({time.monotonic() - began:.1f} s)", flush=True)
+        print(f"{word:6} {name}: {passed} passed, {failed} failed{f', {skipped} skipped' if skipped else ''} ({seconds:.1f} s)", flush=True)
         if failed:
             self.failures.append(name)
             print("\n".join("    " + line for line in out.splitlines()[-120:]), flush=True)
@@ -86,15 +98,17 @@ def build(tally, folder, sanitize, targets):
 def run_c(tally, folder, modules, only, label, fuzz):
     # halt_on_error keeps a report from drowning in what follows
     env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1", TSAN_OPTIONS="halt_on_error=1")
+    jobs = []
     for source in sorted(p for m in modules for p in (ROOT / "tests" / m).glob("test_*.c")):
         name = f"{source.parent.name}_{source.stem}"
         if only in name:
-            tally.program(f"{label} {name}", [str(ROOT / folder / "tests" / name)], env=env)
+            jobs.append((f"{label} {name}", [str(ROOT / folder / "tests" / name)]))
     for source in sorted(p for m in modules for p in (ROOT / "tests" / m).glob("fuzz_*.c")) if fuzz else []:
         name = f"{source.parent.name}_{source.stem}"
         corpus = source.parent / "corpus" / source.stem.removeprefix("fuzz_")
         if only in name:  # one without seeds fails, and says so
-            tally.program(f"{label} {name}", [str(ROOT / folder / "fuzz" / name)] + sorted(str(p) for p in corpus.glob("*") if p.is_file()), env=env)
+            jobs.append((f"{label} {name}", [str(ROOT / folder / "fuzz" / name)] + sorted(str(p) for p in corpus.glob("*") if p.is_file())))
+    tally.programs(jobs, env)
 
 
 def main():
