@@ -172,11 +172,10 @@ export function Chart(props: ChartProps): JSX.Element {
         <span class="chart-name cut" title={props.fqn}>
           {shortName(props.fqn)}
         </span>
-        <span class="faint small cut">{branch(props.fqn)}</span>
         <Show when={props.unit}>
           <span class="faint small">{unitName(props.unit)}</span>
         </Show>
-        <span class="grow" />
+        <span class="chart-branch faint small cut">{branch(props.fqn)}</span>
         <Show when={shown()}>
           {(value) => (
             <span class="chart-value">
