@@ -20,14 +20,14 @@ typedef struct import_run {
   mc_why *why;
 } import_run;
 
-static bool name_valid(mc_slice name, size_t max)
+bool campaign_name_valid(mc_slice name)
 {
   for (size_t i = 0; i < name.len; i++) {
     uint8_t ch = name.data[i];
     if (!((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z') && !(ch >= '0' && ch <= '9') && ch != '-' && ch != '_' && ch != ':')
       return false;
   }
-  return name.len >= 1 && name.len <= max;
+  return name.len >= 1 && name.len <= 100;
 }
 
 static bool fqn_valid(mc_slice fqn)
@@ -278,7 +278,7 @@ static void report_warnings(import_run *r)
 mc_err mc_campaign_import_dbc(mc_campaigns *c, const mc_dbc_import *import, mc_dbc_import_report *report, mc_why *why)
 {
   *report = (mc_dbc_import_report){0};
-  if (!name_valid(import->name, 100))
+  if (!campaign_name_valid(import->name))
     return mc_err_set(why, MC_ERR_INVALID, "manifest name \"%.*s\": expected 1 to 100 of letters, digits, -, _ and :",
                       MC_FMT(mc_slice_sub(import->name, 0, 100)));
   if (!import->interface_id.len || import->interface_id.len > 50)

@@ -96,21 +96,6 @@ static mc_err foreign_signals(const mc_fw_can_signal *can, size_t count, const u
   return err;
 }
 
-static void version_free(manifest_version *m)
-{
-  if (!m)
-    return;
-  free(m->name);
-  free(m->sync_id);
-  free(m->foreign_sync_id);
-  mc_map_free(&m->encoding);
-  mc_vec_free(&m->list);
-  mc_vec_free(&m->signal);
-  mc_buf_free(&m->extended);
-  mc_buf_free(&m->foreign);
-  free(m);
-}
-
 static mc_err store_version(mc_campaigns *c, const manifest_version *m, mc_why *why)
 {
   return mc_db_run(c->config.db, why,
@@ -149,7 +134,7 @@ mc_err campaign_manifest_make(mc_campaigns *c, uint32_t tenant, mc_slice name, c
     err = campaign_manifest_add(c, m);
   free(foreign);
   if (err) {
-    version_free(m);
+    campaign_manifest_free(m);
     return err;
   }
   *out = m;
@@ -176,7 +161,7 @@ static mc_err read_row(mc_campaigns *c, mc_stmt *s, mc_why *why)
   if (!err)
     err = mc_vec_push(&c->manifest, m); /* tables are filled when the statement is done */
   if (err)
-    version_free(m);
+    campaign_manifest_free(m);
   return err;
 }
 
@@ -208,7 +193,7 @@ mc_err campaign_manifests_load(mc_campaigns *c, mc_why *why)
     if (!err)
       err = campaign_manifest_add(c, all[i]);
     if (err)
-      version_free(all[i]);
+      campaign_manifest_free(all[i]);
   }
   free(all);
   return err;

@@ -313,19 +313,9 @@ mc_err campaign_resources_load(mc_campaigns *c, mc_why *why)
 
 /* ---- changes ---- */
 
-static bool name_valid(mc_slice name)
-{
-  for (size_t i = 0; i < name.len; i++) {
-    uint8_t ch = name.data[i];
-    if (!((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z') && !(ch >= '0' && ch <= '9') && ch != '-' && ch != '_' && ch != ':')
-      return false;
-  }
-  return name.len >= 1 && name.len <= 100;
-}
-
 mc_err mc_campaign_create(mc_campaigns *c, mc_campaign *campaign, bool start_now, mc_arena *arena, mc_why *why)
 {
-  if (!name_valid(campaign->name))
+  if (!campaign_name_valid(campaign->name))
     return mc_err_set(why, MC_ERR_INVALID, "name: expected 1 to 100 of letters, digits, -, _ and :");
   MC_TRY(check(c, campaign, arena, why));
   mc_buf document = {0};

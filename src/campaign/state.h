@@ -101,7 +101,10 @@ scheme_version *campaign_scheme_by_sync(mc_campaigns *c, uint32_t tenant, mc_sli
 /* Takes ownership. The older versions of the name stop being current. */
 mc_err campaign_manifest_add(mc_campaigns *c, manifest_version *m);
 mc_err campaign_scheme_add(mc_campaigns *c, scheme_version *s);
+void campaign_manifest_free(manifest_version *m); /* NULL is fine; one that was added belongs to the module */
 void campaign_versions_free(mc_campaigns *c);
+/* Of manifests and campaigns: 1 to 100 of letters, digits, -, _ and : (contract fleetwise 9.4). */
+bool campaign_name_valid(mc_slice name);
 
 /* hours.c: may this sample open its hour of history? False: the vehicle has opened too many far from the present. */
 typedef struct hour_budget hour_budget;

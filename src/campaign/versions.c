@@ -72,20 +72,25 @@ mc_err campaign_scheme_add(mc_campaigns *c, scheme_version *s)
   return err;
 }
 
+void campaign_manifest_free(manifest_version *m)
+{
+  if (!m)
+    return;
+  free(m->name);
+  free(m->sync_id);
+  free(m->foreign_sync_id);
+  mc_map_free(&m->encoding);
+  mc_vec_free(&m->list);
+  mc_vec_free(&m->signal);
+  mc_buf_free(&m->extended);
+  mc_buf_free(&m->foreign);
+  free(m);
+}
+
 void campaign_versions_free(mc_campaigns *c)
 {
-  for (size_t i = 0; i < c->manifest.len; i++) {
-    manifest_version *m = c->manifest.at[i];
-    free(m->name);
-    free(m->sync_id);
-    free(m->foreign_sync_id);
-    mc_map_free(&m->encoding);
-    mc_vec_free(&m->list);
-    mc_vec_free(&m->signal);
-    mc_buf_free(&m->extended);
-    mc_buf_free(&m->foreign);
-    free(m);
-  }
+  for (size_t i = 0; i < c->manifest.len; i++)
+    campaign_manifest_free(c->manifest.at[i]);
   for (size_t i = 0; i < c->scheme.len; i++) {
     free(c->scheme.at[i]->sync_id);
     free(c->scheme.at[i]);
