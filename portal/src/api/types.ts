@@ -523,6 +523,18 @@ export interface MapInfo {
 
 export type Empty = Record<string, never>
 
+export interface CatalogImport {
+  /** VSS tree as JSON text */
+  vss: string
+}
+
+export interface CatalogImportResult {
+  /** new signals */
+  added: number
+  /** signals that were there already, unchanged */
+  kept: number
+}
+
 export interface Operations {
   /** Is the platform able to work? No details without a sign-in. */
   health: { path: undefined; query: undefined; body: undefined; reply: Health }
@@ -588,6 +600,8 @@ export interface Operations {
   manifest_signals: { path: { name: string | number }; query: undefined; body: undefined; reply: ManifestSignals }
   /** Make catalog, vehicle model and decoder manifest from a DBC. */
   manifest_import: { path: undefined; query: undefined; body: DbcImport; reply: DbcImportResult }
+  /** Add a VSS tree to the signal catalog. Names that are there stay as they are: a manifest may decode them in another unit. */
+  catalog_import: { path: undefined; query: undefined; body: CatalogImport; reply: CatalogImportResult }
   /** Campaigns. */
   campaign_list: { path: undefined; query: undefined; body: undefined; reply: CampaignList }
   /** Create a campaign. */
@@ -651,6 +665,7 @@ export const operations = {
   manifest_list: { method: "GET", path: "/api/v1/manifests", permission: "signal:read" },
   manifest_signals: { method: "GET", path: "/api/v1/manifests/{name}/signals", permission: "signal:read" },
   manifest_import: { method: "POST", path: "/api/v1/manifests", permission: "signal:write" },
+  catalog_import: { method: "POST", path: "/api/v1/signals", permission: "signal:write" },
   campaign_list: { method: "GET", path: "/api/v1/campaigns", permission: "campaign:read" },
   campaign_create: { method: "POST", path: "/api/v1/campaigns", permission: "campaign:write" },
   campaign_get: { method: "GET", path: "/api/v1/campaigns/{id}", permission: "campaign:read" },
