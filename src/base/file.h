@@ -65,6 +65,7 @@ typedef enum mc_fault_kind {
   MC_FAULT_NONE,
   MC_FAULT_EIO,        /* the call fails with an I/O error */
   MC_FAULT_ENOSPC,     /* the call fails with a full disk */
+  MC_FAULT_EROFS,      /* the call fails: the disk became read-only */
   MC_FAULT_SHORT,      /* half of a write lands, then the call fails */
   MC_FAULT_POWER_CUT   /* from this call on everything fails; see mc_fs_fault_recover */
 } mc_fault_kind;
@@ -72,9 +73,12 @@ typedef enum mc_fault_kind {
 /* A twin over a real directory. The k-th file-system call from now on (1 = the next) suffers kind. */
 mc_err mc_fs_fault_open(mc_fs **out, mc_why *why);
 void mc_fs_fault_arm(mc_fs *fs, uint64_t call, mc_fault_kind kind);
-/* From now on every call that writes, creates, renames, removes or syncs suffers kind (EIO, ENOSPC or SHORT), until
+/* From now on every call that writes, creates, renames, removes or syncs suffers kind (EIO, ENOSPC, EROFS or SHORT), until
  * MC_FAULT_NONE: a disk that is full for a while. */
 void mc_fs_fault_hold(mc_fs *fs, mc_fault_kind kind);
+/* Calls back at the begin of every sync of a file, without a lock held: a test turns its clock there, or stages what a slow disk lets
+ * pile up. NULL: no more. */
+void mc_fs_fault_on_sync(mc_fs *fs, void (*slow)(void *ctx), void *ctx);
 uint64_t mc_fs_fault_calls(const mc_fs *fs); /* calls seen so far: walk every failure point 1..N */
 /* After a power cut: reverts all files to what was synced, plus a random (seeded) subset and a torn
  * prefix of unsynced writes; unsynced renames and creations may vanish. Then works normally again. */

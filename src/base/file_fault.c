@@ -35,6 +35,8 @@ typedef struct fault_fs {
   bool dead;
   mc_inode *inodes;
   MC_VEC(name_change) name;
+  void (*slow)(void *ctx);
+  void *slow_ctx;
 } fault_fs;
 
 typedef struct fault_file {
@@ -55,7 +57,7 @@ static fault_fs *twin(const mc_fs *fs)
 
 static mc_err refuse(mc_fault_kind kind, const char *verb, const char *path, mc_why *why)
 {
-  errno = kind == MC_FAULT_ENOSPC ? ENOSPC : EIO;
+  errno = kind == MC_FAULT_ENOSPC ? ENOSPC : kind == MC_FAULT_EROFS ? EROFS : EIO;
   return mc_err_errno(why, "%s %s (injected fault)", verb, path);
 }
 
@@ -233,7 +235,7 @@ static mc_err write_faulted(fault_file *f, uint8_t *fresh, uint64_t len, uint64_
   mc_fault_kind kind = fate(f->fs, true);
   if (stale(f))
     kind = MC_FAULT_EIO;
-  if (kind == MC_FAULT_EIO || kind == MC_FAULT_ENOSPC) {
+  if (kind == MC_FAULT_EIO || kind == MC_FAULT_ENOSPC || kind == MC_FAULT_EROFS) {
     free(fresh);
     return refuse(kind, "write", f->base.path, why);
   }
@@ -271,6 +273,12 @@ static mc_err fault_preallocate(mc_file *file, uint64_t size, mc_why *why)
 static mc_err fault_sync(mc_file *file, mc_why *why)
 {
   fault_file *f = (fault_file *)file;
+  pthread_mutex_lock(&f->fs->lock);
+  void (*slow)(void *ctx) = f->fs->slow;
+  void *ctx = f->fs->slow_ctx;
+  pthread_mutex_unlock(&f->fs->lock);
+  if (slow)
+    slow(ctx);
   pthread_mutex_lock(&f->fs->lock);
   mc_fault_kind kind = fate(f->fs, true);
   if (stale(f))
@@ -495,6 +503,15 @@ void mc_fs_fault_hold(mc_fs *base, mc_fault_kind kind)
   fault_fs *fs = twin(base);
   pthread_mutex_lock(&fs->lock);
   fs->held = kind;
+  pthread_mutex_unlock(&fs->lock);
+}
+
+void mc_fs_fault_on_sync(mc_fs *base, void (*slow)(void *ctx), void *ctx)
+{
+  fault_fs *fs = twin(base);
+  pthread_mutex_lock(&fs->lock);
+  fs->slow = slow;
+  fs->slow_ctx = ctx;
   pthread_mutex_unlock(&fs->lock);
 }
 

@@ -55,10 +55,18 @@ static void gather_from(group *g, mc_journal_writer *w)
   pthread_mutex_unlock(&w->lock);
 }
 
+/* A large group may end early to fill its segment: sealing far before the end would waste as much as the group is large. */
+static size_t budget(const mc_journal *j)
+{
+  size_t most = mc_pace_budget(&j->pace);
+  uint64_t used = j->at - j->seg_first + 2 * MC_GROUP_HEADER;
+  uint64_t left = used < j->seg_size ? j->seg_size - used : 0;
+  return left < most && left >= MC_GROUP_BYTES ? (size_t)left : most;
+}
+
 static void gather(mc_journal *j, group *g)
 {
-  uint64_t room = mc_segment_room(j->segment_bytes);
-  *g = (group){.budget = room < MC_GROUP_BYTES ? (size_t)room : MC_GROUP_BYTES};
+  *g = (group){.budget = budget(j)};
   pthread_mutex_lock(&j->writers_lock);
   for (mc_journal_writer **at = &j->writers; *at;) {
     mc_journal_writer *w = *at;
@@ -113,6 +121,18 @@ static mc_err ensure_room(mc_journal *j, size_t bytes, mc_why *why)
   return MC_OK;
 }
 
+static void learn(mc_journal *j, size_t bytes, int64_t took_us)
+{
+  mc_pace *p = &j->pace;
+  mc_pace_group(p, bytes + MC_GROUP_HEADER, took_us);
+  atomic_store_explicit(&j->staged_limit, mc_pace_staged_limit(p), memory_order_relaxed);
+  mc_metric_observe_us(j->m_sync, took_us);
+  mc_metric_set(j->m_sync_cost, (int64_t)p->sync_us);
+  mc_metric_set(j->m_throughput, (int64_t)(p->bytes_per_us * 1e6));
+  mc_metric_set(j->m_wait, mc_pace_wait_us(p));
+  mc_metric_set(j->m_budget, (int64_t)mc_pace_budget(p));
+}
+
 static mc_err write_group(mc_journal *j, const group *g, mc_why *why)
 {
   MC_TRY(ensure_room(j, g->bytes, why));
@@ -131,7 +151,7 @@ static mc_err write_group(mc_journal *j, const group *g, mc_why *why)
   int64_t began_us = mc_clock_mono_us();
   MC_TRY(mc_file_pwritev(j->file, iov, pieces, j->at - j->seg_first, why));
   MC_TRY(mc_file_sync(j->file, why));
-  mc_metric_observe_us(j->m_sync, mc_clock_mono_us() - began_us);
+  learn(j, g->bytes, mc_clock_mono_us() - began_us);
   mc_metric_add(j->m_groups, 1);
   mc_metric_add(j->m_records, h.count);
   mc_metric_add(j->m_bytes, g->bytes);
@@ -269,10 +289,10 @@ static bool sleep_until_staged(mc_journal *j)
   }
 }
 
-/* Lets a group grow while the last one is younger than group_wait_us. */
+/* Lets a group grow while the last one is younger than the pace says. */
 static void linger(mc_journal *j)
 {
-  int64_t until_us = j->last_group_us + j->group_wait_us;
+  int64_t until_us = j->last_group_us + mc_pace_wait_us(&j->pace);
   if (mc_clock_mono_us() >= until_us || staged(j) >= j->group_bytes)
     return;
   pthread_mutex_lock(&j->commit_lock);
@@ -289,9 +309,11 @@ void *mc_committer_run(void *journal)
   mc_journal *j = journal;
   while (sleep_until_staged(j)) {
     linger(j);
-    j->last_group_us = mc_clock_mono_us();
+    int64_t now_us = mc_clock_mono_us();
     group g;
     gather(j, &g);
+    mc_pace_arrived(&j->pace, g.bytes, now_us - j->last_group_us);
+    j->last_group_us = now_us;
     if (g.chunks.head)
       commit_group(j, &g);
   }

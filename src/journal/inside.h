@@ -9,10 +9,12 @@
 #include "base/metric.h"
 #include "base/vec.h"
 #include "journal/format.h"
+#include "journal/pace.h"
 
 enum {
   MC_CHUNK_BYTES = 256 << 10, /* staging buffer of a writer */
   MC_GROUP_BYTES = 4 << 20,   /* most that one group gathers */
+  MC_GROUP_BYTES_SLOW = 32 << 20, /* the same where a sync is slow */
   MC_CHUNKS_KEPT = 32,        /* free staging buffers kept for reuse */
   MC_SEGMENT_PIECE = 1 << 20, /* zero-filling goes by this much */
   MC_JOURNAL_PATH = 4096
@@ -93,7 +95,8 @@ struct mc_journal {
   const mc_fs *fs;
   char *dir;
   uint64_t segment_bytes, retain_bytes;
-  uint32_t group_bytes, group_wait_us, max_staged_bytes;
+  uint32_t group_bytes;
+  _Atomic size_t staged_limit; /* of a writer; follows the disk */
   uint8_t id[MC_JOURNAL_ID];
   atomic_uint refs;
   atomic_bool closed;
@@ -106,6 +109,7 @@ struct mc_journal {
   mc_file *file; /* of the active segment */
   uint64_t seg_first, seg_size, at;
   int64_t last_group_us;
+  mc_pace pace;
   pthread_mutex_t commit_lock;
   pthread_cond_t commit_cond;
   _Atomic int state;
@@ -152,12 +156,13 @@ struct mc_journal {
   bool consumers_dirty;
 
   mc_metric *m_records, *m_bytes, *m_groups, *m_failures, *m_sync;
+  mc_metric *m_sync_cost, *m_throughput, *m_wait, *m_budget;
 };
 
 void mc_journal_ref(mc_journal *j);
 void mc_journal_unref(mc_journal *j);
 void mc_cond_init_monotonic(pthread_cond_t *cond);
-/* Waits on cond until mono_us; false on timeout. */
+/* Waits on cond until mono_us of mc_clock_mono_us (which tests may turn); false on timeout. */
 bool mc_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mono_us);
 /* The largest group payload that fits into a fresh segment beside headers and seal. */
 static inline uint64_t mc_segment_room(uint64_t segment_bytes)

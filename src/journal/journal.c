@@ -18,7 +18,12 @@ void mc_cond_init_monotonic(pthread_cond_t *cond)
 
 bool mc_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mono_us)
 {
-  struct timespec until = {.tv_sec = mono_us / 1000000, .tv_nsec = mono_us % 1000000 * 1000};
+  struct timespec until;
+  int64_t left_us = mono_us - mc_clock_mono_us();
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  int64_t ns = until.tv_nsec + (left_us > 0 ? left_us % 1000000 : 0) * 1000;
+  until.tv_sec += (left_us > 0 ? left_us / 1000000 : 0) + ns / 1000000000;
+  until.tv_nsec = ns % 1000000000;
   return pthread_cond_timedwait(cond, lock, &until) == 0;
 }
 
@@ -80,6 +85,10 @@ static void get_metrics(mc_journal *j)
   j->m_bytes = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_bytes_total", "Bytes of records made durable.", NULL);
   j->m_groups = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_groups_total", "Groups written, one sync each.", NULL);
   j->m_failures = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_failures_total", "Groups refused because a write failed.", NULL);
+  j->m_sync_cost = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_sync_cost_us", "Learned: what a group costs on this disk apart from its bytes.", NULL);
+  j->m_throughput = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_disk_bytes_per_second", "Learned: how fast this disk takes groups.", NULL);
+  j->m_wait = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_group_wait_us", "How long a group gathers at the present load.", NULL);
+  j->m_budget = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_group_limit_bytes", "Largest group on this disk at present.", NULL);
   j->m_sync = mc_metric_get(MC_METRIC_HISTOGRAM, "motorcade_journal_sync_seconds", "Time to write and sync a group.", NULL);
 }
 
@@ -114,6 +123,21 @@ static mc_err start(mc_journal *j, mc_why *why)
   return j->keeper_runs ? MC_OK : mc_err_set(why, MC_ERR_MEMORY, "journal %s: cannot start its threads", j->dir);
 }
 
+static void set_pace(mc_journal *j, const mc_journal_config *config)
+{
+  uint64_t room = mc_segment_room(j->segment_bytes);
+  size_t staged = config->max_staged_bytes ? config->max_staged_bytes : 16 << 20;
+  size_t fast = room < MC_GROUP_BYTES ? (size_t)room : MC_GROUP_BYTES;
+  size_t slow = room / 2 < MC_GROUP_BYTES_SLOW ? (size_t)room / 2 : MC_GROUP_BYTES_SLOW;
+  mc_pace_init(&j->pace, &(mc_pace_bounds){.wait_us = config->group_wait_us ? config->group_wait_us : 1000,
+                                           .group_bytes = j->group_bytes,
+                                           .budget_min = fast,
+                                           .budget_max = slow > fast ? slow : fast,
+                                           .staged_min = staged,
+                                           .staged_max = 2 * staged});
+  atomic_init(&j->staged_limit, staged);
+}
+
 mc_err mc_journal_open(const mc_journal_config *config, mc_journal **out, mc_why *why)
 {
   *out = NULL;
@@ -130,8 +154,7 @@ mc_err mc_journal_open(const mc_journal_config *config, mc_journal **out, mc_why
   j->segment_bytes = config->segment_bytes ? config->segment_bytes : 64 << 20;
   j->retain_bytes = config->retain_bytes;
   j->group_bytes = config->group_bytes ? config->group_bytes : 256 << 10;
-  j->group_wait_us = config->group_wait_us ? config->group_wait_us : 1000;
-  j->max_staged_bytes = config->max_staged_bytes ? config->max_staged_bytes : 16 << 20;
+  set_pace(j, config);
   j->durable_low = UINT64_MAX;
   atomic_init(&j->refs, 1);
   atomic_init(&j->state, MC_COMMITTER_BUSY);

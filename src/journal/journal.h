@@ -57,9 +57,9 @@ typedef struct mc_journal_config {
   const char *dir;           /* created when missing, locked */
   uint64_t segment_bytes;    /* 0: 64 MiB */
   uint32_t group_bytes;      /* commit at once when this much is staged; 0: 256 KiB */
-  uint32_t group_wait_us;    /* else after this long; 0: 1000 */
+  uint32_t group_wait_us;    /* else after this long at most, less at a light load; 0: 1000 */
   uint64_t retain_bytes;     /* oldest whole segments beyond this go, if every consumer has passed them; 0: keep */
-  uint32_t max_staged_bytes; /* per writer; append fails with MC_ERR_FULL beyond it; 0: 16 MiB */
+  uint32_t max_staged_bytes; /* per writer; append fails with MC_ERR_FULL beyond it, on a slow disk beyond twice; 0: 16 MiB */
   uint64_t journal_id[2];    /* of a journal that is made; zeros: random. Only tests set it */
 } mc_journal_config;
 

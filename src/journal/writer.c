@@ -127,7 +127,7 @@ mc_err mc_journal_append(mc_journal_writer *w, const mc_record *record, uint64_t
   if (atomic_load_explicit(&j->closed, memory_order_relaxed))
     return MC_ERR_CLOSED;
   size_t staged = atomic_load_explicit(&w->staged, memory_order_relaxed);
-  if (staged && staged + size > j->max_staged_bytes)
+  if (staged && staged + size > atomic_load_explicit(&j->staged_limit, memory_order_relaxed))
     return MC_ERR_FULL;
   MC_TRY(size > LARGE_RECORD ? stage_large(w, record, size) : stage(w, record, size));
   if (ticket)

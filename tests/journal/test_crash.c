@@ -165,6 +165,7 @@ static void walk(mc_fault_kind kind, const char *name, int seeds)
 
 static void test_survives_an_io_error_at_every_call(void) { walk(MC_FAULT_EIO, "EIO", 1); }
 static void test_survives_a_full_disk_at_every_call(void) { walk(MC_FAULT_ENOSPC, "ENOSPC", 1); }
+static void test_survives_a_read_only_disk_at_every_call(void) { walk(MC_FAULT_EROFS, "EROFS", 1); }
 static void test_survives_a_short_write_at_every_call(void) { walk(MC_FAULT_SHORT, "SHORT", 1); }
 static void test_survives_a_power_cut_at_every_call(void) { walk(MC_FAULT_POWER_CUT, "POWER_CUT", 4); }
 
@@ -201,7 +202,7 @@ static void test_survives_faults_while_recovering(void)
   mc_fs_fault_close(&r.fs);
 }
 
-static void test_goes_on_when_space_is_back(void)
+static void goes_on_after(mc_fault_kind kind, mc_err told, const char *text)
 {
   const char *dir = rig_fresh_dir();
   run r = {0};
@@ -211,12 +212,12 @@ static void test_goes_on_when_space_is_back(void)
   mc_journal_config config = small(r.fs, dir);
   CHECK_OK(mc_journal_open(&config, &j, &why));
   send_records(&r, j, 1, 30);
-  mc_fs_fault_hold(r.fs, MC_FAULT_ENOSPC);
+  mc_fs_fault_hold(r.fs, kind);
   send_records(&r, j, 31, 60);
   uint8_t payload[256];
   mc_record rec = rig_record(payload, 7, 61);
-  CHECK_INT(mc_journal_append_sync(j, &rec, NULL, &why), MC_ERR_FULL);
-  CHECK_WHY(why, "No space left");
+  CHECK_INT(mc_journal_append_sync(j, &rec, NULL, &why), told);
+  CHECK_WHY(why, text);
   r.fate[61] = REFUSED;
   mc_fs_fault_hold(r.fs, MC_FAULT_NONE);
   usleep(300000); /* the next segment is tried again every 0.1 s */
@@ -235,15 +236,20 @@ static void test_goes_on_when_space_is_back(void)
   mc_fs_fault_close(&r.fs);
 }
 
+static void test_goes_on_when_space_is_back(void) { goes_on_after(MC_FAULT_ENOSPC, MC_ERR_FULL, "No space left"); }
+static void test_goes_on_when_a_read_only_disk_can_be_written_again(void) { goes_on_after(MC_FAULT_EROFS, MC_ERR_IO, "Read-only file system"); }
+
 int main(void)
 {
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
   RUN(test_survives_an_io_error_at_every_call);
   RUN(test_survives_a_full_disk_at_every_call);
+  RUN(test_survives_a_read_only_disk_at_every_call);
   RUN(test_survives_a_short_write_at_every_call);
   RUN(test_survives_a_power_cut_at_every_call);
   RUN(test_survives_faults_while_recovering);
   RUN(test_goes_on_when_space_is_back);
+  RUN(test_goes_on_when_a_read_only_disk_can_be_written_again);
   rig_remove_all(rig_dir);
   return tap_done();
 }
