@@ -338,22 +338,17 @@ static void put_back(struct mc_claim *c)
     mc_log(MC_LOG_ERROR, "gateway", "out of memory: subscriptions lost while a session moved", MC_KS("client", mc_session_id(s)));
 }
 
-/* Groups that this loop saw before the session came, and the other only after it had left: read from the journal. */
-static void fill_gap(struct mc_claim *c)
+/* From here on the session goes by what it had on the loop that it left; what it had there through an earlier move counts too. */
+static void take_carried(struct mc_claim *c)
 {
-  mc_gateway_loop *l = c->to;
-  uint64_t from = UINT64_MAX, to = 0;
-  for (size_t i = 0; i < l->gateway->loop_count; i++) {
-    if (l->seen[i] <= c->seen[i])
-      continue;
-    from = c->seen[i] + 1 < from ? c->seen[i] + 1 : from;
-    to = l->seen[i] > to ? l->seen[i] : to;
-  }
   mc_session *s = c->session;
-  if (s->since > from)
-    from = s->since;
-  if (s->subs.count && from <= to)
-    mc_deliver_scan(s, from, to);
+  size_t n = c->to->gateway->loop_count;
+  for (size_t i = 0; i < n && s->carried; i++)
+    if (s->carried[i] > c->seen[i])
+      c->seen[i] = s->carried[i];
+  free(s->carried);
+  s->carried = c->seen;
+  c->seen = NULL;
 }
 
 /* On the claiming loop again, with the session. */
@@ -369,8 +364,11 @@ static void claim_arrived(mc_post *post)
   s->moving = false;
   pthread_mutex_unlock(&l->gateway->lock);
   put_back(c);
-  if (s->subs.count)
-    fill_gap(c);
+  take_carried(c);
+  mc_deliver_gap(s);
+  for (size_t i = 0; i < l->gateway->loop_count; i++) /* read just now */
+    if (l->seen[i] > s->carried[i])
+      s->carried[i] = l->seen[i];
   mc_why why;
   mc_principal who;
   mc_link *link = c->link;

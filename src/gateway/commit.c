@@ -13,6 +13,7 @@ bool mc_message_of_record(const mc_record *r, mc_message *out)
                       .retain = r->flags & MC_RECORD_RETAIN,
                       .v5 = r->flags & MC_RECORD_V5,
                       .offset = r->offset,
+                      .source = r->source,
                       .time_us = r->time_us,
                       .topic = r->topic,
                       .props = r->props,
@@ -262,10 +263,9 @@ void mc_commit_arrived(void *ctx, const mc_commit *c)
   if (c->err == MC_OK) {
     if (l->subs.count || retain)
       deliver_own(l, c);
-    if (mc_fan_out_wanted(l)) {
-      l->seen[l->index] = c->first_offset + c->bytes.len - 1;
+    l->seen[l->index] = c->first_offset + c->bytes.len - 1; /* also when nobody else wants it: a session that leaves takes this with it */
+    if (mc_fan_out_wanted(l))
       fan_out(l, c, NULL);
-    }
     l->low = c->first_offset + c->bytes.len;
   }
   for (uint32_t i = 0; i < c->count; i++) {

@@ -171,7 +171,7 @@ void mc_deliver_to(mc_session *s, mc_message *m, const mc_sub_match *match)
     mc_log(MC_LOG_ERROR, "gateway", "out of memory for a client's queue", MC_KS("client", mc_session_id(s)));
     return;
   }
-  if (mc_outbox_scanned(o, m->offset))
+  if (mc_outbox_scanned(o, m->offset) || (s->carried && m->source && m->offset <= s->carried[m->source - 1]))
     return;
   if (may_go_now(s, o) && put_qos1(s, m, match, m->offset))
     mc_count_set(&s->inflight, o->inflight.len);
@@ -351,18 +351,39 @@ static bool scan_on(mc_session *s)
   return false;
 }
 
-void mc_deliver_scan(mc_session *s, uint64_t from, uint64_t to)
+/* What it had on the loop that it left is not taken twice: QoS 2 must not be, and QoS 1 need not. */
+static bool in_gap(const mc_session *s, const mc_record *r)
+{
+  const uint64_t *seen = s->home->seen;
+  return r->source && r->source <= s->home->gateway->loop_count && r->offset > s->carried[r->source - 1] && r->offset <= seen[r->source - 1] &&
+         !(s->outbox && mc_outbox_scanned(s->outbox, r->offset));
+}
+
+void mc_deliver_gap(mc_session *s)
 {
   mc_gateway *g = s->home->gateway;
+  const uint64_t *seen = s->home->seen;
+  uint64_t from = UINT64_MAX, to = 0;
+  for (size_t i = 0; i < g->loop_count; i++) {
+    if (seen[i] <= s->carried[i])
+      continue;
+    from = s->carried[i] + 1 < from ? s->carried[i] + 1 : from;
+    to = seen[i] > to ? seen[i] : to;
+  }
+  from = s->since > from ? s->since : from;
+  from = mc_journal_first_offset(g->journal) > from ? mc_journal_first_offset(g->journal) : from;
   mc_journal_reader *reader;
   mc_why why;
-  if (from < mc_journal_first_offset(g->journal))
-    from = mc_journal_first_offset(g->journal);
-  if (!mc_session_outbox(s) || mc_journal_reader_create(g->journal, from, message_filter, &reader, &why) != MC_OK)
+  if (from > to || !s->subs.count)
     return;
+  if (!mc_session_outbox(s) || mc_journal_reader_create(g->journal, from, message_filter, &reader, &why) != MC_OK) {
+    mc_count_add(&s->home->count.lost, 1);
+    mc_log(MC_LOG_ERROR, "gateway", "a session moved and what came meanwhile cannot be read from the journal", MC_KS("client", mc_session_id(s)));
+    return;
+  }
   mc_record record;
   while (mc_journal_reader_next(reader, &record, &why) == MC_OK && record.offset <= to)
-    if (!mc_outbox_scanned(s->outbox, record.offset))
+    if (in_gap(s, &record))
       queue_if_matching(s, &record);
   mc_journal_reader_destroy(&reader);
 }

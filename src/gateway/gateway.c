@@ -312,6 +312,7 @@ static void on_publish(mc_post *post)
 {
   publish_post *p = (publish_post *)post;
   p->loop->wall_us = mc_clock_wall_us();
+  p->record.source = mc_loop_source(p->loop);
   mc_publish_own(p->loop, &p->record, p->qos);
   free(p);
 }

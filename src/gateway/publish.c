@@ -282,6 +282,7 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
   mc_record record = {.stream = verdict.stream,
                       .partition = link->partition,
                       .flags = (uint8_t)((p->qos ? MC_RECORD_QOS1 : 0) | (p->retain ? MC_RECORD_RETAIN : 0) | (link->version == MC_MQTT_5 ? MC_RECORD_V5 : 0)),
+                      .source = mc_loop_source(l),
                       .tenant = s->tenant,
                       .principal = s->thing,
                       .time_us = l->wall_us,

@@ -163,6 +163,7 @@ void mc_session_destroy(mc_session *s, bool journal_it)
     return;
   }
   mc_session_unlink_list(s);
+  free(s->carried);
   free(s->will);
   free(s->last_error);
   free(s->address);
@@ -180,6 +181,7 @@ void mc_session_will_fire(mc_session *s)
   mc_slice topic = mc_slice_of(w->bytes, w->topic_len);
   mc_record record = {.stream = mc_publish_stream_of(topic),
                       .partition = w->partition,
+                      .source = mc_loop_source(s->home),
                       .flags = (uint8_t)((w->qos ? MC_RECORD_QOS1 : 0) | (w->retain ? MC_RECORD_RETAIN : 0) | (w->v5 ? MC_RECORD_V5 : 0)),
                       .tenant = s->tenant,
                       .principal = w->principal,

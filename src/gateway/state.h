@@ -87,6 +87,7 @@ struct mc_session {
   mc_session *next_pump, *next_acked;
   int64_t will_due_us, expires_us; /* monotonic; INT64_MAX never */
   uint64_t since; /* journal end when it last subscribed: nothing older is for it */
+  uint64_t *carried; /* by source loop: what it has had of each when it came to this loop; NULL: it never moved */
   uint32_t tenant, thing;
   uint32_t expiry_s; /* 0: ends with its connection; UINT32_MAX never */
   bool in_pump, in_acked, persistent /* its life is journaled */, ended /* while moving: nothing of it is kept */, flushed /* the pump let a flush happen */;
@@ -113,6 +114,7 @@ typedef struct mc_message {
   uint8_t qos;
   bool retain, v5;
   uint64_t offset; /* in the journal, MC_NO_OFFSET for a QoS 0 one that is not there */
+  uint8_t source;  /* loop that committed it, from 1; 0 unknown */
   int64_t time_us; /* arrival */
   mc_slice topic, props, payload;
   const mc_session *publisher; /* on this loop; NULL unknown */
@@ -194,6 +196,8 @@ struct mc_gateway_loop {
   mc_timer stop_timer;
   struct { mc_count connections, sessions, received, delivered, acknowledged, refused, bytes_in, bytes_out, dropped_q0, spilled, lost; } count;
 };
+
+static inline uint8_t mc_loop_source(const mc_gateway_loop *l) { return l->index < UINT8_MAX ? (uint8_t)(l->index + 1) : 0; }
 
 struct mc_gateway {
   mc_journal *journal;
@@ -293,7 +297,8 @@ void mc_deliver_acked(mc_session *s, uint16_t packet_id, uint8_t code);
 void mc_deliver_resume(mc_session *s); /* after CONNACK: what is owed */
 void mc_deliver_pump(mc_session *s);
 void mc_deliver_want_pump(mc_session *s);
-void mc_deliver_scan(mc_session *s, uint64_t from, uint64_t to); /* queues what matches in (from, to] */
+/* Queues what matches of what this loop has seen and the session has not had (s->carried), source loop by source loop. */
+void mc_deliver_gap(mc_session *s);
 
 /* ---- event.c ---- */
 void mc_event_add(mc_gateway *g, uint32_t tenant, mc_slice client_id, const char *address, bool connected, uint8_t code, const char *text);

@@ -103,7 +103,7 @@ void mc_record_put(uint8_t *out, uint32_t size, const mc_record *r)
   out[2] = (uint8_t)r->stream;
   out[3] = r->partition;
   out[4] = r->flags;
-  out[5] = 0;
+  out[5] = r->source;
   mc_store_le16(out + 6, (uint16_t)r->topic.len);
   mc_store_le32(out + 8, 0);
   mc_store_le32(out + 12, (uint32_t)r->payload.len);
@@ -146,6 +146,7 @@ mc_err mc_record_view(mc_slice in, mc_record *r, uint32_t *size)
   r->stream = (mc_stream)p[2];
   r->partition = p[3];
   r->flags = p[4];
+  r->source = p[5];
   r->tenant = mc_load_le32(p + 16);
   r->key_id = mc_load_le32(p + 20);
   r->principal = mc_load_le32(p + 24);

@@ -37,6 +37,7 @@ typedef struct mc_record {
   mc_stream stream;
   uint8_t partition;
   uint8_t flags;
+  uint8_t source;       /* gateway loop that wrote it, counted from 1; 0 = nobody needs to know */
   uint32_t tenant;
   uint32_t key_id;      /* erasure key of the subject; 0 = not enciphered */
   uint32_t principal;   /* dense id of the publishing thing or service; 0 = the platform */
