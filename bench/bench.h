@@ -20,21 +20,23 @@ typedef struct bench_options {
 } bench_options;
 
 int bench_mqtt(const bench_options *o);
+int bench_mqtt_idle(const bench_options *o); /* its idle-* cases */
 int bench_ingest(const bench_options *o);
 int bench_edge(const bench_options *o);
 int bench_store(const bench_options *o);
 
 /* ---- one line of result ---- */
+enum { BENCH_PEERS_MAX = 4 };
 typedef struct bench_peer { const char *name; double value; } bench_peer;
 typedef struct bench_line {
   const char *bench, *name, *unit;
   bool lower_is_better;
   double ours;
-  bench_peer peer[4];
+  bench_peer peer[BENCH_PEERS_MAX];
   int peers;
   double cpu_us_per_unit; /* server, user + system; < 0: not measured */
   double rss_kib;         /* server; < 0: not measured */
-  char conditions[400];
+  char conditions[800];
 } bench_line;
 void bench_print(const bench_options *o, const bench_line *line);
 bool bench_wanted(const bench_options *o, const char *name);
@@ -65,30 +67,37 @@ double bench_median(double *values, int count);
 
 /* ---- servers (server_under_test.c) ---- */
 typedef struct bench_server {
-  const char *name;      /* "motorcade", "mosquitto", "flashmq" */
+  const char *name;      /* "motorcade", or the peer's */
   bench_process process;
   uint16_t plain, tls;   /* ports; tls 0 when not asked for */
   char dir[500];
 } bench_server;
 /* Starts motorcade with a fresh data folder; vehicles: how many with certificates are made before (vehicle i is "bench-<i>"; files <dir>/devices/<i>.crt|.key). */
 mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_server *out, mc_why *why);
-/* MC_ERR_NOT_FOUND: not installed. tls uses the CA and server certificate of ca_from (a motorcade folder) when not NULL. */
-mc_err bench_start_mosquitto(const bench_options *o, const char *ca_from, bench_server *out, mc_why *why);
-mc_err bench_start_flashmq(const bench_options *o, const char *ca_from, bench_server *out, mc_why *why);
+typedef enum bench_peer_kind { BENCH_MOSQUITTO, BENCH_FLASHMQ, BENCH_NATS, BENCH_PEERS } bench_peer_kind;
+/* Found by environment (MOTORCADE_MOSQUITTO, MOTORCADE_FLASHMQ, MOTORCADE_NATS) or in PATH. MC_ERR_NOT_FOUND: not on this machine. The TLS port uses the CA
+ * and server certificate of ca_from (a motorcade folder) when not NULL; plain is 0 where a peer serves only one of both. */
+mc_err bench_start_peer(const bench_options *o, bench_peer_kind kind, const char *ca_from, bench_server *out, mc_why *why);
+const char *bench_peer_keeps(bench_peer_kind kind); /* where its messages are when it acknowledges */
 void bench_stop(bench_server *s); /* and removes its folder */
 
-/* ---- the MQTT loader (mqtt_load.c): one thread, epoll, raw sockets ---- */
+/* ---- the MQTT loader (mqtt_load.c): one thread, epoll, raw sockets, closed loop ---- */
 typedef struct mqtt_load {
-  uint16_t port;
+  const bench_server *server;
   int publishers, subscribers; /* subscribers: 0, 1 (on dt/veh/#), or as many as publishers (each its own topic) */
-  int qos, payload, window;    /* window: unanswered messages a publisher may have; QoS 0: outstanding until delivered */
+  int qos, payload;
+  int window; /* messages of a publisher that are not yet acknowledged (QoS 1, 2) and delivered (with subscribers); at most 8,191 */
+  double rate; /* messages a second of all publishers together; 0: as many as the windows let through */
   double seconds, warm_up;
 } mqtt_load;
 typedef struct mqtt_load_result {
-  double per_s;          /* acknowledged (no subscriber, QoS 1), else delivered */
-  double p50_ms, p99_ms; /* publish to that event, sampled */
-  uint64_t messages, lost;
-  double elapsed;
+  double per_s;          /* acknowledged (no subscriber), else delivered */
+  double p50_ms, p99_ms; /* to that event from the sending, or with a rate from when the message was due */
+  uint64_t messages;     /* in the measured time */
+  uint64_t lost;         /* of the whole run: neither acknowledged nor delivered a second after the last progress, or acknowledged and not delivered */
+  uint64_t repeated;     /* delivered more often than sent */
+  double cpu_us;         /* the server's user + system for each of them */
+  double loader_share;   /* of one core that this process used meanwhile */
 } mqtt_load_result;
 mc_err mqtt_load_run(const mqtt_load *load, mqtt_load_result *out, mc_why *why);
 

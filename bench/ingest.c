@@ -329,7 +329,7 @@ static mc_err run_fleetwise(const bench_options *o, mc_why *why)
     err = measure_ours(o, &s, &names, &r, why);
   bench_kill(&s.process); /* its folder's certificates serve the peer too */
   mc_why none;
-  if (!err && bench_start_mosquitto(o, s.dir, &peer, &none) == MC_OK) {
+  if (!err && bench_start_peer(o, BENCH_MOSQUITTO, s.dir, &peer, &none) == MC_OK) {
     double rate;
     if (measure_peer(o, &peer, s.dir, &names, &rate))
       line.peer[line.peers++] = (bench_peer){"mosquitto (receives only)", rate};

@@ -1,54 +1,100 @@
-/* motorcade bench mqtt: throughput and idle connections, beside mosquitto and FlashMQ when this machine has them. */
+/* motorcade bench mqtt: throughput and latency, beside the peers that this machine has, each server alone with the loader. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench/bench.h"
-#include "bench/idle.h"
 
-typedef struct throughput_case {
+typedef struct load_case {
   const char *name;
   int publishers, subscribers, qos, window;
+  bool half_load; /* p99 at half of the rate that the same server just took */
   const char *what;
-} throughput_case;
+} load_case;
 
-static const throughput_case throughput[] = {
-    {"qos1-50to0-durable", 50, 0, 1, 100, "50 publishers, no subscriber; ours answers what is on disk, the peers what is in memory"},
-    {"qos1-50to50", 50, 50, 1, 20, "50 pairs; ours durable, the peers in memory"},
-    {"qos0-1to1", 1, 1, 0, 5000, "one publisher, one subscriber, at most 5,000 outstanding"},
+static const load_case cases[] = {
+    {"qos1-50to0-durable", 50, 0, 1, 100, false, "50 publishers, no subscriber, window 100 each"},
+    {"qos1-50to50", 50, 50, 1, 20, false, "50 pairs, window 20 each until acknowledged and delivered"},
+    {"qos0-1to1", 1, 1, 0, 5000, false, "one publisher, one subscriber, window 5,000"},
+    {"qos1-latency-half-load", 50, 0, 1, 100, true, "PUBLISH to PUBACK, 50 publishers at half of what the server took before, a burst a millisecond each"},
 };
 
 typedef struct measured {
-  double per_s, cpu_us, rss_kib, p50_ms, p99_ms;
+  mqtt_load_result r; /* medians; lost and repeated are sums */
+  double rss_kib, rate;
 } measured;
 
-static mc_err measure(const bench_options *o, const bench_server *s, const throughput_case *t, measured *out, mc_why *why)
+static double median_of(const mqtt_load_result *r, int rounds, size_t field)
 {
-  double rate[5], cpu[5], p50[5], p99[5];
+  double v[8];
+  for (int i = 0; i < rounds; i++)
+    memcpy(&v[i], (const char *)&r[i] + field, sizeof v[i]);
+  return bench_median(v, rounds);
+}
+
+static mc_err rounds_of(const bench_options *o, const mqtt_load *load, mqtt_load_result *out, mc_why *why)
+{
+  mqtt_load_result r[3];
   int rounds = o->quick ? 1 : 3;
+  *out = (mqtt_load_result){0};
   for (int i = 0; i < rounds; i++) {
-    mqtt_load load = {s->plain, t->publishers, t->subscribers, t->qos, 200, t->window, o->quick ? 1.5 : 4, 0.5};
-    mqtt_load_result r;
-    double before = bench_cpu_s(&s->process), began = bench_now_s();
-    MC_TRY(mqtt_load_run(&load, &r, why));
-    double all = bench_now_s() - began;
-    rate[i] = r.per_s;
-    /* CPU of the whole run over the messages of the whole run, warm-up included, at the measured rate. */
-    cpu[i] = (bench_cpu_s(&s->process) - before) * 1e6 / (r.per_s * all);
-    p50[i] = r.p50_ms;
-    p99[i] = r.p99_ms;
+    MC_TRY(mqtt_load_run(load, &r[i], why));
+    out->lost += r[i].lost;
+    out->repeated += r[i].repeated;
   }
-  *out = (measured){bench_median(rate, rounds), bench_median(cpu, rounds), bench_rss_kib(&s->process), bench_median(p50, rounds),
-                    bench_median(p99, rounds)};
+  out->per_s = median_of(r, rounds, offsetof(mqtt_load_result, per_s));
+  out->p50_ms = median_of(r, rounds, offsetof(mqtt_load_result, p50_ms));
+  out->p99_ms = median_of(r, rounds, offsetof(mqtt_load_result, p99_ms));
+  out->cpu_us = median_of(r, rounds, offsetof(mqtt_load_result, cpu_us));
+  out->loader_share = median_of(r, rounds, offsetof(mqtt_load_result, loader_share));
   return MC_OK;
 }
 
-static int run_throughput(const bench_options *o, const throughput_case *t, double fsync_ms, double disk)
+static mc_err measure(const bench_options *o, const bench_server *s, const load_case *t, measured *out, mc_why *why)
+{
+  mqtt_load load = {.server = s, .publishers = t->publishers, .subscribers = t->subscribers, .qos = t->qos, .payload = 200, .window = t->window,
+                    .seconds = o->quick ? 1.5 : 4, .warm_up = 0.5};
+  MC_TRY(rounds_of(o, &load, &out->r, why));
+  out->rate = out->r.per_s;
+  if (t->half_load) {
+    load.rate = out->rate / 2;
+    load.window = 1000; /* what is due goes out: a late answer must not slow the loader down */
+    MC_TRY(rounds_of(o, &load, &out->r, why));
+  }
+  out->rss_kib = bench_rss_kib(&s->process);
+  return MC_OK;
+}
+
+static void say(bench_line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(bench_line *line, const char *format, ...)
+{
+  size_t used = strlen(line->conditions);
+  va_list args;
+  va_start(args, format);
+  vsnprintf(line->conditions + used, sizeof line->conditions - used, format, args);
+  va_end(args);
+}
+
+static void say_measured(bench_line *line, const load_case *t, const char *name, const char *keeps, const measured *m)
+{
+  say(line, "; %s (%s)", name, keeps);
+  if (t->half_load)
+    say(line, " %.0f of %.0f msg/s,", m->r.per_s, m->rate);
+  say(line, " p50 %.2f ms, p99 %.2f ms, %.2f us CPU, lost %llu", m->r.p50_ms, m->r.p99_ms, m->r.cpu_us, (unsigned long long)m->r.lost);
+  if (m->r.repeated)
+    say(line, ", repeated %llu", (unsigned long long)m->r.repeated);
+  say(line, ", loader %.0f %% of a core", m->r.loader_share * 100);
+}
+
+static double value_of(const load_case *t, const measured *m) { return t->half_load ? m->r.p99_ms : m->r.per_s; }
+
+static int run_case(const bench_options *o, const load_case *t, double fsync_ms, double disk)
 {
   bench_server s;
   measured m;
   mc_why why = {0};
-  bench_line line = {.bench = "mqtt", .name = t->name, .unit = "msg/s"};
+  bench_line line = {.bench = "mqtt", .name = t->name, .unit = t->half_load ? "ms p99" : "msg/s", .lower_is_better = t->half_load};
   mc_err err = bench_start_motorcade(o, 0, &s, &why);
   if (!err)
     err = measure(o, &s, t, &m, &why);
@@ -57,21 +103,19 @@ static int run_throughput(const bench_options *o, const throughput_case *t, doub
     fprintf(stderr, "bench mqtt %s: %s\n", t->name, why.text);
     return 1;
   }
-  line.ours = m.per_s;
-  line.cpu_us_per_unit = m.cpu_us;
+  line.ours = value_of(t, &m);
+  line.cpu_us_per_unit = m.r.cpu_us;
   line.rss_kib = m.rss_kib;
-  int n = snprintf(
-      line.conditions, sizeof line.conditions,
-      "200 B, %s; loader one thread on the same 2 cores, plain TCP; p50 %.2f ms, p99 %.2f ms; fdatasync of 16 KiB %.2f ms, disk %.0f MB/s",
-      t->what, m.p50_ms, m.p99_ms, fsync_ms, disk);
-  mc_err (*const starts[])(const bench_options *, const char *, bench_server *, mc_why *) = {bench_start_mosquitto, bench_start_flashmq};
-  for (int i = 0; i < 2; i++) {
-    if (starts[i](o, NULL, &s, &why))
+  say(&line, "200 B, %s; loader one thread on the same 2 cores, plain TCP; fdatasync of 16 KiB %.2f ms, disk %.0f MB/s", t->what, fsync_ms, disk);
+  say_measured(&line, t, "motorcade", t->qos ? "on disk, synced" : "QoS 0", &m);
+  for (int kind = 0; kind < BENCH_PEERS; kind++) {
+    if (bench_start_peer(o, (bench_peer_kind)kind, NULL, &s, &why))
       continue;
     if (measure(o, &s, t, &m, &why) == MC_OK) {
-      line.peer[line.peers++] = (bench_peer){s.name, m.per_s};
-      if (n < (int)sizeof line.conditions)
-        n += snprintf(line.conditions + n, sizeof line.conditions - (size_t)n, "; %s %.2f us CPU, p99 %.2f ms", s.name, m.cpu_us, m.p99_ms);
+      line.peer[line.peers++] = (bench_peer){s.name, value_of(t, &m)};
+      say_measured(&line, t, s.name, t->qos ? bench_peer_keeps((bench_peer_kind)kind) : "QoS 0", &m);
+    } else {
+      say(&line, "; %s: %s", s.name, why.text);
     }
     bench_stop(&s);
   }
@@ -79,54 +123,13 @@ static int run_throughput(const bench_options *o, const throughput_case *t, doub
   return 0;
 }
 
-static int run_idle(const bench_options *o, bool tls)
-{
-  bench_server s, peer;
-  mc_why why = {0};
-  int count = tls ? (o->quick ? 500 : 18000) : (o->quick ? 2000 : 18000);
-  bench_line line = {
-      .bench = "mqtt", .name = tls ? "idle-mtls" : "idle-plain", .unit = "KiB/conn", .lower_is_better = true, .cpu_us_per_unit = -1};
-  idle_result r;
-  mc_err err = bench_start_motorcade(o, tls ? (uint32_t)count : 0, &s, &why);
-  if (!err)
-    err = idle_run(&s, s.dir, count, tls, &r, &why);
-  if (!err) {
-    line.ours = r.kib_each;
-    line.rss_kib = r.rss_kib;
-    line.cpu_us_per_unit = r.cpu_us_each;
-    int n = snprintf(line.conditions, sizeof line.conditions,
-                     "%d idle connections%s, resident size of the server process per connection; cpu is per CONNECT; %.0f connects/s",
-                     r.connected, tls ? ", mutual TLS, P-256" : "", r.per_s);
-    if (bench_start_mosquitto(o, tls ? s.dir : NULL, &peer, &why) == MC_OK) {
-      if (idle_run(&peer, s.dir, count, tls, &r, &why) == MC_OK) {
-        line.peer[line.peers++] = (bench_peer){peer.name, r.kib_each};
-        snprintf(line.conditions + n, sizeof line.conditions - (size_t)n, "; mosquitto %.0f us", r.cpu_us_each);
-      }
-      bench_stop(&peer);
-    }
-    if (bench_start_flashmq(o, tls ? s.dir : NULL, &peer, &why) == MC_OK) {
-      if (idle_run(&peer, s.dir, count, tls, &r, &why) == MC_OK)
-        line.peer[line.peers++] = (bench_peer){peer.name, r.kib_each};
-      bench_stop(&peer);
-    }
-    bench_print(o, &line);
-  } else {
-    fprintf(stderr, "bench mqtt %s: %s\n", line.name, why.text);
-  }
-  bench_stop(&s);
-  return err ? 1 : 0;
-}
-
 int bench_mqtt(const bench_options *o)
 {
   int failed = 0;
   double fsync_ms = bench_fsync_ms(o->dir), disk = bench_disk_mb_s(o->dir);
-  for (size_t i = 0; i < sizeof throughput / sizeof throughput[0]; i++)
-    if (bench_wanted(o, throughput[i].name))
-      failed += run_throughput(o, &throughput[i], fsync_ms, disk);
-  if (bench_wanted(o, "idle-plain"))
-    failed += run_idle(o, false);
-  if (bench_wanted(o, "idle-mtls"))
-    failed += run_idle(o, true);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    if (bench_wanted(o, cases[i].name))
+      failed += run_case(o, &cases[i], fsync_ms, disk);
+  failed += bench_mqtt_idle(o);
   return failed ? 1 : 0;
 }

@@ -1,6 +1,9 @@
-/* A loader that can saturate a broker: raw sockets, large reads, one write a turn and connection, no parsing beyond fixed headers. */
+/* A loader that can saturate a broker: raw sockets, large reads, one write a turn and connection, no parsing beyond what is counted. Closed loop: what is
+ * neither acknowledged nor delivered holds its publisher back, so that no queue of a broker overflows (contract iotcore, T21, T22), and what is missing
+ * at the end was lost. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,33 +15,41 @@
 #include "bench/bench.h"
 #include "format/mqtt.h"
 
-enum { READ_SIZE = 1 << 16, SAMPLES = 1 << 16 };
+enum { READ_SIZE = 1 << 16, SAMPLES = 1 << 16, WINDOW_MAX = 8192, OUT_MAX = 1 << 18, STAMP = 16 /* payload: when (double), number (u64) */ };
+static const double STALL_S = 1.0;
 
 typedef struct client {
-  int fd;
-  int index;
-  bool publisher;
-  int inflight;
+  int fd, index;
+  bool publisher, asks_out /* EPOLLOUT is on */;
   uint16_t next_id;
   mc_buf in, out;
-  uint8_t *packet; /* one ready PUBLISH; id and time are patched */
-  size_t packet_len, id_at, time_at;
-  uint64_t sent, received;
-  int peer;         /* of a subscriber: the publisher it hears, or -1 for all */
-  double when[256]; /* by the low byte of the packet id: when it was sent, for latency of acknowledgements */
+  uint8_t *packet; /* one ready PUBLISH; id, time and number are patched */
+  size_t packet_len, id_at, stamp_at;
+  uint64_t sent, acked, delivered; /* of a publisher */
+  uint64_t expected;               /* number of its next message at the subscriber */
+  double began;                    /* with a rate: its first moment */
+  double when[WINDOW_MAX];         /* by packet id */
 } client;
 
 typedef struct loader {
   const mqtt_load *load;
   client *c;
   int count, epoll;
-  bool measuring;
-  uint64_t counted;
+  bool measuring, draining;
+  uint64_t counted, progress, lost, repeated, turns;
   double *latency;
   size_t latencies;
-  uint64_t tick;
 } loader;
 
+static uint64_t outstanding(const loader *l, const client *c)
+{
+  uint64_t done = l->load->qos == 0 ? c->delivered : c->acked;
+  if (l->load->subscribers && c->delivered < done)
+    done = c->delivered;
+  return c->sent - done;
+}
+
+/* ---- opening ---- */
 static mc_err make_publish(client *c, const mqtt_load *load)
 {
   char topic[32];
@@ -51,103 +62,160 @@ static mc_err make_publish(client *c, const mqtt_load *load)
   free(payload);
   c->packet = b.data;
   c->packet_len = b.len;
-  c->time_at = b.len - (size_t)load->payload;
-  c->id_at = load->qos ? c->time_at - 2 : 0;
+  c->stamp_at = b.len - (size_t)load->payload;
+  c->id_at = load->qos ? c->stamp_at - 2 : 0;
   return err;
+}
+
+/* Sends what is in c->out and takes an answer of `size` bytes. */
+static bool ask(client *c, uint8_t *answer, size_t size)
+{
+  bool ok = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL) == (ssize_t)c->out.len && recv(c->fd, answer, size, MSG_WAITALL) == (ssize_t)size;
+  mc_buf_clear(&c->out);
+  return ok;
 }
 
 static mc_err open_client(loader *l, client *c, mc_why *why)
 {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(l->load->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  uint16_t port = l->load->server->plain;
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int on = 1;
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to))
-    return mc_err_errno(why, "connect to 127.0.0.1:%u", l->load->port);
+    return mc_err_errno(why, "connect to 127.0.0.1:%u", port);
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  char id[32], filter[32];
+  char id[32], filter[32] = "dt/veh/#";
   snprintf(id, sizeof id, "%s-%d", c->publisher ? "pub" : "sub", c->index);
   mc_mqtt_connect connect_packet = {.version = MC_MQTT_311, .clean = true, .keep_alive_s = 60, .client_id = mc_slice_str(id)};
   MC_TRY(mc_mqtt_write_connect(&c->out, &connect_packet));
-  uint8_t answer[64];
-  if (send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL) < 0 || recv(c->fd, answer, 4, MSG_WAITALL) != 4 || answer[3])
+  uint8_t answer[5];
+  if (!ask(c, answer, 4) || answer[3])
     return mc_err_set(why, MC_ERR_DENIED, "client %s was not admitted", id);
-  mc_buf_clear(&c->out);
   if (!c->publisher) {
-    c->peer < 0 ? snprintf(filter, sizeof filter, "dt/veh/#") : snprintf(filter, sizeof filter, "dt/veh/%04d/tlm", c->peer);
+    if (l->load->subscribers > 1)
+      snprintf(filter, sizeof filter, "dt/veh/%04d/tlm", c->index);
     mc_mqtt_filter f = {.filter = mc_slice_str(filter), .qos = (uint8_t)l->load->qos};
     MC_TRY(mc_mqtt_write_subscribe(&c->out, MC_MQTT_311, 1, &f, 1, (mc_slice){0}));
-    if (send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL) < 0 || recv(c->fd, answer, 5, MSG_WAITALL) != 5 || answer[4] > 2)
-      return mc_err_set(why, MC_ERR_DENIED, "client %s: subscription to %s was not granted", id, filter);
-    mc_buf_clear(&c->out);
+    if (!ask(c, answer, 5) || answer[4] != l->load->qos)
+      return mc_err_set(why, MC_ERR_DENIED, "client %s: subscription to %s was not granted with QoS %d", id, filter, l->load->qos);
   }
   struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
   return epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &e) ? mc_err_errno(why, "epoll") : MC_OK;
 }
 
-/* Tops the publisher's window up, in one write. QoS 0 counts a message as outstanding until a subscriber has it. */
-static void publish_more(loader *l, client *c)
+/* ---- sending ---- */
+static void flush(loader *l, client *c)
 {
-  double now = bench_now_s();
-  while (c->inflight < l->load->window && c->out.len < (1 << 18)) {
-    if (++c->next_id == 0)
-      c->next_id = 1;
-    if (l->load->qos)
-      mc_store_be16(c->packet + c->id_at, c->next_id);
-    memcpy(c->packet + c->time_at, &now, sizeof now);
-    c->when[c->next_id & 255] = now;
-    if (mc_buf_append(&c->out, c->packet, c->packet_len))
-      return;
-    c->inflight++;
-    c->sent++;
+  if (c->out.len) {
+    ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n > 0)
+      mc_buf_consume(&c->out, (size_t)n);
   }
-  if (!c->out.len)
+  if (c->asks_out == (c->out.len > 0))
     return;
-  ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (n > 0)
-    mc_buf_consume(&c->out, (size_t)n);
-  struct epoll_event e = {.events = EPOLLIN | (c->out.len ? EPOLLOUT : 0), .data.ptr = c};
+  c->asks_out = c->out.len > 0;
+  struct epoll_event e = {.events = EPOLLIN | (c->asks_out ? (uint32_t)EPOLLOUT : 0u), .data.ptr = c};
   epoll_ctl(l->epoll, EPOLL_CTL_MOD, c->fd, &e);
 }
 
+static bool put_publish(loader *l, client *c, double when)
+{
+  if (++c->next_id == 0)
+    c->next_id = 1;
+  if (l->load->qos)
+    mc_store_be16(c->packet + c->id_at, c->next_id);
+  memcpy(c->packet + c->stamp_at, &when, sizeof when);
+  mc_store_le64(c->packet + c->stamp_at + 8, c->sent);
+  c->when[c->next_id % WINDOW_MAX] = when;
+  if (mc_buf_append(&c->out, c->packet, c->packet_len))
+    return false;
+  c->sent++;
+  return true;
+}
+
+/* With a rate every publisher sends its share once a millisecond, each at its own moment of it. Gives when message number `sent` is due. */
+static double due_of(const loader *l, const client *c)
+{
+  double each_ms = l->load->rate / l->load->publishers / 1000;
+  return c->began + ceil((double)(c->sent + 1) / each_ms) / 1000;
+}
+
+static void publish_more(loader *l, client *c, double now)
+{
+  uint64_t open = outstanding(l, c), window = (uint64_t)l->load->window;
+  for (; open < window && c->out.len < OUT_MAX && !l->draining; open++) {
+    double due = l->load->rate > 0 ? due_of(l, c) : now;
+    if (due > now || !put_publish(l, c, due))
+      break;
+  }
+  flush(l, c);
+}
+
+/* ---- receiving ---- */
 static void note(loader *l, double sent_at, double now)
 {
+  l->progress++;
+  if (!l->measuring)
+    return;
   l->counted++;
   if ((l->counted & 63) == 0 && l->latencies < SAMPLES)
     l->latency[l->latencies++] = (now - sent_at) * 1000;
 }
 
-static void on_packet(loader *l, client *c, const uint8_t *p, size_t len, double now)
+static void on_acked(loader *l, client *c, uint16_t id, double now)
 {
-  uint8_t type = p[0] >> 4;
-  if (type == MC_MQTT_PUBACK && c->publisher) {
-    uint16_t id = mc_load_be16(p + 2);
-    if (!l->load->subscribers && l->measuring)
-      note(l, c->when[id & 255], now);
-    if (!(l->load->subscribers && l->load->qos == 0))
-      c->inflight--;
-    return;
-  }
-  if (type != MC_MQTT_PUBLISH || c->publisher)
-    return;
-  c->received++;
-  int qos = p[0] >> 1 & 3;
+  c->acked++;
+  if (!l->load->subscribers)
+    note(l, c->when[id % WINDOW_MAX], now);
+}
+
+static void on_publish(loader *l, client *c, const uint8_t *p, size_t len, double now)
+{
   size_t at = 1;
   while (p[at++] & 0x80)
     ;
   size_t topic_len = mc_load_be16(p + at);
-  int publisher = atoi((const char *)p + at + 2 + 7); /* dt/veh/NNNN/... */
+  const char *topic = (const char *)p + at + 2; /* dt/veh/NNNN/tlm */
   at += 2 + topic_len;
-  if (qos) {
+  int publisher = topic_len == 15 ? (topic[7] - '0') * 1000 + (topic[8] - '0') * 100 + (topic[9] - '0') * 10 + (topic[10] - '0') : -1;
+  if (p[0] & 6) {
     uint8_t ack[4] = {MC_MQTT_PUBACK << 4, 2, p[at], p[at + 1]};
     mc_buf_append(&c->out, ack, 4);
     at += 2;
   }
+  if (publisher < 0 || publisher >= l->load->publishers || at + STAMP > len)
+    return;
+  client *from = &l->c[publisher];
+  uint64_t number = mc_load_le64(p + at + 8);
+  if (number < from->expected) {
+    l->repeated++;
+    return;
+  }
+  from->expected = number + 1;
+  from->delivered++;
   double sent_at;
   memcpy(&sent_at, p + at, sizeof sent_at);
-  if (l->measuring)
-    note(l, sent_at, now);
-  if (l->load->qos == 0 && publisher < l->load->publishers)
-    l->c[publisher].inflight--;
+  note(l, sent_at, now);
+}
+
+static void on_packet(loader *l, client *c, const uint8_t *p, size_t len, double now)
+{
+  switch (p[0] >> 4) {
+  case MC_MQTT_PUBACK:
+  case MC_MQTT_PUBCOMP:
+    on_acked(l, c, mc_load_be16(p + 2), now);
+    break;
+  case MC_MQTT_PUBREC: {
+    uint8_t release[4] = {MC_MQTT_PUBREL << 4 | 2, 2, p[2], p[3]};
+    mc_buf_append(&c->out, release, 4);
+    break;
+  }
+  case MC_MQTT_PUBLISH:
+    on_publish(l, c, p, len, now);
+    break;
+  default:
+    break;
+  }
 }
 
 static mc_err read_client(loader *l, client *c, mc_why *why)
@@ -158,47 +226,97 @@ static mc_err read_client(loader *l, client *c, mc_why *why)
   if (n < 0 && errno == EAGAIN)
     return MC_OK;
   if (n <= 0)
-    return mc_err_set(why, MC_ERR_CLOSED, "the broker closed client %d", c->index);
+    return mc_err_set(why, MC_ERR_CLOSED, "the broker closed %s %d", c->publisher ? "publisher" : "subscriber", c->index);
   c->in.len += (size_t)n;
   double now = bench_now_s();
   size_t at = 0, size;
-  while (mc_mqtt_peek(mc_slice_sub(mc_buf_slice(&c->in), at, SIZE_MAX), 1 << 24, &size) == MC_OK && size <= c->in.len - at) {
+  while (mc_mqtt_peek(mc_slice_of(c->in.data + at, c->in.len - at), 1 << 24, &size) == MC_OK && size <= c->in.len - at) {
     on_packet(l, c, c->in.data + at, size, now);
     at += size;
   }
   mc_buf_consume(&c->in, at);
-  if (!c->publisher && c->out.len) {
-    ssize_t sent = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent > 0)
-      mc_buf_consume(&c->out, (size_t)sent);
-  }
+  if (!c->publisher)
+    flush(l, c);
   return MC_OK;
+}
+
+/* ---- turns ---- */
+static int wait_events(loader *l, struct epoll_event *events, int cap)
+{
+  struct timespec fine = {.tv_nsec = 200000};
+  return l->load->rate > 0 ? epoll_pwait2(l->epoll, events, cap, &fine, NULL) : epoll_wait(l->epoll, events, cap, 5);
 }
 
 static mc_err turn(loader *l, mc_why *why)
 {
   struct epoll_event events[128];
-  int n = epoll_wait(l->epoll, events, 128, 5);
+  int n = wait_events(l, events, 128);
+  double now = bench_now_s();
+  bool all = l->load->subscribers || l->load->rate > 0 || n <= 0 || l->turns++ % 64 == 0; /* windows also open elsewhere than at their own socket */
   for (int i = 0; i < n; i++) {
     client *c = events[i].data.ptr;
     if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
       MC_TRY(read_client(l, c, why));
-    if (c->publisher && l->load->subscribers == 0)
-      publish_more(l, c);
+    if (!c->publisher && (events[i].events & EPOLLOUT))
+      flush(l, c);
+    if (c->publisher && !all)
+      publish_more(l, c, now);
   }
-  /* With subscribers the windows open when the other side has it, so all publishers are looked at. */
-  if (l->load->subscribers || n == 0 || l->tick++ % 64 == 0)
-    for (int i = 0; i < l->load->publishers; i++)
-      if (l->c[i].inflight < l->load->window || l->c[i].out.len)
-        publish_more(l, &l->c[i]);
+  for (int i = 0; all && i < l->load->publishers; i++)
+    publish_more(l, &l->c[i], now);
   return MC_OK;
+}
+
+/* Nothing came for a while: what is outstanding will not come, and must not hold the rest of the run back. */
+static void give_up_outstanding(loader *l)
+{
+  for (int i = 0; i < l->load->publishers; i++) {
+    client *c = &l->c[i];
+    l->lost += outstanding(l, c);
+    c->acked = c->delivered = c->sent;
+  }
+}
+
+static bool anything_outstanding(const loader *l)
+{
+  for (int i = 0; i < l->load->publishers; i++)
+    if (outstanding(l, &l->c[i]))
+      return true;
+  return false;
 }
 
 static mc_err run_for(loader *l, double seconds, mc_why *why)
 {
-  double until = bench_now_s() + seconds;
-  while (bench_now_s() < until)
+  double until = bench_now_s() + seconds, last = bench_now_s();
+  uint64_t seen = l->progress;
+  for (double now = last; now < until && !(l->draining && !anything_outstanding(l)); now = bench_now_s()) {
     MC_TRY(turn(l, why));
+    if (l->progress != seen) {
+      seen = l->progress;
+      last = now;
+    } else if (now - last > STALL_S) {
+      give_up_outstanding(l);
+      last = now;
+    }
+  }
+  return MC_OK;
+}
+
+static mc_err open_all(loader *l, mc_why *why)
+{
+  const mqtt_load *load = l->load;
+  for (int i = l->count - 1; i >= 0; i--) { /* subscribers first */
+    client *c = &l->c[i];
+    c->fd = -1;
+    c->publisher = i < load->publishers;
+    c->index = c->publisher ? i : i - load->publishers;
+    if (c->publisher)
+      MC_TRY(make_publish(c, load));
+    MC_TRY(open_client(l, c, why));
+  }
+  double now = bench_now_s();
+  for (int i = 0; i < load->publishers; i++)
+    l->c[i].began = now + (double)i / load->publishers / 1000;
   return MC_OK;
 }
 
@@ -208,37 +326,43 @@ static int by_value(const void *a, const void *b)
   return x < y ? -1 : x > y;
 }
 
+static mc_err run(loader *l, mqtt_load_result *out, mc_why *why)
+{
+  const mqtt_load *load = l->load;
+  MC_TRY(open_all(l, why));
+  MC_TRY(run_for(l, load->warm_up, why));
+  double began = bench_now_s(), server = bench_cpu_s(&load->server->process), self = bench_self_cpu_s();
+  l->measuring = true;
+  MC_TRY(run_for(l, load->seconds, why));
+  l->measuring = false;
+  double took = bench_now_s() - began;
+  out->messages = l->counted;
+  out->per_s = (double)l->counted / took;
+  out->cpu_us = l->counted ? (bench_cpu_s(&load->server->process) - server) * 1e6 / (double)l->counted : 0;
+  out->loader_share = (bench_self_cpu_s() - self) / took;
+  l->draining = true;
+  MC_TRY(run_for(l, 10, why));
+  give_up_outstanding(l);
+  out->lost = l->lost;
+  out->repeated = l->repeated;
+  if (l->latencies) {
+    qsort(l->latency, l->latencies, sizeof *l->latency, by_value);
+    out->p50_ms = l->latency[l->latencies / 2];
+    out->p99_ms = l->latency[l->latencies * 99 / 100];
+  }
+  return MC_OK;
+}
+
 mc_err mqtt_load_run(const mqtt_load *load, mqtt_load_result *out, mc_why *why)
 {
+  *out = (mqtt_load_result){0};
+  if (load->window >= WINDOW_MAX || load->payload < STAMP || (load->qos == 2 && load->subscribers))
+    return mc_err_set(why, MC_ERR_INVALID, "load: window %d of at most %d, payload %d of at least %d, QoS 2 without subscribers", load->window, WINDOW_MAX - 1,
+                      load->payload, STAMP);
   loader l = {.load = load, .count = load->publishers + load->subscribers, .epoll = epoll_create1(EPOLL_CLOEXEC)};
   l.c = calloc((size_t)l.count, sizeof *l.c);
   l.latency = malloc(SAMPLES * sizeof *l.latency);
-  mc_err err = l.c && l.latency ? MC_OK : MC_ERR_MEMORY;
-  *out = (mqtt_load_result){0};
-  for (int i = 0; i < l.count && !err; i++) {
-    client *c = &l.c[i];
-    c->publisher = i < load->publishers;
-    c->index = c->publisher ? i : i - load->publishers;
-    c->peer = load->subscribers == 1 ? -1 : c->index;
-    if (c->publisher)
-      err = make_publish(c, load);
-  }
-  for (int i = l.count - 1; i >= 0 && !err; i--) /* subscribers first */
-    err = open_client(&l, &l.c[i], why);
-  if (!err)
-    err = run_for(&l, load->warm_up, why);
-  l.measuring = true;
-  double began = bench_now_s();
-  if (!err)
-    err = run_for(&l, load->seconds, why);
-  out->elapsed = bench_now_s() - began;
-  out->messages = l.counted;
-  out->per_s = (double)l.counted / out->elapsed;
-  if (l.latencies) {
-    qsort(l.latency, l.latencies, sizeof *l.latency, by_value);
-    out->p50_ms = l.latency[l.latencies / 2];
-    out->p99_ms = l.latency[l.latencies * 99 / 100];
-  }
+  mc_err err = l.c && l.latency ? run(&l, out, why) : MC_ERR_MEMORY;
   for (int i = 0; i < l.count && l.c; i++) {
     if (l.c[i].fd > 0)
       close(l.c[i].fd);

@@ -1,4 +1,4 @@
-/* Starting motorcade and the peers that this machine has. */
+/* Starting motorcade for a case: its folder, its vehicles, its ports. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,59 +121,6 @@ mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_se
   MC_TRY(bench_wait_port(s->plain, 20000, why));
   MC_TRY(bench_wait_port(http_port, 5000, why));
   return wait_for_map(http_port, why);
-}
-
-/* mosquitto and FlashMQ share most of their configuration's spelling; each gets its own lines. */
-static mc_err start_peer(const bench_options *o, const char *program, const char *name, const char *config, bench_server *s, mc_why *why)
-{
-  char path[600], log[600];
-  MC_TRY(write_file(s->dir, "broker.conf", mc_slice_str(config), why));
-  snprintf(path, sizeof path, "%s/broker.conf", s->dir);
-  snprintf(log, sizeof log, "%s/log", s->dir);
-  const char *mosquitto[] = {program, "-c", path, NULL};
-  const char *flashmq[] = {program, "--config-file", path, NULL};
-  MC_TRY(bench_spawn(!strcmp(name, "mosquitto") ? mosquitto : flashmq, log, &s->process, why));
-  mc_err err = bench_wait_port(s->plain, 10000, why);
-  if (err)
-    bench_stop(s);
-  return err;
-}
-
-mc_err bench_start_mosquitto(const bench_options *o, const char *ca_from, bench_server *s, mc_why *why)
-{
-  char program[400], config[4000];
-  if (!bench_find_program("mosquitto", program, sizeof program))
-    return mc_err_set(why, MC_ERR_NOT_FOUND, "mosquitto is not installed");
-  *s = (bench_server){.name = "mosquitto", .plain = bench_free_port(), .tls = ca_from ? bench_free_port() : 0};
-  MC_TRY(make_dir(o, "mosquitto", s, why));
-  int n = snprintf(config, sizeof config,
-                   "user root\npersistence false\nmax_queued_messages 0\nmax_inflight_messages 0\nper_listener_settings "
-                   "false\nallow_anonymous true\nset_tcp_nodelay true\nlistener %u 127.0.0.1\n",
-                   s->plain);
-  if (ca_from)
-    snprintf(config + n, sizeof config - (size_t)n,
-             "listener %u 127.0.0.1\ncafile %s/ca.pem\ncertfile %s/server.pem\nkeyfile %s/server.key\nrequire_certificate true\n", s->tls,
-             ca_from, ca_from, ca_from);
-  return start_peer(o, program, "mosquitto", config, s, why);
-}
-
-mc_err bench_start_flashmq(const bench_options *o, const char *ca_from, bench_server *s, mc_why *why)
-{
-  char program[400], config[4000];
-  if (!bench_find_program("flashmq", program, sizeof program) && !bench_find_program("FlashMQ", program, sizeof program))
-    return mc_err_set(why, MC_ERR_NOT_FOUND, "FlashMQ is not installed");
-  *s = (bench_server){.name = "flashmq", .plain = bench_free_port(), .tls = ca_from ? bench_free_port() : 0};
-  MC_TRY(make_dir(o, "flashmq", s, why));
-  int n = snprintf(config, sizeof config,
-                   "allow_anonymous true\nlog_level warning\nmax_qos_msg_pending_per_client 65535\nstorage_dir %s\nlisten {\n  protocol "
-                   "mqtt\n  inet4_bind_address 127.0.0.1\n  inet_protocol ip4\n  tcp_nodelay true\n  port %u\n}\n",
-                   s->dir, s->plain);
-  if (ca_from)
-    snprintf(config + n, sizeof config - (size_t)n,
-             "listen {\n  protocol mqtt\n  inet4_bind_address 127.0.0.1\n  inet_protocol ip4\n  port %u\n  fullchain %s/server.pem\n  "
-             "privkey %s/server.key\n  client_verification_ca_file %s/ca.pem\n}\n",
-             s->tls, ca_from, ca_from, ca_from);
-  return start_peer(o, program, "flashmq", config, s, why);
 }
 
 void bench_stop(bench_server *s)
