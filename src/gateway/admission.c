@@ -230,14 +230,12 @@ static void fill_card(mc_session *s, mc_link *link, struct mc_claim *c)
   s->version = link->version;
   s->keep_alive_s = link->keep_alive_s;
   s->connected_us = s->home->wall_us;
-  s->thing = c->thing;
+  mc_session_set_thing(s, c->thing); /* without memory people do not find it by its thing; nothing else needs that */
   free(s->address);
   s->address = address;
   free(s->thing_name);
   s->thing_name = c->thing_name;
   c->thing_name = NULL;
-  if (s->thing)
-    mc_map_put(&g->by_thing, (uint64_t)s->tenant << 32 | s->thing, (uintptr_t)s);
   pthread_mutex_unlock(&g->lock);
 }
 

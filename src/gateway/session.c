@@ -26,6 +26,22 @@ mc_session *mc_session_find(mc_gateway *g, uint32_t tenant, mc_slice client_id)
   return found ? (mc_session *)(uintptr_t)value : NULL;
 }
 
+static void forget_thing(mc_session *s)
+{
+  mc_map *by_thing = &s->home->gateway->by_thing;
+  uint64_t key = (uint64_t)s->tenant << 32 | s->thing, value;
+  if (s->thing && mc_map_get(by_thing, key, &value) && value == (uintptr_t)s)
+    mc_map_remove(by_thing, key, NULL);
+}
+
+mc_err mc_session_set_thing(mc_session *s, uint32_t thing)
+{
+  if (s->thing != thing)
+    forget_thing(s);
+  s->thing = thing;
+  return thing ? mc_map_put(&s->home->gateway->by_thing, (uint64_t)s->tenant << 32 | thing, (uintptr_t)s) : MC_OK;
+}
+
 /* ---- the loop's list ---- */
 void mc_session_link_list(mc_gateway_loop *l, mc_session *s)
 {
@@ -150,9 +166,7 @@ void mc_session_destroy(mc_session *s, bool journal_it)
   bool moving = s->moving;
   if (!moving) {
     mc_strmap_remove(&g->directory, mc_buf_slice(&key), NULL);
-    uint64_t thing_key = (uint64_t)s->tenant << 32 | s->thing, value;
-    if (s->thing && mc_map_get(&g->by_thing, thing_key, &value) && value == (uintptr_t)s)
-      mc_map_remove(&g->by_thing, thing_key, NULL);
+    forget_thing(s);
   }
   pthread_mutex_unlock(&g->lock);
   mc_buf_free(&key);

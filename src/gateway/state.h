@@ -247,6 +247,7 @@ mc_err mc_session_create(mc_gateway_loop *l, uint32_t tenant, mc_slice client_id
 void mc_session_destroy(mc_session *s, bool journal_it);
 void mc_session_key(uint32_t tenant, mc_slice client_id, mc_buf *out);
 mc_session *mc_session_find(mc_gateway *g, uint32_t tenant, mc_slice client_id); /* under lock */
+mc_err mc_session_set_thing(mc_session *s, uint32_t thing); /* under lock, or before the loops run; it is found by this thing and no other */
 /* The connection has gone: will, expiry, events. */
 void mc_session_detach(mc_session *s, mc_link *link, const char *text);
 void mc_session_arm(mc_session *s); /* sets the timer of an absent one */

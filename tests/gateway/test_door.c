@@ -121,6 +121,25 @@ static void test_a_device_enters_under_its_own_name(void)
   forget(&me);
 }
 
+/* The development port takes a device's session over: from then on it is nobody's, and gone when that connection ends. */
+static void test_a_session_that_changed_hands_is_not_found_by_its_former_thing(void)
+{
+  identity me;
+  client c, d;
+  mc_client_info info;
+  CHECK(issue("truck-9", true, &me));
+  CHECK_INT(enter(&c, &me, "truck-9", 5, NULL), 0);
+  CHECK(mc_gateway_client_of_thing(server.g, 1, me.thing, &info));
+  CHECK(client_connect(&d, mc_gateway_port(server.g, true), 5, "truck-9", true, 0));
+  CHECK(!mc_gateway_client_of_thing(server.g, 1, me.thing, &info));
+  client_close(&d);
+  client_close(&c);
+  mc_gateway_stats stats;
+  CHECK_SOON((mc_gateway_stats_get(server.g, &stats), stats.sessions == 0));
+  CHECK(!mc_gateway_client_of_thing(server.g, 1, me.thing, &info));
+  forget(&me);
+}
+
 static void test_another_client_id_is_refused_with_what_to_do(void)
 {
   identity me;
@@ -285,6 +304,7 @@ int main(void)
   mc_log_configure(getenv("VERBOSE") ? MC_LOG_DEBUG : MC_LOG_OFF, MC_LOG_TEXT, 2);
   open_server();
   RUN(test_a_device_enters_under_its_own_name);
+  RUN(test_a_session_that_changed_hands_is_not_found_by_its_former_thing);
   RUN(test_another_client_id_is_refused_with_what_to_do);
   RUN(test_a_stranger_is_refused_with_what_to_do);
   RUN(test_a_device_stays_in_its_own_topics);
