@@ -3,22 +3,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/crc32c.h"
-
 /* Start: the checkpoint, then the journal from its floor. Runs before the loops do; what it finds is spread over them by client id. */
-
-enum { CHECKPOINT_MAX = 1 << 30 };
 
 typedef struct recovery {
   mc_gateway *g;
-  uint64_t records, messages;
+  bool from_checkpoint;
+  uint64_t first; /* oldest offset that the journal keeps */
+  uint64_t records, damaged;
+  int64_t oldest_us;    /* arrival of the first record read; 0 none */
+  mc_strmap incomplete; /* keys of sessions whose beginning is not there */
 } recovery;
 
 static mc_gateway_loop *loop_of(mc_gateway *g, mc_slice client_id) { return &g->loop[mc_slice_fnv1a(client_id) % g->loop_count]; }
 
-static mc_slice get_text(mc_cursor *c) { return mc_cursor_bytes(c, mc_cursor_le16(c)); }
-
-static mc_session *find_or_make(mc_gateway *g, uint32_t tenant, mc_slice client_id)
+mc_session *mc_recover_session(mc_gateway *g, uint32_t tenant, mc_slice client_id)
 {
   pthread_mutex_lock(&g->lock);
   mc_session *s = mc_session_find(g, tenant, client_id);
@@ -28,10 +26,8 @@ static mc_session *find_or_make(mc_gateway *g, uint32_t tenant, mc_slice client_
   return s;
 }
 
-static mc_err set_thing(mc_session *s, uint32_t thing, mc_slice name)
+mc_err mc_recover_thing(mc_session *s, uint32_t thing, mc_slice name)
 {
-  mc_gateway *g = s->home->gateway;
-  s->thing = thing;
   free(s->thing_name);
   s->thing_name = NULL;
   if (name.len) {
@@ -41,165 +37,73 @@ static mc_err set_thing(mc_session *s, uint32_t thing, mc_slice name)
     memcpy(s->thing_name, name.data, name.len);
   }
   s->partition = mc_journal_partition_of(name.len ? name : mc_session_id(s));
-  return thing ? mc_map_put(&g->by_thing, (uint64_t)s->tenant << 32 | thing, (uintptr_t)s) : MC_OK;
-}
-
-/* ---- the checkpoint ---- */
-static mc_err load_filters(mc_session *s, mc_cursor *c)
-{
-  uint32_t count = mc_cursor_le32(c);
-  for (uint32_t i = 0; i < count && c->ok; i++) {
-    mc_slice filter = get_text(c);
-    uint8_t options = mc_cursor_u8(c);
-    uint32_t id = mc_cursor_le32(c);
-    bool existed;
-    if (c->ok)
-      MC_TRY(mc_session_subscribe(s, filter, options, id, &existed));
-  }
-  return MC_OK;
-}
-
-static mc_err load_queue(mc_session *s, mc_cursor *c, uint64_t scan_at)
-{
-  uint32_t count = mc_cursor_le32(c);
-  if (!count && scan_at == UINT64_MAX)
-    return MC_OK;
-  mc_outbox *o = mc_session_outbox(s);
-  if (!o)
-    return MC_ERR_MEMORY;
-  for (uint32_t i = 0; i < count && c->ok; i++) {
-    uint64_t v = mc_cursor_le64(c);
-    if (c->ok)
-      MC_TRY(mc_u64_ring_push(&o->waiting, v >> 1 | (v & 1 ? MC_OUT_RETAINED : 0)));
-  }
-  if (scan_at != UINT64_MAX)
-    o->scan_begin = o->scan_at = scan_at;
-  mc_count_set(&s->queued, o->waiting.len);
-  return MC_OK;
-}
-
-static mc_err load_session(mc_gateway *g, mc_slice bytes)
-{
-  mc_cursor c = mc_cursor_of(bytes);
-  uint32_t tenant = mc_cursor_le32(&c), thing = mc_cursor_le32(&c), expiry_s = mc_cursor_le32(&c);
-  uint8_t version = mc_cursor_u8(&c);
-  bool connected = mc_cursor_u8(&c) & 1;
-  int64_t disconnected_us = (int64_t)mc_cursor_le64(&c);
-  uint64_t since = mc_cursor_le64(&c), scan_at = mc_cursor_le64(&c);
-  mc_slice id = get_text(&c), name = get_text(&c);
-  if (!c.ok)
-    return MC_ERR_MALFORMED;
-  mc_session *s = find_or_make(g, tenant, id);
-  if (!s)
-    return MC_ERR_MEMORY;
-  mc_session_clear(s); /* one that moved between loops may be there twice; the parts agree */
-  s->expiry_s = expiry_s;
-  s->persistent = true;
-  s->version = version;
-  s->since = since;
-  s->disconnected_us = connected ? 0 : disconnected_us;
-  MC_TRY(set_thing(s, thing, name));
-  MC_TRY(load_filters(s, &c));
-  MC_TRY(load_queue(s, &c, scan_at));
-  return c.ok ? MC_OK : MC_ERR_MALFORMED;
-}
-
-static mc_err load_retained(mc_gateway *g, mc_cursor *c)
-{
-  uint32_t tenant = mc_cursor_le32(c);
-  mc_retained value = {.offset = mc_cursor_le64(c)};
-  value.time_us = (int64_t)mc_cursor_le64(c);
-  value.qos = mc_cursor_u8(c);
-  value.flags = mc_cursor_u8(c);
-  mc_slice topic = get_text(c);
-  uint32_t props_len = mc_cursor_le32(c), payload_len = mc_cursor_le32(c);
-  mc_slice props = mc_cursor_bytes(c, props_len), payload = mc_cursor_bytes(c, payload_len);
-  return c->ok ? mc_retained_put(&g->retained, tenant, topic, &value, props, payload) : MC_ERR_MALFORMED;
-}
-
-static mc_err load(mc_gateway *g, mc_slice file, uint64_t *floor, mc_why *why)
-{
-  if (file.len < 32 || !mc_slice_starts(file, mc_slice_str(MC_CHECKPOINT_MAGIC)))
-    return mc_err_set(why, MC_ERR_MALFORMED, "%zu bytes that are not a session checkpoint", file.len);
-  mc_cursor c = mc_cursor_of(mc_slice_sub(file, 4, file.len - 8));
-  uint32_t version = mc_cursor_le32(&c);
-  if (version != MC_CHECKPOINT_VERSION)
-    return mc_err_set(why, MC_ERR_UNSUPPORTED, "session checkpoint of version %u; this build reads %d: start the build that wrote it", version, MC_CHECKPOINT_VERSION);
-  if (mc_load_le32(file.data + file.len - 4) != mc_crc32c(0, file.data, file.len - 4))
-    return mc_err_set(why, MC_ERR_CHECKSUM, "session checkpoint of %zu bytes is damaged", file.len);
-  *floor = mc_cursor_le64(&c);
-  mc_cursor_le64(&c); /* when it was written: for people */
-  uint32_t sessions = mc_cursor_le32(&c);
-  for (uint32_t i = 0; i < sessions && c.ok; i++) {
-    mc_err err = load_session(g, mc_cursor_bytes(&c, mc_cursor_le32(&c)));
-    if (err != MC_OK)
-      return mc_err_set(why, err, "session checkpoint: session %u before byte %zu: %s", i, c.at + 4, mc_err_text(err));
-  }
-  while (c.ok && mc_cursor_left(&c)) {
-    mc_err err = load_retained(g, &c);
-    if (err != MC_OK)
-      return mc_err_set(why, err, "session checkpoint: retained message before byte %zu: %s", c.at + 4, mc_err_text(err));
-  }
-  return c.ok ? MC_OK : mc_err_set(why, MC_ERR_TRUNCATED, "session checkpoint ends inside an entry");
-}
-
-static mc_err load_checkpoint(mc_gateway *g, uint64_t *floor, mc_why *why)
-{
-  mc_buf file = {0};
-  char path[512];
-  snprintf(path, sizeof path, "%s/sessions.checkpoint", g->dir);
-  mc_err err = mc_fs_read(g->fs, path, CHECKPOINT_MAX, &file, why);
-  if (err == MC_ERR_NOT_FOUND) { /* the first start */
-    *floor = 0;
-    err = MC_OK;
-  } else if (err == MC_OK) {
-    err = load(g, mc_buf_slice(&file), floor, why);
-    if (err != MC_OK)
-      mc_err_prefix(why, "%s: move it away to rebuild sessions and retained messages from what the journal still holds", path);
-  }
-  mc_buf_free(&file);
-  return err;
+  return mc_session_set_thing(s, thing);
 }
 
 /* ---- the journal ---- */
-static void apply_open(mc_gateway *g, const mc_record *record, const mc_session_record *r)
+/* A session that goes on, and whose beginning is neither in the checkpoint nor in the journal, has subscriptions that nobody
+ * knows any more. It is left out: its client hears "no session" at its next CONNECT and subscribes again, where one that seems whole
+ * would miss messages in silence. */
+static void note_incomplete(recovery *r, uint32_t tenant, mc_slice client_id, bool incomplete)
 {
-  mc_session *s = find_or_make(g, record->tenant, r->client_id);
+  mc_buf key = {0};
+  mc_session_key(tenant, client_id, &key);
+  if (incomplete)
+    mc_strmap_put(&r->incomplete, mc_buf_slice(&key), 1);
+  else
+    mc_strmap_remove(&r->incomplete, mc_buf_slice(&key), NULL);
+  mc_buf_free(&key);
+}
+
+static void apply_open(recovery *rec, const mc_record *record, const mc_session_record *r, mc_session *s)
+{
+  mc_gateway *g = rec->g;
+  if (!s && !r->clean) {
+    note_incomplete(rec, record->tenant, r->client_id, true);
+    return;
+  }
+  if (!s)
+    s = mc_recover_session(g, record->tenant, r->client_id);
   if (!s)
     return;
-  if (r->clean)
+  if (r->clean) {
     mc_session_clear(s);
+    note_incomplete(rec, record->tenant, r->client_id, false);
+  }
   s->expiry_s = r->expiry_s;
   s->persistent = r->expiry_s > 0;
   s->version = r->mqtt_version;
   s->disconnected_us = 0;
   if (s->subs.count == 0)
     s->since = record->offset;
-  set_thing(s, r->thing, r->thing_name);
+  mc_recover_thing(s, r->thing, r->thing_name);
 }
 
-static void apply_session(mc_gateway *g, const mc_record *record)
+static void apply_session(recovery *rec, const mc_record *record)
 {
   mc_session_record r;
   mc_session_filter f;
   mc_why why;
+  mc_gateway *g = rec->g;
   if (mc_session_record_read(record->payload, &r, &why) != MC_OK) {
     mc_log(MC_LOG_ERROR, "gateway", "a session record in the journal cannot be read and is passed over", MC_KU("offset", record->offset), MC_KZ("error", why.text));
-    return;
-  }
-  if (r.kind == MC_SESSION_OPEN) {
-    apply_open(g, record, &r);
     return;
   }
   pthread_mutex_lock(&g->lock);
   mc_session *s = mc_session_find(g, record->tenant, r.client_id);
   pthread_mutex_unlock(&g->lock);
+  if (r.kind == MC_SESSION_OPEN)
+    apply_open(rec, record, &r, s);
+  else if (!s && r.kind == MC_SESSION_ENDED)
+    note_incomplete(rec, record->tenant, r.client_id, false);
   if (!s)
     return;
   size_t at = 0;
   uint64_t offset = 0;
   bool existed;
   switch (r.kind) {
+  case MC_SESSION_OPEN:
+    break;
   case MC_SESSION_SUBSCRIBE:
     if (s->subs.count == 0)
       s->since = record->offset;
@@ -265,7 +169,6 @@ static void apply_message(recovery *r, const mc_record *record)
   mc_gateway *g = r->g;
   if (!mc_message_of_record(record, &m))
     return;
-  r->messages++;
   if (m.retain) {
     mc_retained value = {.offset = m.offset, .time_us = m.time_us, .principal = record->principal, .qos = m.qos, .flags = record->flags & MC_RECORD_V5};
     mc_retained_put(&g->retained, m.tenant, m.topic, &value, m.props, m.payload);
@@ -282,31 +185,51 @@ static void apply_message(recovery *r, const mc_record *record)
   }
 }
 
+/* Without a checkpoint everything that is kept will be read: retention must not take it meanwhile. The next checkpoint lets it go. */
+static mc_err hold_journal(recovery *r, mc_why *why)
+{
+  MC_TRY(mc_journal_consumer_commit(r->g->journal, "gateway", mc_journal_first_offset(r->g->journal), why));
+  r->first = mc_journal_first_offset(r->g->journal); /* it may have moved before the hold */
+  return MC_OK;
+}
+
+static uint64_t begin_of(recovery *r, uint64_t floor)
+{
+  uint64_t end = mc_journal_end_offset(r->g->journal);
+  if (!r->from_checkpoint)
+    return r->first;
+  if (floor > end)
+    mc_log(MC_LOG_ERROR, "gateway", "the session checkpoint is ahead of the journal: was the journal replaced?", MC_KU("checkpoint", floor), MC_KU("journal", end));
+  else if (floor < r->first)
+    mc_log(MC_LOG_ERROR, "gateway", "what came after the session checkpoint is partly gone from the journal: messages and subscriptions of that time are lost",
+           MC_KU("checkpoint", floor), MC_KU("oldest_kept", r->first));
+  return floor > end || floor < r->first ? r->first : floor;
+}
+
 static mc_err replay(recovery *r, uint64_t floor, mc_why *why)
 {
   mc_gateway *g = r->g;
-  uint64_t first = mc_journal_first_offset(g->journal);
-  if (floor > mc_journal_end_offset(g->journal)) {
-    mc_log(MC_LOG_ERROR, "gateway", "the session checkpoint is ahead of the journal: was the journal replaced?", MC_KU("checkpoint", floor),
-           MC_KU("journal", mc_journal_end_offset(g->journal)));
-    floor = first;
-  }
-  if (floor < first)
-    floor = first;
   mc_journal_filter filter = {1u << MC_STREAM_SESSION | 1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND, 0};
   mc_journal_reader *reader;
-  MC_TRY(mc_journal_reader_create(g->journal, floor, filter, &reader, why));
+  MC_TRY(mc_journal_reader_create(g->journal, begin_of(r, floor), filter, &reader, why));
   mc_record record;
   mc_err err;
-  while ((err = mc_journal_reader_next(reader, &record, why)) == MC_OK) {
+  mc_why told = {0};
+  while ((err = mc_journal_reader_next(reader, &record, &told)) == MC_OK || err == MC_ERR_CHECKSUM) {
+    if (err == MC_ERR_CHECKSUM) { /* a start is not refused for it: the rest of the fleet would pay */
+      r->damaged++;
+      mc_log(MC_LOG_ERROR, "gateway", "a damaged part of the journal is passed over: messages and subscriptions in it are lost", MC_KZ("damage", told.text));
+      continue;
+    }
     r->records++;
+    r->oldest_us = r->oldest_us ? r->oldest_us : record.time_us;
     if (record.stream == MC_STREAM_SESSION)
-      apply_session(g, &record);
+      apply_session(r, &record);
     else
       apply_message(r, &record);
   }
   mc_journal_reader_destroy(&reader);
-  return err == MC_ERR_END ? MC_OK : err;
+  return err == MC_ERR_END ? MC_OK : mc_err_set(why, err, "%s", told.text);
 }
 
 /* Whose connection ended with the last process starts to expire now; the others go on expiring. */
@@ -331,15 +254,48 @@ static void settle(mc_gateway *g)
     }
 }
 
+/* Tells what is lost, and who has to do what about it. */
+static void tell_losses(const recovery *r)
+{
+  char oldest[MC_CLOCK_TEXT];
+  bool trimmed = !r->from_checkpoint && r->first > 0;
+  if (!trimmed && !r->incomplete.len)
+    return;
+  mc_clock_format_us(r->oldest_us, oldest);
+  if (trimmed)
+    mc_log(MC_LOG_ERROR, "gateway",
+           "there was no checkpoint to use, and the journal does not reach back to its beginning: sessions that began and retained messages that were set before its "
+           "oldest record are lost. Clients are told so when they connect and subscribe again; retained messages must be published again",
+           MC_KZ("oldest_record", r->oldest_us ? oldest : "none"), MC_KU("oldest_offset", r->first));
+  mc_buf names = {0};
+  mc_slice key;
+  uint64_t value;
+  for (size_t at = 0; names.len < 400 && mc_strmap_next(&r->incomplete, &at, &key, &value);) {
+    mc_buf_append_str(&names, names.len ? ", " : "");
+    mc_buf_append_slice(&names, mc_slice_sub(key, 4, key.len - 4)); /* behind the tenant */
+  }
+  if (r->incomplete.len)
+    mc_log(MC_LOG_ERROR, "gateway", "sessions whose beginning is lost were dropped", MC_KU("sessions", r->incomplete.len), MC_KS("among_them", mc_buf_slice(&names)));
+  mc_buf_free(&names);
+}
+
 mc_err mc_recover(mc_gateway *g, mc_why *why)
 {
   int64_t began = mc_clock_mono_us();
-  recovery r = {.g = g};
+  recovery r = {.g = g, .first = mc_journal_first_offset(g->journal)};
   uint64_t floor = 0;
-  MC_TRY(load_checkpoint(g, &floor, why));
-  MC_TRY(replay(&r, floor, why));
-  settle(g);
-  mc_log(MC_LOG_INFO, "gateway", "sessions and retained messages rebuilt", MC_KU("sessions", g->directory.len), MC_KU("retained", g->retained.count),
-         MC_KU("records_read", r.records), MC_KI("ms", (mc_clock_mono_us() - began) / 1000));
-  return MC_OK;
+  mc_err err = mc_checkpoint_load(g, &floor, why);
+  r.from_checkpoint = err == MC_OK;
+  if (err == MC_ERR_NOT_FOUND) /* the first start, or none that can be used */
+    err = hold_journal(&r, why);
+  if (err == MC_OK)
+    err = replay(&r, floor, why);
+  if (err == MC_OK) {
+    settle(g);
+    tell_losses(&r);
+    mc_log(MC_LOG_INFO, "gateway", "sessions and retained messages rebuilt", MC_KU("sessions", g->directory.len), MC_KU("retained", g->retained.count),
+           MC_KU("records_read", r.records), MC_KU("damaged_parts", r.damaged), MC_KI("ms", (mc_clock_mono_us() - began) / 1000));
+  }
+  mc_strmap_free(&r.incomplete);
+  return err;
 }

@@ -304,13 +304,16 @@ void mc_deliver_gap(mc_session *s);
 /* ---- event.c ---- */
 void mc_event_add(mc_gateway *g, uint32_t tenant, mc_slice client_id, const char *address, bool connected, uint8_t code, const char *text);
 
-/* ---- checkpoint.c, recovery.c ---- formats in README */
+/* ---- checkpoint.c, checkpoint_load.c, recovery.c ---- formats in README */
 enum { MC_CHECKPOINT_VERSION = 1 };
 #define MC_CHECKPOINT_MAGIC "MCGW"
 mc_err mc_recover(mc_gateway *g, mc_why *why);
 mc_err mc_checkpointer_start(mc_gateway *g, mc_why *why);
 void mc_checkpointer_stop(mc_gateway *g, bool write_last);
 bool mc_checkpoint_holds_moves(const mc_gateway_loop *l);
-mc_err mc_checkpoint_load(mc_gateway *g, uint64_t *offset, mc_why *why);
+/* Takes sessions and retained messages in. MC_ERR_NOT_FOUND: there is none, or it was damaged and is set aside; nothing was taken in then. */
+mc_err mc_checkpoint_load(mc_gateway *g, uint64_t *floor, mc_why *why);
+mc_session *mc_recover_session(mc_gateway *g, uint32_t tenant, mc_slice client_id); /* found or made; NULL: no memory */
+mc_err mc_recover_thing(mc_session *s, uint32_t thing, mc_slice name);
 
 #endif

@@ -1,4 +1,5 @@
 /* What must be there again after a stop, and after kill -9. */
+#include "base/crc32c.h"
 #include "rig.h"
 
 static void quiet(void) { mc_log_configure(getenv("VERBOSE") ? MC_LOG_DEBUG : MC_LOG_OFF, MC_LOG_TEXT, 2); }
@@ -247,55 +248,352 @@ static void test_no_acknowledged_message_is_lost_by_kills_under_load(void)
   rig_remove(&r);
 }
 
-static void test_refuses_a_damaged_checkpoint_and_says_what_to_do(void)
+/* ---- a damaged checkpoint ---- */
+/* Counts the files that were set aside; keeps the content of the last. */
+typedef struct aside {
+  rig *r;
+  size_t count;
+  mc_buf content;
+} aside;
+
+static mc_err visit_aside(void *ctx, const char *name)
+{
+  aside *a = ctx;
+  char path[400];
+  if (strncmp(name, "sessions.checkpoint.damaged-", 28) != 0)
+    return MC_OK;
+  a->count++;
+  mc_buf_clear(&a->content);
+  snprintf(path, sizeof path, "%s/gateway/%s", a->r->dir, name);
+  return mc_fs_read(mc_fs_posix(), path, 1 << 20, &a->content, NULL);
+}
+
+static size_t count_aside(rig *r, mc_buf *content)
+{
+  aside a = {.r = r};
+  char dir[128];
+  snprintf(dir, sizeof dir, "%s/gateway", r->dir);
+  if (mc_fs_list(mc_fs_posix(), dir, visit_aside, &a, NULL))
+    return 1000;
+  if (content)
+    *content = a.content;
+  else
+    mc_buf_free(&a.content);
+  return a.count;
+}
+
+static mc_err read_checkpoint(rig *r, mc_buf *out)
+{
+  char path[128];
+  snprintf(path, sizeof path, "%s/gateway/sessions.checkpoint", r->dir);
+  return mc_fs_read(mc_fs_posix(), path, 1 << 20, out, NULL);
+}
+
+static mc_err write_checkpoint(rig *r, mc_slice content)
+{
+  char path[128];
+  snprintf(path, sizeof path, "%s/gateway/sessions.checkpoint", r->dir);
+  return mc_fs_replace(mc_fs_posix(), path, content, 0600, NULL);
+}
+
+/* Starts without clients on what lies there; no checkpoint is written at the end. */
+static mc_err try_start(rig *r, mc_gateway_stats *stats, mc_why *why)
+{
+  char dir[128], journal[128];
+  mc_loop *loop;
+  mc_journal *j;
+  mc_gateway *g;
+  snprintf(dir, sizeof dir, "%s/gateway", r->dir);
+  snprintf(journal, sizeof journal, "%s/journal", r->dir);
+  MC_TRY(mc_loop_create(&loop, why));
+  mc_journal_config jc = {.fs = mc_fs_posix(), .dir = journal, .segment_bytes = 4 << 20};
+  MC_TRY(mc_journal_open(&jc, &j, why));
+  mc_gateway_config config = {.journal = j, .loop = &loop, .loop_count = 1, .fs = mc_fs_posix(), .dir = dir};
+  mc_err err = mc_gateway_create(&config, &g, why);
+  if (err == MC_OK)
+    mc_gateway_stats_get(g, stats);
+  mc_gateway_destroy(&g);
+  mc_journal_close(&j);
+  mc_loop_destroy(&loop);
+  return err;
+}
+
+static bool damaged_one_is_kept(rig *r, mc_slice bad)
+{
+  mc_buf kept = {0};
+  char command[200];
+  bool ok = count_aside(r, &kept) == 1 && mc_slice_eq(mc_buf_slice(&kept), bad);
+  mc_buf_free(&kept);
+  snprintf(command, sizeof command, "rm -f %s/gateway/sessions.checkpoint.damaged-*", r->dir);
+  return system(command) == 0 && ok;
+}
+
+static void test_any_damage_to_the_checkpoint_is_set_aside_and_the_journal_rebuilds(void)
 {
   rig r = {0};
   rig_start(&r, 1);
   leave_things_behind(mc_gateway_port(r.g, true), 3);
   rig_stop(&r);
-  mc_buf file = {0};
-  char path[128];
+  mc_buf file = {0}, bad = {0};
   mc_why why = {0};
-  snprintf(path, sizeof path, "%s/gateway/sessions.checkpoint", r.dir);
-  CHECK_OK(mc_fs_read(mc_fs_posix(), path, 1 << 20, &file, &why));
+  mc_gateway_stats stats;
+  CHECK_OK(read_checkpoint(&r, &file));
   CHECK(file.len > 100);
+  for (size_t at = 0; at < file.len; at += at < 40 ? 1 : 17) {
+    mc_buf_clear(&bad);
+    mc_buf_append_slice(&bad, mc_buf_slice(&file));
+    bad.data[at] ^= 0x41;
+    CHECK_OK(write_checkpoint(&r, mc_buf_slice(&bad)));
+    CHECK_OK(try_start(&r, &stats, &why));
+    CHECK(damaged_one_is_kept(&r, mc_buf_slice(&bad)));
+    CHECK_INT(stats.sessions, 1);
+    CHECK_INT(stats.subscriptions, 1);
+    CHECK_INT(stats.retained, 1);
+  }
+  for (size_t len = 0; len < file.len; len += 13) {
+    CHECK_OK(write_checkpoint(&r, mc_slice_of(file.data, len)));
+    CHECK_OK(try_start(&r, &stats, &why));
+    CHECK(damaged_one_is_kept(&r, mc_slice_of(file.data, len)));
+    CHECK_INT(stats.sessions, 1);
+  }
+  rig_start(&r, 1); /* the journal alone has to do */
+  find_things_again(mc_gateway_port(r.g, true), 3);
+  rig_stop(&r);
+  mc_buf_free(&bad);
+  mc_buf_free(&file);
+  rig_remove(&r);
+}
+
+/* Its sum is right, so nothing fell over: our writer was wrong. What was taken in before that showed does not stay. */
+static void test_nothing_of_a_checkpoint_that_breaks_off_stays(void)
+{
+  rig r = {0};
+  rig_start(&r, 1);
+  leave_things_behind(mc_gateway_port(r.g, true), 1);
+  rig_stop(&r);
+  mc_buf file = {0};
+  mc_why why = {0};
+  mc_gateway_stats stats;
+  CHECK_OK(read_checkpoint(&r, &file));
+  file.len -= 4;
+  mc_buf_append_u8(&file, 0); /* one byte of a further retained message */
+  char command[128];
+  snprintf(command, sizeof command, "rm -rf %s/journal", r.dir); /* so that all there is would be the checkpoint's */
+  CHECK_INT(system(command), 0);
+  uint8_t crc[4];
+  mc_store_le32(crc, mc_crc32c(0, file.data, file.len));
+  mc_buf_append(&file, crc, 4);
+  CHECK_OK(write_checkpoint(&r, mc_buf_slice(&file)));
+  CHECK_OK(try_start(&r, &stats, &why));
+  CHECK(damaged_one_is_kept(&r, mc_buf_slice(&file)));
+  CHECK_INT(stats.sessions, 0);
+  CHECK_INT(stats.subscriptions, 0);
+  CHECK_INT(stats.retained, 0);
+  mc_buf_free(&file);
+  rig_remove(&r);
+}
+
+static void test_a_checkpoint_of_a_later_version_is_refused_and_left_where_it_is(void)
+{
+  rig r = {0};
+  rig_start(&r, 1);
+  leave_things_behind(mc_gateway_port(r.g, true), 1);
+  rig_stop(&r);
+  mc_buf file = {0}, after = {0};
+  mc_why why = {0};
+  mc_gateway_stats stats;
+  CHECK_OK(read_checkpoint(&r, &file));
+  file.data[4] = 2;
+  mc_store_le32(file.data + file.len - 4, mc_crc32c(0, file.data, file.len - 4));
+  CHECK_OK(write_checkpoint(&r, mc_buf_slice(&file)));
+  CHECK_INT(try_start(&r, &stats, &why), MC_ERR_UNSUPPORTED);
+  CHECK_WHY(why, "sessions.checkpoint");
+  CHECK_WHY(why, "version 2");
+  CHECK_INT(count_aside(&r, NULL), 0);
+  CHECK_OK(read_checkpoint(&r, &after));
+  CHECK(mc_slice_eq(mc_buf_slice(&file), mc_buf_slice(&after)));
+  mc_buf_free(&file);
+  mc_buf_free(&after);
+  rig_remove(&r);
+}
+
+/* Publishes so much that retention takes everything that came before. */
+static void push_the_past_out(rig *r)
+{
+  client a;
+  static char filler[60000];
+  memset(filler, 'f', sizeof filler - 1);
+  uint64_t mark = mc_journal_end_offset(r->journal);
+  CHECK(client_connect(&a, mc_gateway_port(r->g, true), 4, "filler", true, 0));
+  for (int i = 0; i < 4000 && mc_journal_first_offset(r->journal) <= mark; i++) {
+    CHECK_INT(client_publish(&a, "filler", filler, false), 0);
+    if (i > 100) /* checkpoints and retention come every few hundred milliseconds */
+      usleep(5000);
+  }
+  client_close(&a);
+  CHECK(mc_journal_first_offset(r->journal) > mark);
+}
+
+/* The log of what runs in between, as text. */
+static int log_to(char path[64])
+{
+  snprintf(path, 64, "/tmp/mc-gateway-log-XXXXXX");
+  int fd = mkstemp(path);
+  mc_log_configure(MC_LOG_WARN, MC_LOG_TEXT, fd);
+  return fd;
+}
+
+static void log_back(int fd, const char *path, char *out, size_t size)
+{
+  quiet();
+  ssize_t n = pread(fd, out, size - 1, 0);
+  out[n > 0 ? n : 0] = 0;
+  close(fd);
+  unlink(path);
+}
+
+/* A session without its beginning has subscriptions that nobody knows: its client must hear that it is gone, not miss messages. */
+static void test_what_neither_checkpoint_nor_journal_holds_is_told(void)
+{
+  rig r = {.journal_config = {.segment_bytes = 1 << 20, .retain_bytes = 1 << 20}};
+  client a, b;
+  rig_start(&r, 1);
+  CHECK(client_connect(&a, mc_gateway_port(r.g, true), 5, "old-timer", true, 3600));
+  CHECK_INT(client_subscribe(&a, "old/#", 1), 1);
+  CHECK_INT(client_publish(&a, "retained/old", "gone", true), 0);
+  client_close(&a);
+  push_the_past_out(&r);
+  if (tap_this_failed)
+    return;
+  CHECK(client_connect(&a, mc_gateway_port(r.g, true), 5, "old-timer", false, 3600));
+  CHECK(a.packet.connack.session_present);
+  CHECK(client_connect(&b, mc_gateway_port(r.g, true), 5, "newcomer", true, 3600));
+  CHECK_INT(client_subscribe(&b, "new/#", 1), 1);
+  client_close(&b);
+  CHECK_INT(client_publish(&a, "new/x", "waits", false), 0);
+  CHECK_INT(client_publish(&a, "retained/new", "kept", true), 0);
+  client_close(&a);
+  rig_stop(&r);
+
+  mc_buf file = {0};
+  CHECK_OK(read_checkpoint(&r, &file));
+  file.data[file.len / 2] ^= 1;
+  CHECK_OK(write_checkpoint(&r, mc_buf_slice(&file)));
+  char log_path[64], told[8192];
+  int fd = log_to(log_path);
+  rig_start(&r, 1);
+  log_back(fd, log_path, told, sizeof told);
+  CHECK(damaged_one_is_kept(&r, mc_buf_slice(&file)));
+  mc_buf_free(&file);
+  CHECK(strstr(told, "sessions.checkpoint.damaged-"));
+  CHECK(strstr(told, "does not reach back to its beginning"));
+  CHECK(strstr(told, "oldest_record=20"));
+  CHECK(strstr(told, "sessions=1"));
+  CHECK(strstr(told, "old-timer"));
+  CHECK(!strstr(told, "newcomer"));
+  mc_gateway_stats stats;
+  mc_gateway_stats_get(r.g, &stats);
+  CHECK_INT(stats.sessions, 1);
+  CHECK_INT(stats.retained, 1);
+  CHECK(client_connect(&a, mc_gateway_port(r.g, true), 5, "old-timer", false, 3600));
+  CHECK(!a.packet.connack.session_present);
+  CHECK(client_connect(&b, mc_gateway_port(r.g, true), 5, "newcomer", false, 3600));
+  CHECK(b.packet.connack.session_present);
+  CHECK_RECEIVES(&b, "new/x", "waits");
+  CHECK_INT(client_subscribe(&b, "retained/#", 1), 1);
+  CHECK_RECEIVES(&b, "retained/new", "kept");
+  CHECK_INT(client_next_within(&b, 100), CLIENT_QUIET);
+  client_close(&a);
+  client_close(&b);
+  rig_stop(&r);
+  rig_remove(&r);
+}
+
+/* Every call of such a start fails once: it says why, and the damaged bytes are in the one place or the other. */
+static void test_damaged_bytes_survive_a_disk_that_refuses_any_call(void)
+{
+  rig r = {0};
+  mc_fs *fs;
+  mc_why why = {0};
+  CHECK_OK(mc_fs_fault_open(&fs, &why));
+  rig_start(&r, 1);
+  rig_stop(&r);
   char dir[128], journal[128];
   snprintf(dir, sizeof dir, "%s/gateway", r.dir);
   snprintf(journal, sizeof journal, "%s/journal", r.dir);
+  mc_journal_config jc = {.fs = mc_fs_posix(), .dir = journal, .segment_bytes = 4 << 20};
+  mc_journal *j;
   mc_loop *loop;
   CHECK_OK(mc_loop_create(&loop, &why));
-  for (size_t at = 0; at < file.len; at += at < 40 ? 1 : 17) {
-    mc_buf bad = {0};
-    mc_buf_append_slice(&bad, mc_buf_slice(&file));
-    bad.data[at] ^= 0x41;
-    CHECK_OK(mc_fs_replace(mc_fs_posix(), path, mc_buf_slice(&bad), 0600, &why));
-    mc_buf_free(&bad);
-    mc_journal_config jc = {.fs = mc_fs_posix(), .dir = journal, .segment_bytes = 4 << 20};
-    mc_journal *j;
-    CHECK_OK(mc_journal_open(&jc, &j, &why));
-    mc_gateway_config config = {.journal = j, .loop = &loop, .loop_count = 1, .fs = mc_fs_posix(), .dir = dir};
+  CHECK_OK(mc_journal_open(&jc, &j, &why));
+  mc_gateway_config config = {.journal = j, .loop = &loop, .loop_count = 1, .fs = fs, .dir = dir};
+  mc_err err = MC_ERR_IO;
+  int refused = 0;
+  for (uint64_t k = 1; err != MC_OK; k++) {
     mc_gateway *g;
-    CHECK(mc_gateway_create(&config, &g, &why) != MC_OK);
-    CHECK(!g);
-    CHECK_WHY(why, "sessions.checkpoint");
-    mc_journal_close(&j);
+    mc_buf file = {0};
+    CHECK_OK(write_checkpoint(&r, MC_LIT("no checkpoint")));
+    mc_fs_fault_arm(fs, k, MC_FAULT_EIO);
+    why.text[0] = 0;
+    err = mc_gateway_create(&config, &g, &why);
+    mc_fs_fault_arm(fs, 0, MC_FAULT_NONE);
+    mc_gateway_destroy(&g);
+    CHECK(err == MC_OK || why.text[0]);
+    refused += err != MC_OK;
+    if (read_checkpoint(&r, &file) == MC_OK)
+      CHECK_INT(count_aside(&r, NULL), 0);
+    else
+      CHECK(damaged_one_is_kept(&r, MC_LIT("no checkpoint")));
+    mc_buf_free(&file);
   }
-  for (size_t len = 0; len < file.len; len += 13) {
-    CHECK_OK(mc_fs_replace(mc_fs_posix(), path, mc_slice_of(file.data, len), 0600, &why));
-    mc_journal_config jc = {.fs = mc_fs_posix(), .dir = journal, .segment_bytes = 4 << 20};
-    mc_journal *j;
-    CHECK_OK(mc_journal_open(&jc, &j, &why));
-    mc_gateway_config config = {.journal = j, .loop = &loop, .loop_count = 1, .fs = mc_fs_posix(), .dir = dir};
-    mc_gateway *g;
-    CHECK(mc_gateway_create(&config, &g, &why) != MC_OK);
-    mc_journal_close(&j);
-  }
+  CHECK(refused >= 3); /* open, read and rename at the least */
+  mc_journal_close(&j);
   mc_loop_destroy(&loop);
-  CHECK_OK(mc_fs_unlink(mc_fs_posix(), path, &why)); /* what the text says: then the journal alone has to do */
-  rig_start(&r, 1);
-  find_things_again(mc_gateway_port(r.g, true), 3);
-  rig_stop(&r);
+  mc_fs_fault_close(&fs);
+  rig_remove(&r);
+}
+
+static void damage_journal(rig *r, const char *needle)
+{
+  char path[200];
+  mc_buf file = {0};
+  snprintf(path, sizeof path, "%s/journal/%016x.mcj", r->dir, 0);
+  CHECK_OK(mc_fs_read(mc_fs_posix(), path, 8 << 20, &file, NULL));
+  uint8_t *at = memmem(file.data, file.len, needle, strlen(needle));
+  CHECK(at);
+  *at ^= 1;
+  CHECK_OK(mc_fs_replace(mc_fs_posix(), path, mc_buf_slice(&file), 0600, NULL));
   mc_buf_free(&file);
+}
+
+static void test_a_damaged_part_of_the_journal_does_not_stop_a_start(void)
+{
+  rig r = {.journal_config = {.segment_bytes = 1 << 20}};
+  client a;
+  static char filler[60000];
+  memset(filler, 'f', sizeof filler - 1);
+  rig_start(&r, 1);
+  leave_things_behind(mc_gateway_port(r.g, true), 2);
+  CHECK(client_connect(&a, mc_gateway_port(r.g, true), 5, "broken-one", true, 3600));
+  client_close(&a);
+  CHECK(client_connect(&a, mc_gateway_port(r.g, true), 4, "filler", true, 0));
+  for (int i = 0; i < 60; i++) /* into further segments: what lies in a finished one is damage, not a torn end */
+    CHECK_INT(client_publish(&a, "filler", filler, false), 0);
+  client_close(&a);
+  rig_stop(&r);
+  damage_journal(&r, "broken-one");
+  if (tap_this_failed)
+    return;
+  char path[128], log_path[64], told[8192];
+  snprintf(path, sizeof path, "%s/gateway/sessions.checkpoint", r.dir);
+  CHECK_OK(mc_fs_unlink(mc_fs_posix(), path, NULL));
+  int fd = log_to(log_path);
+  rig_start(&r, 1);
+  log_back(fd, log_path, told, sizeof told);
+  CHECK(strstr(told, "a damaged part of the journal is passed over"));
+  CHECK(strstr(told, "damaged at offset"));
+  find_things_again(mc_gateway_port(r.g, true), 2);
+  rig_stop(&r);
   rig_remove(&r);
 }
 
@@ -344,6 +642,11 @@ int main(void)
   RUN(test_an_expired_session_is_gone_after_a_restart);
   RUN(test_a_session_that_moves_after_a_restart_is_not_given_the_past_again);
   RUN(test_stops_without_loops_and_with_silent_connections);
-  RUN(test_refuses_a_damaged_checkpoint_and_says_what_to_do);
+  RUN(test_any_damage_to_the_checkpoint_is_set_aside_and_the_journal_rebuilds);
+  RUN(test_nothing_of_a_checkpoint_that_breaks_off_stays);
+  RUN(test_a_checkpoint_of_a_later_version_is_refused_and_left_where_it_is);
+  RUN(test_what_neither_checkpoint_nor_journal_holds_is_told);
+  RUN(test_damaged_bytes_survive_a_disk_that_refuses_any_call);
+  RUN(test_a_damaged_part_of_the_journal_does_not_stop_a_start);
   return tap_done();
 }
