@@ -44,6 +44,9 @@ mc_module(campaign FLOOR 4 USES base format signal journal db registry LINK PkgC
 mc_module(edge FLOOR 4 USES base format signal net)
 mc_module(api FLOOR 5 USES base format access signal journal db net registry twin store geo gateway campaign LINK PkgConfig::JANSSON)
 mc_module(sim FLOOR 5 USES base format signal net geo edge LINK PkgConfig::JANSSON)
+# dbc.c carries these files by .incbin, which no compiler reports as a dependency.
+file(GLOB sim_embedded CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/sim/dbc/*)
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/sim/dbc.c PROPERTIES OBJECT_DEPENDS "${sim_embedded}")
 if(TARGET mc_api)
   # Dispatch table, schemas and OpenAPI text, made from the one description of the operations.
   set(api_gen ${CMAKE_BINARY_DIR}/generated/api)
