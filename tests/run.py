@@ -2,7 +2,7 @@
 """Builds and runs every test and ends with one line: N passed, N failed.
 
 Stages, in this order; each prints one line a program, and the whole output of what failed:
-  layering and form      tools/check_layering.py, tools/check_format.py
+  layering and form      tools/check_layering.py, tools/check_format.py; the portal's types are those of src/api/operations.json
   C, address+undefined   tests/<module>/test_*.c and the fuzz targets over their seed corpora
   C, thread              the same programs for the modules that have threads
   system                 tests/system/test_*.py: real programs, real clients, kill -9
@@ -125,6 +125,7 @@ def main():
     if "form" in stages:
         tally.program("layering", [sys.executable, "tools/check_layering.py"])
         tally.program("form", [sys.executable, "tools/check_format.py"])
+        tally.program("types of the portal", [sys.executable, "tools/generate_api.py", "--check", "portal/src/api/types.ts"])
     if "asan" in stages and build(tally, "build-asan", "address", ["tests", "fuzzers"]):
         run_c(tally, "build-asan", modules, only, "asan", fuzz=True)
     if "tsan" in stages and build(tally, "build-tsan", "thread", [f"tests_{m}" for m in THREADED if m in modules]):

@@ -2,12 +2,14 @@
 """Everything that follows from src/api/operations.json, made from it and from nothing else.
 
   tools/generate_api.py --typescript portal/src/api/types.ts
+  tools/generate_api.py --check portal/src/api/types.ts   (fails when the file is not what --typescript would write)
   tools/generate_api.py --c build/generated/api    (operations_gen.h, operations_gen.c: dispatch table, schemas, OpenAPI text)
   tools/generate_api.py --openapi openapi.json
 
 Python's standard library only.
 """
 import argparse
+import difflib
 import json
 import pathlib
 import re
@@ -271,20 +273,34 @@ def replace(path, text):
         path.write_text(text, encoding="utf-8")
 
 
+def is_fresh(doc, path):
+    """False, and says where, when the types at path are not those of the operations."""
+    there = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    wanted = typescript(doc).splitlines()
+    difference = list(difflib.unified_diff(there, wanted, str(path), "made from src/api/operations.json", lineterm="", n=1))
+    for line in difference[:40]:
+        print(line)
+    print(f"types: {len(wanted)} lines, " + (f"stale: run tools/generate_api.py --typescript {path}" if difference else "fresh"))
+    return not difference
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", type=pathlib.Path, default=SOURCE, help="operations.json")
     parser.add_argument("--typescript", type=pathlib.Path, help="write the portal's types here")
+    parser.add_argument("--check", type=pathlib.Path, help="compare the portal's types here with what would be written")
     parser.add_argument("--openapi", type=pathlib.Path, help="write the OpenAPI document here")
     parser.add_argument("--c", type=pathlib.Path, metavar="FOLDER", help="write operations_gen.h and operations_gen.c into this folder")
     args = parser.parse_args()
     doc = json.loads(args.source.read_text(encoding="utf-8"))
-    if not (args.typescript or args.openapi or args.c):
-        parser.error("nothing to write: give --typescript FILE, --openapi FILE or --c FOLDER")
+    if not (args.typescript or args.check or args.openapi or args.c):
+        parser.error("nothing to do: give --typescript FILE, --check FILE, --openapi FILE or --c FOLDER")
     check(doc)
     if args.typescript:
         args.typescript.parent.mkdir(parents=True, exist_ok=True)
         args.typescript.write_text(typescript(doc), encoding="utf-8")
+    if args.check and not is_fresh(doc, args.check):
+        return 1
     if args.openapi:
         replace(args.openapi, json.dumps(openapi(doc), indent=1, ensure_ascii=False) + "\n")
     if args.c:
