@@ -68,11 +68,14 @@ static mc_err read_map(import_run *r)
   json_t *value;
   json_object_foreach (root, fqn, value) {
     const char *source = json_string_value(value);
+    uint64_t other = 0;
     if (!fqn_valid(mc_slice_str(fqn)))
       err = mc_err_set(r->why, MC_ERR_INVALID, "map: \"%s\" is not a signal name: 1 to %d of letters, digits, _ and .", fqn, MAX_FQN);
     else if (!source || !source_exists(&r->dbc, source))
       err = mc_err_set(r->why, MC_ERR_NOT_FOUND, "map: %s names \"%s\", which is not a Message.Signal of %s", fqn,
                        source ? source : "(no text)", r->in->dbc_name);
+    else if (mc_strmap_get(&r->by_source, mc_slice_str(source), &other))
+      err = mc_err_set(r->why, MC_ERR_INVALID, "map: %s and %s both name \"%s\": leave one out", (const char *)(uintptr_t)other, fqn, source);
     else
       err = mc_strmap_put(&r->by_source, mc_slice_str(source), (uintptr_t)mc_arena_str(&r->arena, mc_slice_str(fqn)));
     if (err)
@@ -123,12 +126,27 @@ static mc_err put_signal(import_run *r, uint32_t id, const char *fqn, const mc_d
   return err;
 }
 
+/* Two signals under one name would share an id: the samples of both in one history. (Messages of one name give one signal: it comes under two
+ * CAN ids.) */
+static mc_err check_own_name(import_run *r, mc_strmap *taken, mc_slice fqn, mc_slice source)
+{
+  uint64_t holder = 0;
+  if (!mc_strmap_get(taken, fqn, &holder))
+    return mc_strmap_put(taken, fqn, (uintptr_t)source.data);
+  const char *other = (const char *)(uintptr_t)holder;
+  if (mc_slice_eq_str(source, other))
+    return MC_OK;
+  return mc_err_set(r->why, MC_ERR_INVALID, "%s and %.*s of %s would both be named %.*s: give one of them another name in the map", other, MC_FMT(source),
+                    r->in->dbc_name, MC_FMT(fqn));
+}
+
 /* All names at once: one transaction in the registry, one here. */
 static mc_err name_signals(import_run *r)
 {
   MC_VEC(mc_slice) fqn = {0};
   MC_VEC(const mc_dbc_signal *) of = {0};
   MC_VEC(mc_slice) source = {0};
+  mc_strmap taken = {0}; /* FQN -> "Message.Signal", terminated */
   mc_err err = MC_OK;
   for (uint32_t i = 0; i < r->dbc.message_count && !err; i++) {
     const mc_dbc_message *m = &r->dbc.message[i];
@@ -136,7 +154,9 @@ static mc_err name_signals(import_run *r)
       uint64_t mapped = 0;
       mc_slice from = source_of(r, m, &m->signal[k]);
       char *name = mc_strmap_get(&r->by_source, from, &mapped) ? (char *)(uintptr_t)mapped : default_fqn(r, m, &m->signal[k]);
-      err = name ? mc_vec_push(&fqn, mc_slice_str(name)) : MC_ERR_MEMORY;
+      err = name && from.len ? check_own_name(r, &taken, mc_slice_str(name), from) : MC_ERR_MEMORY;
+      if (!err)
+        err = mc_vec_push(&fqn, mc_slice_str(name));
       if (!err)
         err = mc_vec_push(&of, &m->signal[k]);
       if (!err)
@@ -163,6 +183,7 @@ static mc_err name_signals(import_run *r)
   mc_vec_free(&fqn);
   mc_vec_free(&of);
   mc_vec_free(&source);
+  mc_strmap_free(&taken);
   free(ids);
   return err;
 }

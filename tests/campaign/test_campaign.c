@@ -244,6 +244,36 @@ static void test_refuses_what_it_cannot_import(void)
   end();
 }
 
+/* They would share one id, and with it one history. */
+static void test_two_signals_under_one_name_are_refused_and_both_named(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  uint32_t id;
+  CHECK(begin());
+  CHECK_INT(import(dbc_text, "{\"Vehicle.ENGINE.Temp\":\"ENGINE.Rpm\"}", &report, &why), MC_ERR_INVALID); /* the default name of another */
+  CHECK_WHY(why, "ENGINE.Rpm");
+  CHECK_WHY(why, "ENGINE.Temp");
+  CHECK_WHY(why, "Vehicle.ENGINE.Temp");
+  CHECK_INT(import(dbc_text, "{\"Vehicle.MUX.Page\":\"ENGINE.Trim\"}", &report, &why), MC_ERR_INVALID); /* of one in a later message */
+  CHECK_WHY(why, "ENGINE.Trim and MUX.Page");
+  CHECK_INT(import(dbc_text, "{\"Vehicle.A\":\"ENGINE.Rpm\",\"Vehicle.B\":\"ENGINE.Rpm\"}", &report, &why), MC_ERR_INVALID);
+  CHECK_WHY(why, "Vehicle.A");
+  CHECK_WHY(why, "Vehicle.B");
+  CHECK_WHY(why, "ENGINE.Rpm");
+  char text[1000]; /* two names that differ behind what a name may hold */
+  char n[161];
+  memset(n, 'n', 160);
+  n[160] = 0;
+  snprintf(text, sizeof text, "BO_ 1 M: 8 X\n SG_ %s1 : 0|8@1+ (1,0) [0|1] \"\" X\n SG_ %s2 : 8|8@1+ (1,0) [0|1] \"\" X\n", n, n);
+  CHECK_INT(import(text, "", &report, &why), MC_ERR_INVALID);
+  CHECK_WHY(why, "would both be named Vehicle.M.nnn");
+  CHECK_INT(mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.ENGINE.Rpm"), &id), MC_ERR_NOT_FOUND); /* nothing half-made */
+  CHECK_OK(import(dbc_text, "{\"Vehicle.ENGINE.Temp\":\"ENGINE.Rpm\",\"Vehicle.ENGINE.Rpm\":\"ENGINE.Temp\"}", &report, &why)); /* a swap is fine */
+  CHECK_INT(report.signals, 5);
+  end();
+}
+
 static void test_an_unknown_signal_is_named_with_the_nearest_one(void)
 {
   mc_dbc_import_report report;
@@ -555,6 +585,7 @@ int main(void)
   RUN(test_makes_catalog_and_manifest_from_a_dbc);
   RUN(test_a_vss_tree_adds_names_and_leaves_those_that_are_there);
   RUN(test_refuses_what_it_cannot_import);
+  RUN(test_two_signals_under_one_name_are_refused_and_both_named);
   RUN(test_an_unknown_signal_is_named_with_the_nearest_one);
   RUN(test_a_virgin_vehicle_gets_manifest_and_schemes_and_confirms);
   RUN(test_an_agent_that_never_confirms_is_not_flooded);
