@@ -153,6 +153,10 @@ mc_err audit_open(mc_api *api, api_audit **out, mc_why *why);
 void audit_close(api_audit **a);
 mc_err audit_record(api_audit *a, const api_call *c, int status, mc_why *why);
 
+/* ---- device.c ---- */
+/* /mqtt and /topics/...: answered, or taken over. False: another address. On the loop. */
+bool device_answer(mc_api *api, mc_http_request *r);
+
 /* ---- asset.c ---- */
 mc_err assets_load(const char *dir, api_assets **out, mc_why *why);
 void assets_free(api_assets **a);

@@ -272,7 +272,7 @@ void router_request(void *ctx, mc_http_request *r)
   mc_slice param[API_PARAMS] = {{0}};
   bool known_path = false;
   const api_operation *op = router_match(r->method, r->path, param, &known_path);
-  if (!op && !known_path && assets_answer(api->assets, r))
+  if (!op && !known_path && (device_answer(api, r) || assets_answer(api->assets, r)))
     return;
   api_call *c = call_create(api, r);
   if (!c)

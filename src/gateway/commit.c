@@ -166,6 +166,8 @@ static mc_pending *pending_at(mc_gateway_loop *l, uint32_t i)
 static void answer(mc_gateway_loop *l, const mc_pending *p)
 {
   mc_link *link = p->link;
+  if (p->kind == MC_PENDING_CALL)
+    mc_call_finish(p->call, MC_OK, "");
   if (!link)
     return;
   if (p->kind == MC_PENDING_PUBACK) {
@@ -191,8 +193,14 @@ static void answer(mc_gateway_loop *l, const mc_pending *p)
 static void answer_failure(mc_gateway_loop *l, const mc_pending *p, mc_err err)
 {
   mc_link *link = p->link;
+  const char *text = err == MC_ERR_FULL ? "the server's disk is full: nothing was stored; send it again later"
+                                        : "the server could not write to its disk: nothing was stored; send it again later";
   if (p->kind == MC_PENDING_REPLY)
     free(p->reply);
+  if (p->kind == MC_PENDING_CALL) {
+    mc_count_add(&l->count.refused, 1);
+    mc_call_finish(p->call, err, text);
+  }
   if (!link)
     return;
   if (p->kind == MC_PENDING_PUBACK)
@@ -200,8 +208,6 @@ static void answer_failure(mc_gateway_loop *l, const mc_pending *p, mc_err err)
   if (!link->conn || link->closing || p->kind == MC_PENDING_NONE)
     return;
   uint8_t code = err == MC_ERR_FULL ? MC_MQTT_QUOTA : MC_MQTT_UNSPECIFIED;
-  const char *text = err == MC_ERR_FULL ? "the server's disk is full: nothing was stored; send it again later"
-                                        : "the server could not write to its disk: nothing was stored; send it again later";
   mc_count_add(&l->count.refused, 1);
   if (link->session)
     mc_count_add(&link->session->refused, 1);

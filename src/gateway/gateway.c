@@ -246,6 +246,14 @@ mc_err mc_gateway_listen(mc_gateway *g, const char *host, uint16_t mtls_port, mc
 uint16_t mc_gateway_port(const mc_gateway *g, bool dev) { return g->port[dev]; }
 const mc_conn_handler *mc_gateway_handler(void) { return &mc_link_handler; }
 void *mc_gateway_loop_ctx(mc_gateway *g, size_t loop_index) { return loop_index < g->loop_count ? &g->loop[loop_index] : NULL; }
+void *mc_gateway_ctx_of_loop(mc_gateway *g, const mc_loop *loop)
+{
+  for (size_t i = 0; i < g->loop_count; i++)
+    if (g->loop[i].loop == loop)
+      return &g->loop[i];
+  return NULL;
+}
+uint32_t mc_gateway_max_packet(const mc_gateway *g) { return g->limit.max_packet; }
 mc_stream mc_gateway_stream_of_topic(mc_slice topic) { return mc_publish_stream_of(topic); }
 
 /* ---- stopping ---- */

@@ -45,6 +45,8 @@ uint16_t mc_gateway_port(const mc_gateway *g, bool dev);
 /* For connections that a listener with ALPN accepted on loop i; the listener's ctx must be mc_gateway_loop_ctx(g, i). */
 const mc_conn_handler *mc_gateway_handler(void);
 void *mc_gateway_loop_ctx(mc_gateway *g, size_t loop_index);
+void *mc_gateway_ctx_of_loop(mc_gateway *g, const mc_loop *loop); /* NULL: not one of the gateway's */
+uint32_t mc_gateway_max_packet(const mc_gateway *g);
 /* Publishes go on being accepted until this; sends DISCONNECT 0x8B, commits, writes the checkpoint. Loops still run. */
 void mc_gateway_stop(mc_gateway *g);
 void mc_gateway_destroy(mc_gateway **g);
@@ -52,6 +54,17 @@ void mc_gateway_destroy(mc_gateway **g);
 /* The platform's own messages to vehicles. Any thread; returns when it is queued, in order per topic. Journaled (MC_STREAM_COMMAND) when qos 1 or
  * retained, and delivered like any other once it is on disk; when the disk is behind it waits in memory for its turn. */
 mc_err mc_gateway_publish(mc_gateway *g, uint32_t tenant, mc_slice topic, mc_slice payload, uint8_t qos, bool retain, mc_why *why);
+/* A device's publish without a session (HTTPS POST /topics/...). On `loop`, one of the gateway's. Who it is comes from the connection's certificate,
+ * its policy decides as for MQTT. MC_OK: done is called exactly once on this loop, perhaps before the return; for QoS 1 and retained
+ * messages when it is on disk (err, and text for people, else). Otherwise done is not called: MC_ERR_UNAUTHENTICATED, MC_ERR_DENIED,
+ * MC_ERR_INVALID, MC_ERR_TOO_LARGE, MC_ERR_FULL (the disk is behind: come again), MC_ERR_CLOSED. */
+typedef struct mc_gateway_message {
+  mc_slice topic, props /* MQTT 5 properties to pass on, ready-made */, payload;
+  uint8_t qos; /* 0, 1 */
+  bool retain;
+} mc_gateway_message;
+mc_err mc_gateway_publish_as(mc_gateway *g, const mc_loop *loop, const mc_peer *peer, const mc_gateway_message *m,
+                             void (*done)(void *ctx, mc_err err, const char *text), void *ctx, mc_why *why);
 /* Ends live sessions of a thing (revoked, renamed, removed). Any thread. */
 void mc_gateway_kick(mc_gateway *g, uint32_t tenant, uint32_t thing, uint8_t reason_code, const char *text);
 

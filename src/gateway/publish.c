@@ -218,7 +218,7 @@ static mc_taken to_journal(mc_link *link, const mc_mqtt_publish *p, const mc_rec
   return MC_TAKE_CLOSED;
 }
 
-static size_t levels_of(mc_slice topic)
+size_t mc_topic_levels(mc_slice topic)
 {
   size_t n = 1;
   for (size_t i = 0; i < topic.len; i++)
@@ -270,7 +270,7 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
   mc_verdict verdict = verdict_of(link, topic);
   if (!verdict.allowed)
     return deny(link, p, topic, MC_MQTT_NOT_AUTHORIZED, "the policy of this client does not name it; a vehicle may publish only under its own name");
-  if (p->retain && levels_of(topic) > MC_TOPIC_LEVELS_MAX)
+  if (p->retain && mc_topic_levels(topic) > MC_TOPIC_LEVELS_MAX)
     return deny(link, p, topic, MC_MQTT_BAD_TOPIC, "a retained message's topic has at most 128 levels");
   mc_slice props = props_to_keep(l, p);
   if (props.len > UINT16_MAX)

@@ -125,14 +125,21 @@ typedef struct mc_message {
 } mc_message;
 
 /* What happens when a staged record is on disk. In ticket order, beside the journal's queue. */
-typedef enum mc_pending_kind { MC_PENDING_NONE, MC_PENDING_PUBACK, MC_PENDING_REPLY } mc_pending_kind;
+typedef enum mc_pending_kind { MC_PENDING_NONE, MC_PENDING_PUBACK, MC_PENDING_REPLY, MC_PENDING_CALL } mc_pending_kind;
 typedef struct mc_pending {
   mc_link *link;
-  struct mc_reply *reply; /* bytes to send then: SUBACK, UNSUBACK */
+  union {
+    struct mc_reply *reply; /* bytes to send then: SUBACK, UNSUBACK */
+    struct mc_call *call;   /* who published without a session; link is NULL */
+  };
   uint16_t packet_id;
   uint8_t kind;
   bool retain;
 } mc_pending;
+typedef struct mc_call {
+  void (*done)(void *ctx, mc_err err, const char *text);
+  void *ctx;
+} mc_call;
 typedef struct mc_reply {
   size_t len, retained_len;
   uint8_t bytes[]; /* the packet; then the new subscriptions whose retained messages follow it (subscribe.c) */
@@ -271,6 +278,7 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p);
 /* The stream of a topic by the gateway's own table. */
 mc_stream mc_publish_stream_of(mc_slice topic);
 void mc_alias_table_free(struct mc_alias_table *t);
+size_t mc_topic_levels(mc_slice topic);
 /* A message of our own (will, platform): journaled or routed now. Copies if it has to wait. */
 mc_err mc_publish_own(mc_gateway_loop *l, const mc_record *record, uint8_t qos);
 mc_err mc_pending_push(mc_gateway_loop *l, const mc_record *record, const mc_pending *p);
@@ -300,6 +308,9 @@ void mc_deliver_pump(mc_session *s);
 void mc_deliver_want_pump(mc_session *s);
 /* Queues what matches of what this loop has seen and the session has not had (s->carried), source loop by source loop. */
 void mc_deliver_gap(mc_session *s);
+
+/* ---- http_publish.c: publishes without a session ---- */
+void mc_call_finish(mc_call *call, mc_err err, const char *text); /* frees it */
 
 /* ---- event.c ---- */
 void mc_event_add(mc_gateway *g, uint32_t tenant, mc_slice client_id, const char *address, bool connected, uint8_t code, const char *text);

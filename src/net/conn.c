@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 
 #include "base/log.h"
+#include "net/ws_stream.h"
 
 /* Callbacks are only ever called from the loop (readiness, timers, end of turn), never from inside a function that the
  * protocol above calls: so a handler may close or write anywhere without being re-entered. */
@@ -343,6 +344,8 @@ static void work_on(mc_conn *c)
     if (c->dead)
       return;
   }
+  if (c->stream)
+    mc_ws_stream_wrap(c);
   bool had = c->out.len > 0, was_blocked = c->blocked;
   mc_err err = had ? mc_conn_flush(c) : MC_OK;
   if (err != MC_OK && err != MC_ERR_AGAIN) {
@@ -461,9 +464,10 @@ void mc_conn_set_handler(mc_conn *conn, const mc_conn_handler *handler)
 mc_buf *mc_conn_out(mc_conn *conn)
 {
   mc_net_loop *net = conn->net;
-  if (!conn->out.data && net->spare_len)
-    conn->out = net->spare[--net->spare_len];
-  return &conn->out;
+  mc_buf *out = conn->stream ? &conn->stream->staged : &conn->out;
+  if (!out->data && net->spare_len)
+    *out = net->spare[--net->spare_len];
+  return out;
 }
 
 void mc_conn_dirty(mc_conn *conn)
@@ -485,7 +489,7 @@ mc_err mc_conn_write(mc_conn *conn, mc_slice bytes)
 
 size_t mc_conn_backlog(const mc_conn *conn)
 {
-  return conn->out.len - conn->out_at;
+  return conn->out.len - conn->out_at + (conn->stream ? conn->stream->staged.len : 0);
 }
 
 void mc_conn_tell_empty(mc_conn *conn)

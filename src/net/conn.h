@@ -45,6 +45,7 @@ struct mc_conn {
   SSL *ssl;
   mc_conn_cert *cert;
   mc_conn_setup *setup;
+  struct mc_ws_stream *stream; /* inside WebSocket frames; NULL: plain */
   struct mc_conn *next_work;
   mc_buf in;  /* incomplete message, kept */
   mc_buf out; /* not yet taken by the kernel */

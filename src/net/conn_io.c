@@ -6,6 +6,8 @@
 
 #include <openssl/err.h>
 
+#include "net/ws_stream.h"
+
 /* Bytes in and out of a connection. Fresh bytes come into the loop's buffer; only what a handler leaves is kept. */
 
 enum { KEPT_IN_PLACE = 16 * 1024 /* up to here kept bytes are copied in front of fresh ones; beyond, reading appends to them */ };
@@ -156,6 +158,8 @@ void mc_conn_read_ready(mc_conn *c)
 void mc_conn_read_again(mc_conn *c)
 {
   c->again = false;
+  if (c->stream && !mc_ws_stream_resume(c))
+    return;
   if (c->in.len && c->fed) {
     c->fed = false;
     size_t had = c->in.len;

@@ -18,4 +18,8 @@ http_conn *http_request_conn(mc_http_request *r); /* NULL: gone */
 void http_request_free(mc_http_request *r);       /* without an answer: the connection was taken over */
 void http_conn_detach(http_conn *hc);             /* frees the HTTP state */
 
+/* ws.c: checks an upgrade request and answers 101; the connection is then the caller's (RFC 6455, 4.2). Otherwise it answers 400 or 426, or 503 when
+ * the caller had no memory. The request is freed in any case. */
+mc_err mc_ws_switch(mc_http_request *r, const char *protocol, bool memory, mc_conn **out);
+
 #endif

@@ -168,6 +168,11 @@ typedef struct mc_ws_handler {
 /* On the connection's loop, in request(): answers 101 and takes the connection over; protocol (may be NULL) is the chosen subprotocol. Frees the request.
  * On a request that is not a valid upgrade it answers 400/426 and returns an error. */
 mc_err mc_ws_accept(mc_http_request *r, const char *protocol, const mc_ws_handler *handler, void *user, size_t max_message, mc_ws **out);
+/* The same, but the frames carry a byte stream (MQTT over WebSocket; MQTT 5.0, 6): from here on the connection behaves for `inner` and `user` as an
+ * accepted one, open() is called at once. Text frames end it with 1003. max_message: bytes of one WebSocket message. */
+mc_err mc_ws_accept_stream(mc_http_request *r, const char *protocol, const mc_conn_handler *inner, void *user, size_t max_message);
+/* Is `protocol` among the subprotocols that the request offers? */
+bool mc_ws_offers(const mc_http_request *r, const char *protocol);
 void *mc_ws_user(const mc_ws *ws);
 mc_conn *mc_ws_conn(const mc_ws *ws);
 mc_err mc_ws_send(mc_ws *ws, bool binary, mc_slice payload); /* its loop */

@@ -130,9 +130,8 @@ static bool key_valid(mc_slice key) /* base64 of 16 bytes */
   return key.len == 24 && key.data[23] == '=' && key.data[22] == '=' && EVP_DecodeBlock(bytes, key.data, 24) == 18;
 }
 
-mc_err mc_ws_accept(mc_http_request *r, const char *protocol, const mc_ws_handler *ws_handler, void *user, size_t max_message, mc_ws **out)
+mc_err mc_ws_switch(mc_http_request *r, const char *protocol, bool memory, mc_conn **out)
 {
-  *out = NULL;
   http_conn *hc = http_request_conn(r);
   if (!mc_slice_eq_str(r->method, "GET") || !has_token(mc_http_request_header(r, "upgrade"), "websocket") ||
       !has_token(mc_http_request_header(r, "connection"), "upgrade"))
@@ -143,15 +142,11 @@ mc_err mc_ws_accept(mc_http_request *r, const char *protocol, const mc_ws_handle
   char accept[32];
   if (!key_valid(key) || r->body.len)
     return refuse(r, 400, "Sec-WebSocket-Key must be 16 bytes in base64\n");
-  mc_ws *ws = hc ? calloc(1, sizeof *ws) : NULL;
-  if (!ws || !accept_key(key, accept)) {
-    free(ws);
+  if (!hc || !memory || !accept_key(key, accept)) {
     refuse(r, 503, "out of memory\n");
     return MC_ERR_MEMORY;
   }
   mc_conn *conn = hc->conn;
-  *ws = (mc_ws){.conn = conn, .handler = ws_handler, .user = user, .ping.fire = on_ping};
-  ws->reader = mc_ws_reader_of(true, max_message ? max_message : 1 << 20);
   mc_buf *b = mc_conn_out(conn);
   mc_buf_printf(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n", accept);
   if (protocol)
@@ -161,6 +156,22 @@ mc_err mc_ws_accept(mc_http_request *r, const char *protocol, const mc_ws_handle
   hc->upgraded = true; /* the HTTP state is freed by its own code on the way out */
   hc->waiting = NULL;
   http_request_free(r);
+  *out = conn;
+  return MC_OK;
+}
+
+mc_err mc_ws_accept(mc_http_request *r, const char *protocol, const mc_ws_handler *ws_handler, void *user, size_t max_message, mc_ws **out)
+{
+  *out = NULL;
+  mc_ws *ws = calloc(1, sizeof *ws);
+  mc_conn *conn;
+  mc_err err = mc_ws_switch(r, protocol, ws != NULL, &conn);
+  if (err) {
+    free(ws);
+    return err;
+  }
+  *ws = (mc_ws){.conn = conn, .handler = ws_handler, .user = user, .ping.fire = on_ping};
+  ws->reader = mc_ws_reader_of(true, max_message ? max_message : 1 << 20);
   mc_conn_set_user(conn, ws);
   mc_conn_set_handler(conn, &handler);
   mc_conn_set_idle_ms(conn, IDLE_MS);
@@ -169,6 +180,11 @@ mc_err mc_ws_accept(mc_http_request *r, const char *protocol, const mc_ws_handle
   mc_loop_timer_set(loop, &ws->ping, mc_loop_now_us(loop) + PING_US);
   *out = ws;
   return MC_OK;
+}
+
+bool mc_ws_offers(const mc_http_request *r, const char *protocol)
+{
+  return has_token(mc_http_request_header(r, "sec-websocket-protocol"), protocol);
 }
 
 void *mc_ws_user(const mc_ws *ws) { return ws->user; }

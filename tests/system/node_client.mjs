@@ -10,7 +10,7 @@ let client
 
 function connect() {
   const options = {
-    host: o.host, port: o.port, protocol: o.ca ? 'mqtts' : 'mqtt', protocolVersion: o.version === 5 ? 5 : 4,
+    host: o.host, port: o.port, protocol: o.path ? 'wss' : o.ca ? 'mqtts' : 'mqtt', path: o.path, protocolVersion: o.version === 5 ? 5 : 4,
     clientId: o.id, clean: o.clean, keepalive: 30, reconnectPeriod: 0, resubscribe: false, connectTimeout: 10000,
   }
   if (o.version === 5 && !o.clean) options.properties = { sessionExpiryInterval: 3600 }

@@ -24,10 +24,12 @@ class Driver:
     def __init__(self, o):
         self.o, self.v5 = o, o["version"] == 5
         if self.v5:
-            self.client = mqtt.Client(o["id"], protocol=mqtt.MQTTv5)
+            self.client = mqtt.Client(o["id"], protocol=mqtt.MQTTv5, transport="websockets" if o.get("path") else "tcp")
         else:
-            self.client = mqtt.Client(o["id"], clean_session=o["clean"], protocol=mqtt.MQTTv311)
+            self.client = mqtt.Client(o["id"], clean_session=o["clean"], protocol=mqtt.MQTTv311, transport="websockets" if o.get("path") else "tcp")
         c = self.client
+        if o.get("path"):
+            c.ws_set_options(path=o["path"])
         if o.get("ca"):
             context = ssl.create_default_context(cafile=o["ca"])
             if o.get("cert"):

@@ -13,7 +13,8 @@ from client_driver import Client  # noqa: E402
 
 tap = Tap()
 ALPN = "x-amzn-mqtt-ca"
-TRANSPORTS = ("plain", "mutual TLS", "ALPN")
+TRANSPORTS = ("plain", "mutual TLS", "ALPN")  # and WebSocket, which the mosquitto programs do not speak
+
 
 
 def options_for(platform, transport, version, device):
@@ -21,6 +22,8 @@ def options_for(platform, transport, version, device):
     if transport == "plain":
         return {**o, "port": platform.dev}
     o.update(ca=device["ca"], cert=device["cert"], key=device["key"], port=platform.mqtt)
+    if transport == "WebSocket":
+        return {**o, "port": platform.tls, "path": "/mqtt"}
     return {**o, "port": platform.tls, "alpn": ALPN} if transport == "ALPN" else o
 
 
@@ -124,7 +127,7 @@ def foreign(label, kind, o, name, platform):
 
 def refusals(kind, platform):
     """Strangers and revoked certificates; on both TLS ports and with both versions."""
-    for transport in ("mutual TLS", "ALPN"):
+    for transport in ("mutual TLS", "ALPN", "WebSocket"):
         for version in (4, 5):
             label = f"{kind} {transport} {'5' if version == 5 else '3.1.1'}"
             name = f"r{kind}{transport[0]}{version}"
@@ -156,7 +159,7 @@ def refusals(kind, platform):
 
 
 def driven(kind, platform):
-    for transport in TRANSPORTS:
+    for transport in (*TRANSPORTS, "WebSocket"):
         for version in (4, 5):
             label = f"{kind} {transport} {'5' if version == 5 else '3.1.1'}"
             name = f"{kind}-{transport.split()[0].lower()}-{version}"

@@ -1,0 +1,94 @@
+#include <stdlib.h>
+
+#include "gateway/state.h"
+
+/* Publishes of devices that keep no session: one request, one message, one answer when it is on disk. */
+
+void mc_call_finish(mc_call *call, mc_err err, const char *text)
+{
+  call->done(call->ctx, err, text);
+  free(call);
+}
+
+static mc_err check(mc_gateway *g, const mc_gateway_message *m, mc_why *why)
+{
+  int shown = (int)(m->topic.len > 120 ? 120 : m->topic.len);
+  if (m->qos > 1)
+    return mc_err_set(why, MC_ERR_INVALID, "qos is %u: 0 or 1 can be asked for", m->qos);
+  if (!mc_mqtt_topic_valid(m->topic))
+    return mc_err_set(why, MC_ERR_INVALID, "\"%.*s\" is not a topic: 1 to 65,535 bytes of UTF-8 without wildcards and without NUL", shown, (const char *)m->topic.data);
+  if (m->payload.len > g->limit.max_packet || m->props.len > UINT16_MAX)
+    return mc_err_set(why, MC_ERR_TOO_LARGE, "the message has %zu bytes, and %zu of properties: %u and 65,535 are the limits", m->payload.len, m->props.len,
+                      g->limit.max_packet);
+  if (m->retain && mc_topic_levels(m->topic) > MC_TOPIC_LEVELS_MAX)
+    return mc_err_set(why, MC_ERR_INVALID, "a retained message's topic has at most %d levels", MC_TOPIC_LEVELS_MAX);
+  return atomic_load(&g->stopping) ? mc_err_set(why, MC_ERR_CLOSED, "the server is shutting down") : MC_OK;
+}
+
+static mc_err permit(mc_gateway_loop *l, const mc_peer *peer, const mc_gateway_message *m, mc_principal *who, mc_why *why)
+{
+  mc_gateway *g = l->gateway;
+  const mc_policy *policy = NULL;
+  if (!peer->has_cert)
+    return mc_err_set(why, MC_ERR_UNAUTHENTICATED, "no client certificate was presented: use the certificate and key that were issued for this device");
+  MC_TRY(mc_registry_authenticate(g->registry, peer, who, &policy, why));
+  bool allowed = mc_policy_allows(policy, who, MC_ACTION_PUBLISH, m->topic);
+  mc_policy_release(policy);
+  if (!allowed)
+    return mc_err_set(why, MC_ERR_DENIED, "publish to \"%.*s\" refused: the policy of \"%s\" does not name it", (int)(m->topic.len > 120 ? 120 : m->topic.len),
+                      (const char *)m->topic.data, who->name);
+  if (m->retain && m->payload.len && !mc_retained_fits(&g->retained, who->tenant, who->id, m->topic, m->props.len + m->payload.len))
+    return mc_err_set(why, MC_ERR_DENIED, "too much is retained: a device may keep 1,000 messages of 8 MiB together; remove some by publishing an empty retained message");
+  return MC_OK;
+}
+
+static mc_err store(mc_gateway_loop *l, const mc_record *record, void (*done)(void *ctx, mc_err err, const char *text), void *ctx, mc_why *why)
+{
+  mc_call *call = malloc(sizeof *call);
+  if (!call)
+    return mc_err_set(why, MC_ERR_MEMORY, "the server is out of memory; send it again later");
+  *call = (mc_call){done, ctx};
+  mc_pending pending = {.call = call, .kind = MC_PENDING_CALL, .retain = record->flags & MC_RECORD_RETAIN};
+  mc_err err = l->deferred ? MC_ERR_FULL : mc_pending_push(l, record, &pending);
+  if (err == MC_OK)
+    return MC_OK;
+  free(call);
+  return err == MC_ERR_FULL ? mc_err_set(why, err, "the server's disk is behind: send it again in a second")
+                            : mc_err_set(why, err, "the message could not be stored: %s; send it again", mc_err_text(err));
+}
+
+mc_err mc_gateway_publish_as(mc_gateway *g, const mc_loop *loop, const mc_peer *peer, const mc_gateway_message *m,
+                             void (*done)(void *ctx, mc_err err, const char *text), void *ctx, mc_why *why)
+{
+  mc_gateway_loop *l = mc_gateway_ctx_of_loop(g, loop);
+  mc_principal who = {0};
+  if (!l)
+    return mc_err_set(why, MC_ERR_UNSUPPORTED, "this listener is not one of the gateway's");
+  l->wall_us = mc_clock_wall_us();
+  mc_err err = check(g, m, why);
+  if (!err)
+    err = permit(l, peer, m, &who, why);
+  if (err) {
+    mc_count_add(&l->count.refused, 1);
+    mc_event_add(g, who.tenant, mc_slice_str(who.name), peer->address, false, err == MC_ERR_UNAUTHENTICATED ? MC_MQTT_NOT_AUTHORIZED : MC_MQTT_UNSPECIFIED, why->text);
+    return err;
+  }
+  mc_record record = {.stream = mc_publish_stream_of(m->topic),
+                      .partition = mc_journal_partition_of(mc_slice_str(who.name)),
+                      .flags = (uint8_t)((m->qos ? MC_RECORD_QOS1 : 0) | (m->retain ? MC_RECORD_RETAIN : 0) | MC_RECORD_V5),
+                      .source = mc_loop_source(l),
+                      .tenant = who.tenant,
+                      .principal = who.id,
+                      .time_us = l->wall_us,
+                      .topic = m->topic,
+                      .props = m->props,
+                      .payload = m->payload};
+  mc_count_add(&l->count.received, 1);
+  if (m->qos)
+    return store(l, &record, done, ctx, why);
+  err = mc_publish_own(l, &record, 0);
+  if (err)
+    return mc_err_set(why, err, "the message could not be stored: %s; send it again", mc_err_text(err));
+  done(ctx, MC_OK, "");
+  return MC_OK;
+}
