@@ -152,6 +152,18 @@ static const char *read_query(const mc_http_request *r, mc_gateway_message *m, m
   return NULL;
 }
 
+const char *device_message(const mc_http_request *r, mc_gateway_message *m, mc_buf *props)
+{
+  mc_buf text = {0};
+  *m = (mc_gateway_message){.topic = mc_slice_sub(r->path, sizeof topics_prefix - 1, SIZE_MAX), .payload = r->body};
+  const char *wrong = read_query(r, m, &text, props);
+  if (!wrong)
+    wrong = put_headers(r, props);
+  m->props = mc_buf_slice(props);
+  mc_buf_free(&text);
+  return wrong;
+}
+
 static void published(void *ctx, mc_err err, const char *text)
 {
   if (err)
@@ -177,23 +189,19 @@ static int status_of(mc_err err)
 
 static void publish(mc_api *api, mc_http_request *r)
 {
-  mc_buf text = {0}, props = {0};
-  mc_gateway_message m = {.topic = mc_slice_sub(r->path, sizeof topics_prefix - 1, SIZE_MAX), .payload = r->body};
-  const char *wrong = read_query(r, &m, &text, &props);
-  if (!wrong)
-    wrong = put_headers(r, &props);
+  mc_buf props = {0};
+  mc_gateway_message m;
+  const char *wrong = device_message(r, &m, &props);
   if (wrong) {
     answer(r, 400, wrong);
   } else {
     mc_peer peer;
     mc_why why = {0};
     mc_conn_peer(r->conn, &peer);
-    m.props = mc_buf_slice(&props);
     mc_err err = mc_gateway_publish_as(api->config.gateway, mc_conn_loop(r->conn), &peer, &m, published, r, &why);
     if (err)
       answer(r, status_of(err), why.text);
   }
-  mc_buf_free(&text);
   mc_buf_free(&props);
 }
 

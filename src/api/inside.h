@@ -156,6 +156,8 @@ mc_err audit_record(api_audit *a, const api_call *c, int status, mc_why *why);
 /* ---- device.c ---- */
 /* /mqtt and /topics/...: answered, or taken over. False: another address. On the loop. */
 bool device_answer(mc_api *api, mc_http_request *r);
+/* The message of a POST /topics/...; m borrows from r and props. NULL, or what is wrong with the request. */
+const char *device_message(const mc_http_request *r, mc_gateway_message *m, mc_buf *props);
 
 /* ---- asset.c ---- */
 mc_err assets_load(const char *dir, api_assets **out, mc_why *why);

@@ -187,7 +187,7 @@ def publish_packet(topic, payload, packet_id):
     return b"\x32" + varint(len(body)) + body
 
 
-SUBSCRIBE = b"\x82" + varint(2 + len(text("dt/truck/#")) + 1) + b"\x00\x01" + text("dt/truck/#") + b"\x01"
+SUBSCRIBE = b"\x82" + varint(2 + len(text("dt/truck/w")) + 1) + b"\x00\x01" + text("dt/truck/w") + b"\x01"
 
 
 def framing():
@@ -209,7 +209,7 @@ def framing():
     opcode, payload = web.next_frame()
     tap.equal((opcode, payload), (10, b"hello"), "a ping between the fragments is answered")
     packets = [web.packet() for _ in range(2)]
-    tap.ok(any(len(p) > 300000 for p in packets), "a large packet in fragments arrives whole")
+    tap.ok(any(len(p) > 300000 for p in packets), "a large packet in fragments arrives whole", [(len(p), p[:24]) for p in packets])
     web.frame(b"", opcode=8)
     tap.equal(web.next_frame()[0], 8, "a close is answered with a close")
 
