@@ -303,7 +303,10 @@ void mc_loop_turn(mc_loop *loop, int timeout_ms)
   atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
   loop->now_us = mc_clock_mono_us();
   loop->batch_len = n > 0 ? n : 0;
-  for (loop->batch_at = 0; loop->batch_at < loop->batch_len;) {
+  loop->batch_at = 0;
+  if (atomic_load_explicit(&loop->inbox, memory_order_relaxed))
+    run_posts(loop); /* what was posted before an event came is done before it */
+  while (loop->batch_at < loop->batch_len) {
     struct epoll_event *ev = &loop->batch[loop->batch_at++];
     mc_watch *watch = ev->data.ptr;
     if (watch)
