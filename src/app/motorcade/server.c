@@ -163,7 +163,8 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
   char path[700];
   snprintf(path, sizeof path, "%s/gateway", s->set.data);
   mc_gateway_config gateway = {
-      .journal = s->journal, .registry = s->registry, .loop = loops, .loop_count = s->loops, .fs = mc_fs_posix(), .dir = path};
+      .journal = s->journal, .registry = s->registry, .loop = loops, .loop_count = s->loops, .fs = mc_fs_posix(), .dir = path,
+      .limits = {.share_choice = (mc_share_choice)s->set.share_choice}};
   MC_TRY(mc_gateway_create(&gateway, &s->gateway, why));
   mc_registry_on_revoked(s->registry, revoked, s);
   mc_api_config api = {.registry = s->registry,

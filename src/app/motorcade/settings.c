@@ -8,14 +8,14 @@
 
 #include "base/file.h"
 
-typedef enum kind { TEXT, U16, U32, U64, FLAG } kind;
+typedef enum kind { TEXT, U16, U32, U64, FLAG, WORD } kind;
 
 typedef struct setting {
   const char *key;
   kind kind;
   size_t at, size;
   const char *value; /* default */
-  const char *unit;
+  const char *unit; /* WORD: the words, in the order of the enum that they become: one|another */
   uint64_t min, max;
   const char *meaning;
 } setting;
@@ -37,6 +37,8 @@ static const setting table[] = {
     {"osm", TEXT, AT(osm), "", "file", 0, 0, "OSM PBF extract for the base map; empty = the made town"},
     {"log_level", TEXT, AT(log_level), "info", "", 0, 0, "debug, info, warn, error or off"},
     {"log_format", TEXT, AT(log_format), "text", "", 0, 0, "text or json"},
+    {"share_choice", WORD, AT(share_choice), "fair", "fair|least_loaded", 0, 0,
+     "member of a shared subscription that gets a message: the next in turn, or the one with the least in flight and waiting"},
     {"journal_group_wait_us", U32, AT(journal_group_wait_us), "1000", "us", 0, 1000000, "longest wait of a group commit for more records"},
     {"journal_retain_mb", U64, AT(journal_retain_mb), "8192", "MiB", 0, 1u << 30,
      "journal kept when every consumer has passed it; 0 = all"},
@@ -46,6 +48,28 @@ static const setting table[] = {
     {"metrics_open", FLAG, AT(metrics_open), "false", "", 0, 0, "/metrics without sign-in for loopback clients"},
 };
 enum { COUNT = sizeof table / sizeof table[0] };
+
+/* The word with that number; empty: there are fewer. */
+static mc_slice word_at(mc_slice words, uint32_t number)
+{
+  size_t begin = 0, end = mc_slice_find(words, '|', 0);
+  for (; number && begin < words.len; number--) {
+    begin = end + 1;
+    end = mc_slice_find(words, '|', begin);
+  }
+  return mc_slice_sub(words, begin, end - begin);
+}
+
+static mc_err set_word(const setting *t, uint32_t *at, mc_slice value, mc_why *why)
+{
+  mc_slice word;
+  for (uint32_t i = 0; (word = word_at(mc_slice_str(t->unit), i)).len; i++)
+    if (mc_slice_eq(word, value)) {
+      *at = i;
+      return MC_OK;
+    }
+  return mc_err_set(why, MC_ERR_INVALID, "setting %s: expected one of %s, found \"%.*s\"", t->key, t->unit, MC_FMT(value));
+}
 
 static mc_err set_one(settings *s, const setting *t, mc_slice value, mc_why *why)
 {
@@ -62,6 +86,8 @@ static mc_err set_one(settings *s, const setting *t, mc_slice value, mc_why *why
     *(bool *)at = yes;
     return MC_OK;
   }
+  if (t->kind == WORD)
+    return set_word(t, (uint32_t *)at, value, why);
   uint64_t v;
   if (mc_slice_to_u64(value, &v) || v < t->min || v > t->max)
     return mc_err_set(why, MC_ERR_INVALID, "setting %s: expected a whole number from %" PRIu64 " to %" PRIu64 "%s%s, found \"%.*s\"",
@@ -135,6 +161,8 @@ void settings_print(const settings *s)
       printf("%s = %s\n\n", t->key, at);
     else if (t->kind == FLAG)
       printf("%s = %s\n\n", t->key, *(const bool *)at ? "true" : "false");
+    else if (t->kind == WORD)
+      printf("%s = %.*s\n\n", t->key, MC_FMT(word_at(mc_slice_str(t->unit), *(const uint32_t *)at)));
     else
       printf("%s = %" PRIu64 "\n\n", t->key,
              t->kind == U16   ? *(const uint16_t *)at

@@ -13,6 +13,7 @@ typedef struct settings {
   char names[256];
   uint16_t http_port, mqtt_port, tls_port, dev_port;
   uint32_t loops;
+  uint32_t share_choice; /* mc_share_choice */
   char portal[512];
   char osm[512];
   char log_level[8], log_format[8];
