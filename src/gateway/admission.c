@@ -190,7 +190,6 @@ static void connack(mc_link *link, const struct mc_claim *c)
     if (c->assigned)
       mc_mqtt_put_text(props, 0x12, claim_id(c));
     put_number(props, 0x22, limit->topic_alias_max);
-    put_number(props, 0x2A, 0); /* shared subscriptions */
   }
   mc_buf *out = mc_conn_out(link->conn);
   size_t before = out->len;
@@ -210,6 +209,14 @@ static void drop_forbidden(mc_link *link, mc_session *s)
   mc_principal who = {.tenant = s->tenant, .kind = link->kind, .id = s->thing};
   mc_slice_to_str(s->thing_name ? mc_slice_str(s->thing_name) : mc_session_id(s), who.name, sizeof who.name);
   mc_buf filter = {0};
+  for (const mc_share_member *m = mc_share_next(s, NULL), *next; m; m = next) {
+    next = mc_share_next(s, m);
+    mc_buf_clear(&filter);
+    if (mc_policy_allows(link->policy, &who, MC_ACTION_SUBSCRIBE, mc_share_filter(m)) || mc_share_text(m, &filter) != MC_OK)
+      continue;
+    mc_log(MC_LOG_WARN, "gateway", "a kept subscription is no longer allowed", MC_KS("client", mc_session_id(s)), MC_KS("filter", mc_buf_slice(&filter)));
+    mc_session_unsubscribe(s, mc_buf_slice(&filter));
+  }
   for (uint32_t i = s->subs.count; i-- > 0;) {
     mc_buf_clear(&filter);
     if (mc_topic_node_text(s->subs.item[i].node, &filter) != MC_OK || mc_policy_allows(link->policy, &who, MC_ACTION_SUBSCRIBE, mc_buf_slice(&filter)))
@@ -274,7 +281,7 @@ static void finish(struct mc_claim *c, mc_session *s)
   link->session = s;
   link->claim = NULL;
   fill_card(s, link, c);
-  if (s->subs.count)
+  if (s->subs.count || s->shares)
     drop_forbidden(link, s);
   if (s->persistent || was_persistent)
     mc_session_journal(s, MC_SESSION_OPEN, !c->present);
@@ -282,6 +289,7 @@ static void finish(struct mc_claim *c, mc_session *s)
   admitted(s, c);
   mc_link_set_keep_alive(link);
   mc_deliver_resume(s);
+  mc_share_connected(s);
   mc_conn_pause(link->conn, false);
   claim_free(c);
 }
@@ -357,6 +365,7 @@ static void claim_arrived(mc_post *post)
   mc_session *s = c->session;
   l->wall_us = mc_clock_wall_us();
   mc_session_link_list(l, s);
+  mc_share_move(s, NULL, l);
   pthread_mutex_lock(&l->gateway->lock);
   s->owner = l;
   s->moving = false;
@@ -412,6 +421,7 @@ static void claim_release(mc_post *post)
     mc_session_record_add_filter(&c->filters, &f, false);
   }
   mc_sub_tree_remove_all(&l->subs, &s->subs); /* the sum keeps counting them */
+  mc_share_move(s, l, NULL);
   mc_session_unlink_list(s);
   memcpy(c->seen, l->seen, l->gateway->loop_count * sizeof *c->seen);
   c->post.run = claim_arrived;

@@ -28,7 +28,7 @@ typedef struct mc_checkpointer {
   bool stop, wanted;
   size_t parts_done;
   uint64_t *low;
-  mc_buf *part;
+  mc_buf *part, *groups; /* by loop: its sessions; its groups */
   uint32_t *part_sessions;
   uint64_t *pin; /* lowest offset that a session of the loop still needs */
   struct token *token;  /* loop_count squared: from * count + to; the diagonal asks for the round */
@@ -54,12 +54,19 @@ static mc_err put_text(mc_buf *out, mc_slice text)
 
 static mc_err put_subscriptions(mc_buf *out, const mc_session *s, mc_buf *scratch)
 {
-  MC_TRY(put_le(out, s->subs.count, 4));
+  MC_TRY(put_le(out, s->subs.count + mc_share_count(s), 4));
   for (uint32_t i = 0; i < s->subs.count; i++) {
     const mc_sub *sub = mc_sub_of_item(&s->subs.item[i]);
     mc_session_filter f = {.options = sub->options, .id = sub->id};
     mc_buf_clear(scratch);
     MC_TRY(mc_topic_node_text(s->subs.item[i].node, scratch));
+    f.filter = mc_buf_slice(scratch);
+    MC_TRY(mc_session_record_add_filter(out, &f, false));
+  }
+  for (const mc_share_member *m = mc_share_next(s, NULL); m; m = mc_share_next(s, m)) {
+    mc_session_filter f = {.options = m->options, .id = m->id};
+    mc_buf_clear(scratch);
+    MC_TRY(mc_share_text(m, scratch));
     f.filter = mc_buf_slice(scratch);
     MC_TRY(mc_session_record_add_filter(out, &f, false));
   }
@@ -69,7 +76,7 @@ static mc_err put_subscriptions(mc_buf *out, const mc_session *s, mc_buf *scratc
 static mc_err put_entry(mc_buf *out, uint64_t entry, uint64_t floor, uint64_t *pin, uint32_t *count)
 {
   uint64_t offset = entry & MC_OUT_OFFSET;
-  if ((entry & MC_OUT_DONE) || offset >= floor) /* at and above the floor recovery routes again */
+  if ((entry & (MC_OUT_DONE | MC_OUT_SHARED)) || offset >= floor) /* at and above the floor recovery routes again; the rest is its group's */
     return MC_OK;
   if (offset < *pin)
     *pin = offset;
@@ -134,6 +141,9 @@ static void write_part(mc_gateway_loop *l)
     err = put_session(out, s, floor, &c->pin[l->index], &l->scratch);
     c->part_sessions[l->index]++;
   }
+  mc_buf_clear(&c->groups[l->index]);
+  if (err == MC_OK)
+    err = mc_share_checkpoint_put(l, floor, &c->pin[l->index], &c->groups[l->index]);
   if (err != MC_OK)
     c->pin[l->index] = 0; /* marks the part as unusable */
   l->tokens = 0;
@@ -185,6 +195,18 @@ static mc_err put_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc_
   return mc_buf_append(out, value->bytes, (size_t)value->props_len + value->payload_len);
 }
 
+static mc_err put_groups(const mc_checkpointer *c, mc_buf *out)
+{
+  size_t n = c->gateway->loop_count, len = 1;
+  for (size_t i = 0; i < n; i++)
+    len += c->groups[i].len;
+  MC_TRY(put_le(out, len, 4));
+  MC_TRY(put_le(out, MC_SHARE_SECTION, 1));
+  for (size_t i = 0; i < n; i++)
+    MC_TRY(mc_buf_append_slice(out, mc_buf_slice(&c->groups[i])));
+  return MC_OK;
+}
+
 static mc_err assemble(mc_checkpointer *c, uint64_t floor, uint64_t *pin, mc_buf *out)
 {
   mc_gateway *g = c->gateway;
@@ -203,6 +225,7 @@ static mc_err assemble(mc_checkpointer *c, uint64_t floor, uint64_t *pin, mc_buf
   MC_TRY(put_le(out, sessions, 4));
   for (size_t i = 0; i < g->loop_count; i++)
     MC_TRY(mc_buf_append_slice(out, mc_buf_slice(&c->part[i])));
+  MC_TRY(put_groups(c, out));
   MC_TRY(mc_retained_all(&g->retained, put_retained, out));
   return put_le(out, mc_crc32c(0, out->data, out->len), 4);
 }
@@ -331,10 +354,11 @@ mc_err mc_checkpointer_start(mc_gateway *g, mc_why *why)
   pthread_condattr_destroy(&attr);
   c->low = calloc(n, sizeof *c->low);
   c->part = calloc(n, sizeof *c->part);
+  c->groups = calloc(n, sizeof *c->groups);
   c->part_sessions = calloc(n, sizeof *c->part_sessions);
   c->pin = calloc(n, sizeof *c->pin);
   c->token = calloc(n * n, sizeof *c->token);
-  if (!c->low || !c->part || !c->part_sessions || !c->pin || !c->token)
+  if (!c->low || !c->part || !c->groups || !c->part_sessions || !c->pin || !c->token)
     return mc_err_set(why, MC_ERR_MEMORY, "gateway: out of memory");
   for (size_t from = 0; from < n; from++)
     for (size_t to = 0; to < n; to++) /* the diagonal asks, the rest are tokens */
@@ -361,6 +385,9 @@ void mc_checkpointer_stop(mc_gateway *g, bool write_last)
   }
   for (size_t i = 0; c->part && i < g->loop_count; i++)
     mc_buf_free(&c->part[i]);
+  for (size_t i = 0; c->groups && i < g->loop_count; i++)
+    mc_buf_free(&c->groups[i]);
+  free(c->groups);
   free(c->low);
   free(c->part);
   free(c->part_sessions);

@@ -101,8 +101,9 @@ static mc_err check(mc_slice file, mc_why *why)
   if (mc_load_le32(file.data + file.len - 4) != mc_crc32c(0, file.data, file.len - 4))
     return mc_err_set(why, MC_ERR_CHECKSUM, "the checksum over its %zu bytes differs", file.len);
   uint32_t version = mc_load_le32(file.data + 4);
-  if (version != MC_CHECKPOINT_VERSION)
-    return mc_err_set(why, MC_ERR_UNSUPPORTED, "session checkpoint of version %u; this build reads %d: start the build that wrote it", version, MC_CHECKPOINT_VERSION);
+  if (version < MC_CHECKPOINT_OLDEST || version > MC_CHECKPOINT_VERSION)
+    return mc_err_set(why, MC_ERR_UNSUPPORTED, "session checkpoint of version %u; this build reads %d to %d: start the build that wrote it", version,
+                      MC_CHECKPOINT_OLDEST, MC_CHECKPOINT_VERSION);
   return MC_OK;
 }
 
@@ -117,6 +118,11 @@ static mc_err load(mc_gateway *g, mc_slice file, uint64_t *floor, mc_why *why)
     mc_err err = load_session(g, mc_cursor_bytes(&c, mc_cursor_le32(&c)));
     if (err != MC_OK)
       return mc_err_set(why, err, "session %u before byte %zu: %s", i, c.at + 8, mc_err_text(err));
+  }
+  if (mc_load_le32(file.data + 4) >= 2 && c.ok) {
+    mc_slice section = mc_cursor_bytes(&c, mc_cursor_le32(&c));
+    if (c.ok)
+      MC_TRY(mc_share_checkpoint_load(g, section, why));
   }
   while (c.ok && mc_cursor_left(&c)) {
     mc_err err = load_retained(g, &c);

@@ -29,7 +29,7 @@ static uint32_t waited_s(const mc_gateway_loop *l, const mc_message *m)
   return us <= 0 ? 0 : us / 1000000 > UINT32_MAX ? UINT32_MAX : (uint32_t)(us / 1000000);
 }
 
-static bool expired(const mc_gateway_loop *l, mc_message *m)
+bool mc_message_expired(const mc_gateway_loop *l, mc_message *m)
 {
   if (!m->props.len)
     return false;
@@ -106,12 +106,21 @@ static void put_qos0(mc_session *s, const mc_message *m, const mc_sub_match *mat
     mc_count_add(&l->count.dropped_q0, 1);
 }
 
+/* Acknowledged, or never to be sent. */
+static void settle(mc_session *s, uint64_t entry)
+{
+  if (entry & MC_OUT_SHARED)
+    mc_share_acked(s, entry & MC_OUT_OFFSET);
+  else
+    mc_session_note_acked(s, entry & MC_OUT_OFFSET);
+}
+
 /* Sends a QoS 1 copy and keeps its entry in flight. False: no memory, nothing happened. */
 static bool put_qos1(mc_session *s, const mc_message *m, const mc_sub_match *match, uint64_t entry)
 {
   packet p;
   if (!prepare(s, m, match, 1, entry & MC_OUT_RETAINED || (m->retain && match->retain_as_published), &p)) {
-    mc_session_note_acked(s, entry & MC_OUT_OFFSET);
+    settle(s, entry);
     return true;
   }
   if (mc_outbox_send(s->outbox, entry | MC_OUT_SENT, &p.publish.packet_id) != MC_OK)
@@ -156,27 +165,41 @@ static bool may_go_now(const mc_session *s, const mc_outbox *o)
          mc_conn_backlog(s->link->conn) < MC_QOS1_BACKLOG;
 }
 
-void mc_deliver_to(mc_session *s, mc_message *m, const mc_sub_match *match)
+static void deliver_as(mc_session *s, mc_message *m, const mc_sub_match *match, uint64_t entry)
 {
-  uint8_t qos = m->qos < match->qos ? m->qos : match->qos;
-  if (expired(s->home, m))
-    return;
-  if (qos == 0) {
-    put_qos0(s, m, match, m->retain && match->retain_as_published);
-    return;
-  }
   mc_outbox *o = mc_session_outbox(s);
   if (!o) {
     mc_count_add(&s->home->count.lost, 1);
     mc_log(MC_LOG_ERROR, "gateway", "out of memory for a client's queue", MC_KS("client", mc_session_id(s)));
     return;
   }
-  if (mc_outbox_scanned(o, m->offset) || (s->carried && m->source && m->offset <= s->carried[m->source - 1]))
+  if (!(entry & MC_OUT_SHARED) && (mc_outbox_scanned(o, m->offset) || (s->carried && m->source && m->offset <= s->carried[m->source - 1])))
     return;
-  if (may_go_now(s, o) && put_qos1(s, m, match, m->offset))
+  if (may_go_now(s, o) && put_qos1(s, m, match, entry))
     mc_count_set(&s->inflight, o->inflight.len);
   else
-    wait_in_line(s, m->offset);
+    wait_in_line(s, entry);
+}
+
+void mc_deliver_to(mc_session *s, mc_message *m, const mc_sub_match *match)
+{
+  uint8_t qos = m->qos < match->qos ? m->qos : match->qos;
+  if (mc_message_expired(s->home, m))
+    return;
+  if (qos == 0)
+    put_qos0(s, m, match, m->retain && match->retain_as_published);
+  else
+    deliver_as(s, m, match, m->offset);
+}
+
+void mc_deliver_shared(mc_session *s, mc_message *m, const mc_sub_match *match)
+{
+  if (match->qos == 0)
+    mc_deliver_to(s, m, match);
+  else if (mc_message_expired(s->home, m))
+    mc_share_acked(s, m->offset);
+  else
+    deliver_as(s, m, match, m->offset | MC_OUT_SHARED);
 }
 
 void mc_deliver(mc_gateway_loop *l, mc_message *m)
@@ -187,8 +210,13 @@ void mc_deliver(mc_gateway_loop *l, mc_message *m)
     mc_log(MC_LOG_ERROR, "gateway", "out of memory while matching a topic", MC_KS("topic", m->topic));
     return;
   }
-  for (size_t i = 0; i < l->subs.match.len; i++)
-    mc_deliver_to((mc_session *)l->subs.match.at[i].owner, m, &l->subs.match.at[i]);
+  for (size_t i = 0; i < l->subs.match.len; i++) {
+    mc_sub_owner *owner = l->subs.match.at[i].owner;
+    if (owner->group)
+      mc_share_take(owner, m);
+    else
+      mc_deliver_to((mc_session *)owner, m, &l->subs.match.at[i]);
+  }
 }
 
 /* ---- retained messages for a new subscription ---- */
@@ -211,7 +239,7 @@ static mc_err give_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc
   mc_session *s = r->s;
   mc_gateway_loop *l = s->home;
   mc_message m = message_of_retained(tenant, topic, value);
-  if (expired(l, &m))
+  if (mc_message_expired(l, &m))
     return MC_OK;
   mc_vec_clear(&l->subs.id);
   mc_sub_match match = {&s->subs, r->qos, true, UINT32_MAX};
@@ -255,9 +283,10 @@ static bool send_back(back_ctx *b, mc_message *m)
   mc_session *s = b->s;
   mc_gateway_loop *l = s->home;
   mc_sub_match match;
-  uint64_t offset = b->entry & MC_OUT_OFFSET;
-  if (expired(l, m) || !mc_sub_tree_match_one(&l->subs, m->tenant, m->topic, &s->subs, &match) || match.qos == 0) {
-    mc_session_note_acked(s, offset); /* unsubscribed since, or too old: nothing is owed any more (3.10.4) */
+  bool wanted = b->entry & MC_OUT_SHARED ? mc_share_match(s, b->entry & MC_OUT_OFFSET, &match)
+                                         : mc_sub_tree_match_one(&l->subs, m->tenant, m->topic, &s->subs, &match);
+  if (!wanted || match.qos == 0 || mc_message_expired(l, m)) {
+    settle(s, b->entry); /* unsubscribed since, or too old: nothing is owed any more (3.10.4) */
     return false;
   }
   if (!b->resend) {
@@ -311,7 +340,7 @@ static bool queue_if_matching(mc_session *s, const mc_record *record)
   return mc_u64_ring_push(&s->outbox->waiting, record->offset) == MC_OK;
 }
 
-static const mc_journal_filter message_filter = {1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND, 0};
+const mc_journal_filter mc_message_streams = {1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND, 0};
 
 /* True: call again, there may be more. */
 static bool scan_on(mc_session *s)
@@ -325,7 +354,7 @@ static bool scan_on(mc_session *s)
       mc_log(MC_LOG_ERROR, "gateway", "the journal kept less than a client is behind", MC_KS("client", mc_session_id(s)), MC_KU("bytes", first - from));
       from = first;
     }
-    if (mc_journal_reader_create(g->journal, from, message_filter, &o->reader, &why) != MC_OK) {
+    if (mc_journal_reader_create(g->journal, from, mc_message_streams, &o->reader, &why) != MC_OK) {
       mc_log(MC_LOG_ERROR, "gateway", "cannot read the journal for a client that is behind", MC_KS("client", mc_session_id(s)), MC_KZ("error", why.text));
       return false;
     }
@@ -376,7 +405,7 @@ void mc_deliver_gap(mc_session *s)
   mc_why why;
   if (from > to || !s->subs.count)
     return;
-  if (!mc_session_outbox(s) || mc_journal_reader_create(g->journal, from, message_filter, &reader, &why) != MC_OK) {
+  if (!mc_session_outbox(s) || mc_journal_reader_create(g->journal, from, mc_message_streams, &reader, &why) != MC_OK) {
     mc_count_add(&s->home->count.lost, 1);
     mc_log(MC_LOG_ERROR, "gateway", "a session moved and what came meanwhile cannot be read from the journal", MC_KS("client", mc_session_id(s)));
     return;
@@ -468,7 +497,7 @@ void mc_deliver_acked(mc_session *s, uint16_t packet_id, uint8_t code)
     return; /* late or unknown: harmless (4.8 of neither version asks for more) */
   if (code >= 0x80)
     mc_log(MC_LOG_INFO, "gateway", "client refused a message", MC_KS("client", mc_session_id(s)), MC_KU("code", code), MC_KZ("name", mc_mqtt_reason_name(code)));
-  mc_session_note_acked(s, entry & MC_OUT_OFFSET);
+  settle(s, entry);
   mc_count_set(&s->inflight, o->inflight.len);
   if (o->waiting.len || mc_outbox_scanning(o) || o->resend != UINT32_MAX)
     mc_deliver_want_pump(s);

@@ -52,6 +52,8 @@ static void on_turn_end(void *ctx)
     mc_deliver_pump(s);
     s = next;
   }
+  mc_share_pump(l);
+  mc_share_post_flush(l);
   mc_fan_out_batch(l);
   if (l->stopping)
     check_stopped(l);
@@ -112,7 +114,9 @@ static mc_err build(mc_gateway *g, const mc_gateway_config *config, mc_why *why)
   MC_TRY(mc_fs_mkdirs(g->fs, g->dir, why));
   for (size_t i = 0; i < g->loop_count; i++)
     MC_TRY(loop_init(g, i, config->loop[i], why));
+  g->recovering = true;
   MC_TRY(mc_recover(g, why));
+  g->recovering = false;
   /* Recovery gave every session what lies below; without this, one that moves would be given all of it again. */
   uint64_t end = mc_journal_end_offset(g->journal);
   for (size_t i = 0; i < g->loop_count * g->loop_count; i++)
@@ -177,6 +181,7 @@ static void loop_free(mc_gateway_loop *l)
   free(l->batch);
   free(l->seen);
   free(l->verdict);
+  mc_share_loop_free(l);
   mc_sub_tree_free(&l->subs);
   mc_buf_free(&l->scratch);
   mc_buf_free(&l->props);
@@ -194,6 +199,7 @@ void mc_gateway_destroy(mc_gateway **gateway)
   if (g->registry)
     mc_registry_on_revoked(g->registry, NULL, NULL);
   mc_checkpointer_stop(g, false);
+  g->destroying = true;
   for (size_t i = 0; i < g->loop_count; i++)
     loop_free(&g->loop[i]);
   if (g->loop_count)

@@ -16,6 +16,9 @@
 
 typedef struct mc_gateway mc_gateway;
 
+/* Which member of a shared subscription gets a message: the next in turn, or the one with the least in flight and waiting. */
+typedef enum mc_share_choice { MC_SHARE_FAIR, MC_SHARE_LEAST_LOADED } mc_share_choice;
+
 typedef struct mc_gateway_limits { /* profile "standard" (DESIGN 8); 0 takes the default */
   uint32_t max_packet;         /* 1 MiB */
   uint32_t max_subscriptions;  /* 1,000 a session */
@@ -24,6 +27,7 @@ typedef struct mc_gateway_limits { /* profile "standard" (DESIGN 8); 0 takes the
   uint32_t max_queued;         /* offline messages a session; 100,000 */
   uint16_t topic_alias_max;    /* 16 */
   uint32_t connect_timeout_ms; /* CONNECT must arrive; 10,000 */
+  mc_share_choice share_choice; /* fair */
 } mc_gateway_limits;
 
 typedef struct mc_gateway_config {

@@ -112,6 +112,19 @@ bool mc_outbox_ack(mc_outbox *o, uint16_t packet_id, uint64_t *entry)
   return true;
 }
 
+void mc_outbox_drop_shared(mc_outbox *o)
+{
+  for (uint32_t i = 0; i < o->inflight.len; i++)
+    if (*mc_u64_ring_at(&o->inflight, i) & MC_OUT_SHARED)
+      *mc_u64_ring_at(&o->inflight, i) |= MC_OUT_DONE;
+  leave_front(o);
+  for (uint32_t left = o->waiting.len; left > 0; left--) { /* once round: each keeps its place but these */
+    uint64_t entry = mc_u64_ring_pop(&o->waiting);
+    if (!(entry & MC_OUT_SHARED))
+      mc_u64_ring_push(&o->waiting, entry); /* room is there: it was just popped */
+  }
+}
+
 bool mc_outbox_forget(mc_outbox *o, uint64_t offset)
 {
   for (uint32_t i = 0; i < o->waiting.len; i++) {

@@ -15,6 +15,7 @@
 #define MC_OUT_RETAINED (UINT64_C(1) << 63) /* delivered because of a new subscription: RETAIN = 1 */
 #define MC_OUT_DONE (UINT64_C(1) << 62)     /* acknowledged out of order */
 #define MC_OUT_SENT (UINT64_C(1) << 61)     /* was sent at least once: DUP on the next time */
+#define MC_OUT_SHARED (UINT64_C(1) << 56)   /* of a shared subscription: the group's until it is acknowledged (share.h) */
 
 typedef struct mc_u64_ring {
   uint64_t *at;
@@ -50,6 +51,8 @@ static inline uint16_t mc_outbox_id(const mc_outbox *o, uint32_t i) { return (ui
 bool mc_outbox_has(const mc_outbox *o, uint16_t packet_id);
 /* The client has it. *entry: what it was. False: no such packet id is in flight (or it was acknowledged before). */
 bool mc_outbox_ack(mc_outbox *o, uint16_t packet_id, uint64_t *entry);
+/* Removes what belongs to groups (MC_OUT_SHARED): the connection has gone, others get it. */
+void mc_outbox_drop_shared(mc_outbox *o);
 /* Removes one offset wherever it is; for replay. */
 bool mc_outbox_forget(mc_outbox *o, uint64_t offset);
 

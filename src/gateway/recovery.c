@@ -107,8 +107,10 @@ static void apply_session(recovery *rec, const mc_record *record)
   case MC_SESSION_SUBSCRIBE:
     if (s->subs.count == 0)
       s->since = record->offset;
-    while (mc_session_record_next_filter(&r, &at, &f))
+    while (mc_session_record_next_filter(&r, &at, &f)) {
       mc_session_subscribe(s, f.filter, f.options, f.id, &existed);
+      mc_share_recover_subscribed(g, s->tenant, f.filter, record->offset);
+    }
     break;
   case MC_SESSION_UNSUBSCRIBE:
     while (mc_session_record_next_filter(&r, &at, &f))
@@ -180,7 +182,9 @@ static void apply_message(recovery *r, const mc_record *record)
     if (!l->subs.count || mc_sub_tree_match(&l->subs, m.tenant, m.topic, publisher_of(g, record)) != MC_OK)
       continue;
     for (size_t k = 0; k < l->subs.match.len; k++)
-      if (l->subs.match.at[k].qos)
+      if (l->subs.match.at[k].owner->group)
+        mc_share_recover_message(l->subs.match.at[k].owner, m.offset);
+      else if (l->subs.match.at[k].qos)
         queue((mc_session *)l->subs.match.at[k].owner, m.offset);
   }
 }
@@ -223,7 +227,9 @@ static mc_err replay(recovery *r, uint64_t floor, mc_why *why)
     }
     r->records++;
     r->oldest_us = r->oldest_us ? r->oldest_us : record.time_us;
-    if (record.stream == MC_STREAM_SESSION)
+    if (record.stream == MC_STREAM_SESSION && mc_slice_eq_str(record.topic, MC_SHARE_TOPIC))
+      mc_share_recover_record(r->g, &record);
+    else if (record.stream == MC_STREAM_SESSION)
       apply_session(r, &record);
     else
       apply_message(r, &record);
@@ -292,6 +298,7 @@ mc_err mc_recover(mc_gateway *g, mc_why *why)
     err = replay(&r, floor, why);
   if (err == MC_OK) {
     settle(g);
+    mc_share_recovered(g);
     tell_losses(&r);
     mc_log(MC_LOG_INFO, "gateway", "sessions and retained messages rebuilt", MC_KU("sessions", g->directory.len), MC_KU("retained", g->retained.count),
            MC_KU("records_read", r.records), MC_KU("damaged_parts", r.damaged), MC_KI("ms", (mc_clock_mono_us() - began) / 1000));

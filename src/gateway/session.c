@@ -244,6 +244,7 @@ void mc_session_detach(mc_session *s, mc_link *link, const char *text)
     mc_session_destroy(s, true);
     return;
   }
+  mc_share_disconnected(s);
   if (s->outbox) {
     if (s->outbox->reader)
       mc_journal_reader_destroy(&s->outbox->reader);
@@ -260,27 +261,37 @@ void mc_session_detach(mc_session *s, mc_link *link, const char *text)
 mc_err mc_session_subscribe(mc_session *s, mc_slice filter, uint8_t options, uint32_t id, bool *existed)
 {
   mc_gateway *g = s->home->gateway;
+  mc_slice group, inner;
+  if (mc_mqtt_shared_split(filter, &group, &inner)) {
+    mc_err err = mc_share_subscribe(s, group, inner, options, id, existed);
+    mc_count_set(&s->subscriptions, s->subs.count + mc_share_count(s));
+    return err;
+  }
   /* Counted before it can match: a publish acknowledged after our SUBACK must find it (commit.c, fan_out). */
   atomic_fetch_add(&g->subscriptions, 1);
   mc_err err = mc_sub_tree_add(&s->home->subs, s->tenant, filter, &s->subs, options, id, existed);
   if (err != MC_OK || *existed)
     atomic_fetch_sub(&g->subscriptions, 1);
   if (err == MC_OK)
-    mc_count_set(&s->subscriptions, s->subs.count);
+    mc_count_set(&s->subscriptions, s->subs.count + mc_share_count(s));
   return err;
 }
 
 bool mc_session_unsubscribe(mc_session *s, mc_slice filter)
 {
-  if (!mc_sub_tree_remove(&s->home->subs, s->tenant, filter, &s->subs))
+  mc_slice group, inner;
+  bool shared = mc_mqtt_shared_split(filter, &group, &inner);
+  if (shared ? !mc_share_unsubscribe(s, group, inner) : !mc_sub_tree_remove(&s->home->subs, s->tenant, filter, &s->subs))
     return false;
-  atomic_fetch_sub(&s->home->gateway->subscriptions, 1);
-  mc_count_set(&s->subscriptions, s->subs.count);
+  if (!shared)
+    atomic_fetch_sub(&s->home->gateway->subscriptions, 1);
+  mc_count_set(&s->subscriptions, s->subs.count + mc_share_count(s));
   return true;
 }
 
 void mc_session_leave_tree(mc_session *s)
 {
+  mc_share_leave(s);
   atomic_fetch_sub(&s->home->gateway->subscriptions, s->subs.count);
   mc_sub_tree_remove_all(&s->home->subs, &s->subs);
   mc_count_set(&s->subscriptions, 0);
@@ -339,6 +350,7 @@ void mc_session_note_acked(mc_session *s, uint64_t offset)
 
 void mc_session_flush_acked(mc_gateway_loop *l)
 {
+  mc_share_flush_acked(l);
   while (l->acked) {
     mc_session *s = l->acked;
     l->acked = s->next_acked;

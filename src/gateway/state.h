@@ -14,6 +14,7 @@
 #include "gateway/outbox.h"
 #include "gateway/retained.h"
 #include "gateway/session_record.h"
+#include "gateway/share.h"
 #include "gateway/subscription.h"
 
 enum {
@@ -80,6 +81,7 @@ struct mc_session {
   mc_gateway_loop *home;
   mc_link *link; /* NULL: absent */
   mc_outbox *outbox;
+  mc_share_member *shares; /* its shared subscriptions */
   mc_will *will;
   MC_VEC(uint64_t) acked; /* offsets not yet journaled as acknowledged */
   mc_timer timer;         /* while absent: will delay, expiry */
@@ -176,6 +178,7 @@ struct mc_gateway_loop {
   size_t index;
   mc_journal_writer *writer;
   mc_sub_tree subs;
+  mc_share_loop share;
   mc_session *sessions;
   mc_link *links;
   mc_link *blocked; /* paused until the journal has room */
@@ -216,6 +219,8 @@ struct mc_gateway {
   size_t loop_count;
   atomic_size_t subscriptions; /* of all loops, with those of sessions on the move */
   mc_retained_store retained;
+  atomic_uint_fast64_t share_serial;
+  bool recovering, destroying; /* one thread, the loops do not run */
   atomic_bool stopping;
   atomic_uint heard_stop;
   atomic_uint kicks; /* a CONNECT that was on its way meanwhile asks the registry again */
@@ -301,6 +306,10 @@ void mc_loop_wake(mc_gateway_loop *l); /* the end-of-turn work must run */
 void mc_deliver(mc_gateway_loop *l, mc_message *m);
 /* One message to one session, as matched. */
 void mc_deliver_to(mc_session *s, mc_message *m, const mc_sub_match *match);
+/* The same for a message that a group gave to it: match->qos is what it is sent with. */
+void mc_deliver_shared(mc_session *s, mc_message *m, const mc_sub_match *match);
+bool mc_message_expired(const mc_gateway_loop *l, mc_message *m);
+extern const mc_journal_filter mc_message_streams;
 void mc_deliver_retained(mc_session *s, mc_slice filter, uint8_t options, uint32_t id);
 void mc_deliver_acked(mc_session *s, uint16_t packet_id, uint8_t code);
 void mc_deliver_resume(mc_session *s); /* after CONNACK: what is owed */
@@ -316,7 +325,7 @@ void mc_call_finish(mc_call *call, mc_err err, const char *text); /* frees it */
 void mc_event_add(mc_gateway *g, uint32_t tenant, mc_slice client_id, const char *address, bool connected, uint8_t code, const char *text);
 
 /* ---- checkpoint.c, checkpoint_load.c, recovery.c ---- formats in README */
-enum { MC_CHECKPOINT_VERSION = 1 };
+enum { MC_CHECKPOINT_OLDEST = 1, MC_CHECKPOINT_VERSION = 2 };
 #define MC_CHECKPOINT_MAGIC "MCGW"
 mc_err mc_recover(mc_gateway *g, mc_why *why);
 mc_err mc_checkpointer_start(mc_gateway *g, mc_why *why);

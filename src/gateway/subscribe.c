@@ -30,15 +30,35 @@ static bool allowed(const mc_link *link, mc_slice filter)
   return mc_policy_allows(link->policy, &who, MC_ACTION_SUBSCRIBE, filter);
 }
 
+/* 4.8.2-1, 4.8.2-2 (in version 5 the codec ended the connection already); the length is ours. NULL: well-formed, or not a shared one.
+ * *inner: what the policy is asked about. */
+static const char *shared_fault(mc_slice filter, mc_slice *inner)
+{
+  mc_slice group;
+  *inner = filter;
+  if (!mc_slice_starts(filter, MC_LIT(MC_SHARE_PREFIX)))
+    return NULL;
+  if (!mc_mqtt_shared_split(filter, &group, inner))
+    return "a shared subscription is $share/<group>/<filter>; the group's name has at least one character and none of / + #";
+  if (mc_slice_starts(*inner, MC_LIT(MC_SHARE_PREFIX)))
+    return "the filter behind the group's name is an ordinary one, not a shared one again";
+  size_t characters = 0;
+  for (size_t i = 0; i < group.len; i++)
+    characters += (group.data[i] & 0xC0) != 0x80;
+  return characters > MC_SHARE_NAME_MAX ? "the name of a group has at most 128 characters" : NULL;
+}
+
 static uint8_t subscribe_one(mc_link *link, const mc_mqtt_filter *f, uint32_t id, answer *a, bool *existed)
 {
   mc_session *s = link->session;
   mc_gateway *g = link->home->gateway;
-  if (mc_slice_starts(f->filter, MC_LIT("$share/")))
-    return refuse(a, MC_MQTT_NO_SHARED, f->filter, "shared subscriptions are not supported by this server");
-  if (!allowed(link, f->filter))
+  mc_slice inner;
+  const char *fault = shared_fault(f->filter, &inner);
+  if (fault)
+    return refuse(a, MC_MQTT_BAD_FILTER, f->filter, fault);
+  if (!allowed(link, inner))
     return refuse(a, MC_MQTT_NOT_AUTHORIZED, f->filter, "the policy of this client does not name it; a vehicle may subscribe only under its own name");
-  if (s->subs.count >= g->limit.max_subscriptions)
+  if (s->subs.count + mc_share_count(s) >= g->limit.max_subscriptions)
     return refuse(a, MC_MQTT_QUOTA, f->filter, "this session has as many subscriptions as it may");
   uint8_t qos = f->qos > 1 ? 1 : f->qos;
   uint8_t options = (uint8_t)(qos | (f->no_local ? MC_SUB_NO_LOCAL : 0) | (f->retain_as_published ? MC_SUB_RETAIN_AS_PUBLISHED : 0) | f->retain_handling << 4);
@@ -105,7 +125,7 @@ static void note_refusal(mc_link *link, const answer *a, uint8_t code)
  * 3.3.1.3: retain handling 0 always, 1 only when the subscription is new, 2 never. */
 static mc_err want_retained(mc_buf *wanted, const mc_mqtt_filter *f, uint8_t qos, uint32_t id, bool existed)
 {
-  if (f->retain_handling == 2 || (f->retain_handling == 1 && existed))
+  if (f->retain_handling == 2 || (f->retain_handling == 1 && existed) || mc_slice_starts(f->filter, MC_LIT(MC_SHARE_PREFIX))) /* 4.8.2: never to these */
     return MC_OK;
   uint8_t head[7] = {qos};
   mc_store_le32(head + 1, id);

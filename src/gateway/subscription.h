@@ -22,6 +22,7 @@ typedef struct mc_sub_owner {
   mc_sub_item *item;
   uint32_t count, cap;
   uint32_t match_at; /* place in the running match; valid only if that place names this owner */
+  bool group;        /* mc_share_group, not mc_session */
 } mc_sub_owner;
 
 typedef struct mc_sub {

@@ -1,0 +1,518 @@
+/* Shared subscriptions over the wire: several loops, so that members, publishers and the group's home are apart. */
+#include "rig.h"
+
+static rig server;
+static uint16_t port;
+
+static size_t subscriptions(void)
+{
+  mc_gateway_stats stats;
+  mc_gateway_stats_get(server.g, &stats);
+  return stats.subscriptions;
+}
+
+/* Everything that comes within the time; QoS 1 is acknowledged if asked. Returns how many; marks seen[number of the payload]. */
+static int drain(client *c, int ms, bool acknowledge, int *seen)
+{
+  int n = 0;
+  while (client_next_within(c, ms) == MC_MQTT_PUBLISH) {
+    char text[32];
+    mc_slice_to_str(c->packet.publish.payload, text, sizeof text);
+    if (seen)
+      seen[atoi(text)]++;
+    n++;
+    if (acknowledge && c->packet.publish.qos)
+      client_ack(c);
+  }
+  return n;
+}
+
+static void publish_numbers(client *c, const char *topic, int from, int to, uint8_t qos)
+{
+  char text[32];
+  for (int i = from; i < to; i++) {
+    snprintf(text, sizeof text, "%d", i);
+    if (qos) {
+      CHECK_INT(client_publish(c, topic, text, false), 0);
+    } else {
+      client_put_publish(c, topic, text, 0, false, 0);
+      client_flush(c);
+    }
+  }
+}
+
+static void each_in_turn(uint8_t version, uint8_t qos)
+{
+  enum { MEMBERS = 3, N = 30 };
+  client m[MEMBERS], pub;
+  int seen[N] = {0};
+  for (int i = 0; i < MEMBERS; i++) {
+    char id[32];
+    snprintf(id, sizeof id, "turn-%d", i);
+    CHECK(client_connect(&m[i], port, version, id, true, 0));
+    CHECK_INT(client_subscribe(&m[i], "$share/turn/t/+", qos), qos);
+  }
+  CHECK(client_connect(&pub, port, version, "turn-p", true, 0));
+  publish_numbers(&pub, "t/1", 0, N, qos);
+  for (int i = 0; i < MEMBERS; i++)
+    CHECK_INT(drain(&m[i], 100, true, seen), N / MEMBERS);
+  for (int i = 0; i < N; i++)
+    CHECK_INT(seen[i], 1);
+  for (int i = 0; i < MEMBERS; i++)
+    client_close(&m[i]);
+  client_close(&pub);
+  CHECK_SOON(subscriptions() == 0);
+}
+
+static void test_each_message_goes_to_one_member_in_turn(void)
+{
+  for (uint8_t version = 4; version <= 5 && !tap_this_failed; version++)
+    for (uint8_t qos = 0; qos <= 1 && !tap_this_failed; qos++)
+      each_in_turn(version, qos);
+}
+
+/* The SUBACK is a promise, wherever the group lives: a message published after it finds the group. */
+static void test_a_message_published_right_after_the_suback_arrives(void)
+{
+  client m, pub;
+  CHECK(client_connect(&pub, port, 5, "right-p", true, 0));
+  for (int i = 0; i < 60; i++) {
+    char id[32], filter[64], topic[32];
+    snprintf(id, sizeof id, "right-%d", i);
+    snprintf(topic, sizeof topic, "right/%d", i);
+    snprintf(filter, sizeof filter, "$share/g%d/%s", i, topic);
+    CHECK(client_connect(&m, port, 5, id, true, 0));
+    CHECK_INT(client_subscribe(&m, filter, 1), 1);
+    client_put_publish(&pub, topic, "zero", 0, false, 0);
+    client_flush(&pub);
+    CHECK_RECEIVES(&m, topic, "zero");
+    CHECK_INT(client_publish(&pub, topic, "one", false), 0);
+    CHECK_RECEIVES(&m, topic, "one");
+    client_close(&m);
+    if (tap_this_failed)
+      break;
+  }
+  client_close(&pub);
+}
+
+static void test_every_group_and_every_other_subscriber_gets_a_copy(void)
+{
+  client a, b, c, pub;
+  CHECK(client_connect(&a, port, 5, "copy-a", true, 0));
+  CHECK(client_connect(&b, port, 5, "copy-b", true, 0));
+  CHECK(client_connect(&c, port, 5, "copy-c", true, 0));
+  CHECK_INT(client_subscribe(&a, "$share/one/copy/#", 1), 1);
+  CHECK_INT(client_subscribe(&b, "$share/two/copy/#", 1), 1);
+  CHECK_INT(client_subscribe(&b, "$share/one/copy/+/x", 1), 1); /* the same name, another filter: another group */
+  CHECK_INT(client_subscribe(&c, "copy/#", 1), 1);
+  CHECK(client_connect(&pub, port, 4, "copy-p", true, 0));
+  CHECK_INT(client_publish(&pub, "copy/1/x", "m", false), 0);
+  CHECK_RECEIVES(&a, "copy/1/x", "m");
+  CHECK_RECEIVES(&b, "copy/1/x", "m");
+  CHECK_RECEIVES(&b, "copy/1/x", "m");
+  CHECK_RECEIVES(&c, "copy/1/x", "m");
+  CHECK_INT(client_next_within(&a, 50), CLIENT_QUIET);
+  CHECK_INT(client_next_within(&b, 50), CLIENT_QUIET);
+  CHECK_INT(client_next_within(&c, 50), CLIENT_QUIET);
+  client_close(&a);
+  client_close(&b);
+  client_close(&c);
+  client_close(&pub);
+}
+
+static void test_names_are_judged_and_no_local_ends_the_connection(void)
+{
+  client a;
+  char long_name[300] = "$share/";
+  CHECK(client_connect(&a, port, 5, "judged", true, 0));
+  CHECK_INT(client_subscribe(&a, "$share/g/$share/h/x", 1), MC_MQTT_BAD_FILTER);
+  memset(long_name + 7, 'g', 128);
+  memcpy(long_name + 7 + 128, "/x", 3);
+  CHECK_INT(client_subscribe(&a, long_name, 1), 1);
+  memset(long_name + 7, 'g', 129);
+  memcpy(long_name + 7 + 129, "/x", 3);
+  CHECK_INT(client_subscribe(&a, long_name, 1), MC_MQTT_BAD_FILTER);
+  CHECK(a.packet.subscribe.props.reason.len > 0);
+  client_close(&a);
+  static const struct { const char *filter; bool no_local; } wrong[] = {{"$share//x", false}, {"$share/g", false}, {"$share/g/", false}, {"$share/g/x", true}};
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    CHECK(client_connect(&a, port, 5, "judged", true, 0));
+    mc_mqtt_filter f = {.filter = mc_slice_str(wrong[i].filter), .qos = 1, .no_local = wrong[i].no_local};
+    mc_mqtt_write_subscribe(&a.out, 5, 11, &f, 1, (mc_slice){0});
+    client_flush(&a);
+    CHECK_INT(client_next(&a), MC_MQTT_DISCONNECT);
+    CHECK_INT(a.packet.disconnect.code, MC_MQTT_PROTOCOL_ERROR);
+    CHECK_INT(client_next(&a), CLIENT_CLOSED);
+    client_close(&a);
+  }
+  CHECK(client_connect(&a, port, 4, "judged-3", true, 0));
+  CHECK_INT(client_subscribe(&a, "$share/g", 1), 0x80);
+  CHECK_INT(client_subscribe(&a, "$share//x", 1), 0x80);
+  client_close(&a);
+}
+
+static void test_retained_messages_do_not_come_by_it(void)
+{
+  client a, b;
+  CHECK(client_connect(&a, port, 5, "kept-a", true, 0));
+  CHECK_INT(client_publish(&a, "kept/x", "old", true), 0);
+  CHECK(client_connect(&b, port, 5, "kept-b", true, 0));
+  CHECK_INT(client_subscribe(&b, "$share/g/kept/#", 1), 1);
+  CHECK_INT(client_next_within(&b, 50), CLIENT_QUIET);
+  CHECK_INT(client_publish(&a, "kept/x", "", true), 0);
+  CHECK_RECEIVES(&b, "kept/x", "");
+  client_close(&a);
+  client_close(&b);
+}
+
+static void test_identifiers_and_retain_as_published_are_those_of_the_member(void)
+{
+  client a, b;
+  CHECK(client_connect(&a, port, 5, "ids-a", true, 0));
+  CHECK(client_connect(&b, port, 5, "ids-b", true, 0));
+  mc_buf props = {0};
+  mc_mqtt_put_number(&props, 0x0B, 77);
+  mc_mqtt_filter f = {.filter = MC_LIT("$share/g/ids"), .qos = 1, .retain_as_published = true};
+  mc_mqtt_write_subscribe(&b.out, 5, 11, &f, 1, mc_buf_slice(&props));
+  client_flush(&b);
+  CHECK_INT(client_next(&b), MC_MQTT_SUBACK);
+  CHECK_INT(client_publish(&a, "ids", "x", true), 0);
+  CHECK_RECEIVES(&b, "ids", "x");
+  CHECK(b.packet.publish.retain);
+  CHECK_INT(b.packet.publish.props.sub_id, 77);
+  CHECK_INT(client_publish(&a, "ids", "", true), 0);
+  mc_buf_free(&props);
+  client_close(&a);
+  client_close(&b);
+}
+
+static void test_what_a_lost_member_did_not_acknowledge_goes_to_another(void)
+{
+  client a, b, pub;
+  int seen[20] = {0};
+  CHECK(client_connect(&a, port, 5, "lost-a", true, 0));
+  CHECK_INT(client_subscribe(&a, "$share/lost/l", 1), 1);
+  CHECK(client_connect(&pub, port, 5, "lost-p", true, 0));
+  publish_numbers(&pub, "l", 0, 20, 1);
+  for (int i = 0; i < 20; i++) {
+    CHECK_INT(client_next(&a), MC_MQTT_PUBLISH);
+    if (i < 5)
+      client_ack(&a);
+  }
+  CHECK(client_connect(&b, port, 5, "lost-b", true, 0));
+  CHECK_INT(client_subscribe(&b, "$share/lost/l", 1), 1);
+  CHECK_INT(client_next_within(&b, 50), CLIENT_QUIET); /* they are the other's while it lives */
+  client_close(&a);
+  for (int i = 5; i < 20; i++) {
+    char text[32];
+    snprintf(text, sizeof text, "%d", i);
+    CHECK_RECEIVES(&b, "l", text); /* in their order */
+    CHECK(!b.packet.publish.dup);  /* new to this client (3.3.1-2) */
+  }
+  CHECK_INT(drain(&b, 50, true, seen), 0);
+  client_close(&b);
+  client_close(&pub);
+}
+
+/* 4.8.2-6: refused by one member is not offered to another. */
+static void test_a_refused_message_is_not_given_again(void)
+{
+  client a, b, pub;
+  CHECK(client_connect(&a, port, 5, "refused-a", true, 0));
+  CHECK_INT(client_subscribe(&a, "$share/r/refused", 1), 1);
+  CHECK(client_connect(&pub, port, 5, "refused-p", true, 0));
+  CHECK_INT(client_publish(&pub, "refused", "x", false), 0);
+  CHECK_INT(client_next(&a), MC_MQTT_PUBLISH);
+  mc_mqtt_write_ack(&a.out, MC_MQTT_PUBACK, 5, a.packet.publish.packet_id, 0x83, (mc_slice){0});
+  client_flush(&a);
+  CHECK(client_connect(&b, port, 5, "refused-b", true, 0));
+  CHECK_INT(client_subscribe(&b, "$share/r/refused", 1), 1);
+  client_close(&a);
+  CHECK_INT(client_next_within(&b, 100), CLIENT_QUIET);
+  client_close(&b);
+  client_close(&pub);
+}
+
+static void test_waits_for_a_kept_session_and_for_room(void)
+{
+  client a, pub;
+  CHECK(client_connect(&a, port, 5, "room-a", true, 3600));
+  CHECK_INT(client_subscribe(&a, "$share/room/r/#", 1), 1);
+  client_disconnect(&a);
+  CHECK_INT(client_next(&a), CLIENT_CLOSED);
+  client_close(&a);
+  CHECK(client_connect(&pub, port, 5, "room-p", true, 0));
+  publish_numbers(&pub, "r/0", 0, 5, 0); /* 4.8.2: nobody is there */
+  publish_numbers(&pub, "r/1", 5, 20, 1);
+  mc_buf props = {0};
+  mc_mqtt_put_number(&props, 0x11, 3600);
+  mc_mqtt_put_number(&props, 0x21, 3); /* Receive Maximum */
+  mc_mqtt_connect with = {.version = 5, .client_id = MC_LIT("room-a"), .keep_alive_s = 60, .props.raw = mc_buf_slice(&props)};
+  CHECK_INT(client_connect_with(&a, port, with), MC_MQTT_CONNACK);
+  CHECK(a.packet.connack.session_present);
+  mc_buf_free(&props);
+  for (int i = 5; i < 8; i++) {
+    char text[32];
+    snprintf(text, sizeof text, "%d", i);
+    CHECK_INT(client_next(&a), MC_MQTT_PUBLISH);
+    CHECK_SLICE(a.packet.publish.payload, text);
+  }
+  CHECK_INT(client_next_within(&a, 50), CLIENT_QUIET);
+  client_ack(&a); /* the third: out of order */
+  CHECK_INT(client_next_within(&a, 50), CLIENT_QUIET); /* ids run on in order: the window is that of the oldest */
+  client_close(&a);
+  int seen[20] = {0};
+  with.props.raw = (mc_slice){0};
+  CHECK_INT(client_connect_with(&a, port, with), MC_MQTT_CONNACK);
+  CHECK_INT(drain(&a, 100, true, seen), 14);
+  CHECK_INT(seen[7], 0);
+  client_disconnect(&a);
+  client_close(&a);
+  client_close(&pub);
+  CHECK_SOON(subscriptions() == 0);
+}
+
+static void test_unsubscribing_completes_what_was_sent_and_stops_the_rest(void)
+{
+  client a, b, pub;
+  CHECK(client_connect(&a, port, 5, "unsub-a", true, 0));
+  CHECK(client_connect(&b, port, 5, "unsub-b", true, 0));
+  CHECK_INT(client_subscribe(&a, "$share/u/unsub", 1), 1);
+  CHECK(client_connect(&pub, port, 5, "unsub-p", true, 0));
+  CHECK_INT(client_publish(&pub, "unsub", "first", false), 0);
+  CHECK_INT(client_next(&a), MC_MQTT_PUBLISH);
+  uint16_t id = a.packet.publish.packet_id;
+  CHECK_INT(client_subscribe(&b, "$share/u/unsub", 1), 1);
+  mc_slice filter = MC_LIT("$share/u/unsub");
+  mc_mqtt_write_unsubscribe(&a.out, 5, 12, &filter, 1, (mc_slice){0});
+  mc_mqtt_write_unsubscribe(&a.out, 5, 13, &filter, 1, (mc_slice){0});
+  client_flush(&a);
+  CHECK_INT(client_next(&a), MC_MQTT_UNSUBACK);
+  CHECK_INT(a.packet.subscribe.list.data[0], 0);
+  CHECK_INT(client_next(&a), MC_MQTT_UNSUBACK);
+  CHECK_INT(a.packet.subscribe.list.data[0], MC_MQTT_NO_SUBSCRIPTION);
+  for (int i = 0; i < 4; i++) {
+    CHECK_INT(client_publish(&pub, "unsub", "later", false), 0);
+    CHECK_RECEIVES(&b, "unsub", "later");
+  }
+  mc_mqtt_write_ack(&a.out, MC_MQTT_PUBACK, 5, id, 0, (mc_slice){0});
+  client_flush(&a);
+  usleep(50000);
+  client_close(&a);
+  CHECK_INT(client_next_within(&b, 100), CLIENT_QUIET);
+  client_close(&b);
+  client_close(&pub);
+  CHECK_SOON(subscriptions() == 0);
+}
+
+/* Its connections come to any loop; the place in the group moves along, and nothing is missed or doubled. */
+static void test_a_member_that_moves_between_loops_keeps_its_place(void)
+{
+  client a, pub;
+  CHECK(client_connect(&pub, port, 5, "moves-p", true, 0));
+  CHECK(client_connect(&a, port, 5, "moves-a", true, 3600));
+  CHECK_INT(client_subscribe(&a, "$share/m/moves", 1), 1);
+  for (int i = 0; i < 24 && !tap_this_failed; i++) {
+    char text[32];
+    snprintf(text, sizeof text, "%d", i);
+    if (i % 3 == 0)
+      client_close(&a);
+    CHECK_INT(client_publish(&pub, "moves", text, false), 0);
+    if (i % 3 == 0)
+      CHECK(client_connect(&a, port, 5, "moves-a", false, 3600));
+    CHECK_RECEIVES(&a, "moves", text);
+    CHECK_INT(client_next_within(&a, 20), CLIENT_QUIET);
+  }
+  mc_slice filter = MC_LIT("$share/m/moves");
+  mc_mqtt_write_unsubscribe(&a.out, 5, 12, &filter, 1, (mc_slice){0});
+  client_flush(&a);
+  CHECK_INT(client_next(&a), MC_MQTT_UNSUBACK);
+  client_close(&a);
+  client_close(&pub);
+  CHECK_SOON(subscriptions() == 0);
+}
+
+static void test_the_least_loaded_member_is_chosen(void)
+{
+  rig r = {.limits.share_choice = MC_SHARE_LEAST_LOADED};
+  client slow, quick, pub;
+  rig_start(&r, 2);
+  uint16_t p = mc_gateway_port(r.g, true);
+  CHECK(client_connect(&slow, p, 5, "slow", true, 0));
+  CHECK(client_connect(&quick, p, 5, "quick", true, 0));
+  CHECK_INT(client_subscribe(&slow, "$share/g/load", 1), 1);
+  CHECK_INT(client_subscribe(&quick, "$share/g/load", 1), 1);
+  CHECK(client_connect(&pub, p, 5, "p", true, 0));
+  int at_slow = 0;
+  for (int i = 0; i < 20; i++) {
+    CHECK_INT(client_publish(&pub, "load", "x", false), 0);
+    int got = client_next_within(&quick, 50);
+    if (got == MC_MQTT_PUBLISH)
+      client_ack(&quick); /* the other one never does */
+    else
+      at_slow++;
+    usleep(2000);
+  }
+  CHECK(at_slow >= 1 && at_slow <= 4); /* in turn it would be 10; an acknowledgement may be on its way between loops */
+  CHECK_INT(drain(&slow, 50, false, NULL), at_slow);
+  client_close(&slow);
+  client_close(&quick);
+  client_close(&pub);
+  rig_stop(&r);
+  rig_remove(&r);
+}
+
+/* More than the queue holds in memory: the rest is read from the journal, each message once. */
+static void test_a_group_that_is_far_behind_reads_the_journal(void)
+{
+  enum { N = 400 };
+  rig r = {.limits = {.max_queued = 50, .max_inflight = 10}};
+  client a, pub;
+  static int seen[N];
+  memset(seen, 0, sizeof seen);
+  rig_start(&r, 2);
+  uint16_t p = mc_gateway_port(r.g, true);
+  CHECK(client_connect(&a, p, 5, "far", true, 3600));
+  CHECK_INT(client_subscribe(&a, "$share/far/f", 1), 1);
+  client_close(&a);
+  CHECK(client_connect(&pub, p, 5, "p", true, 0));
+  publish_numbers(&pub, "f", 0, N / 2, 1);
+  publish_numbers(&pub, "else", 0, 20, 1);
+  rig_stop(&r);
+  client_close(&pub);
+  rig_start(&r, 2);
+  p = mc_gateway_port(r.g, true);
+  CHECK(client_connect(&pub, p, 5, "p", true, 0));
+  publish_numbers(&pub, "f", N / 2, N, 1);
+  CHECK(client_connect(&a, p, 5, "far", false, 3600));
+  CHECK_INT(drain(&a, 300, true, seen), N);
+  for (int i = 0; i < N; i++)
+    CHECK_INT(seen[i], 1);
+  client_close(&a);
+  client_close(&pub);
+  rig_stop(&r);
+  rig_remove(&r);
+}
+
+static void test_a_group_survives_a_stop(void)
+{
+  rig r = {0};
+  client a, b, pub;
+  int seen[30] = {0};
+  rig_start(&r, 3);
+  uint16_t p = mc_gateway_port(r.g, true);
+  CHECK(client_connect(&a, p, 5, "stop-a", true, 3600));
+  CHECK(client_connect(&b, p, 4, "stop-b", false, 0));
+  CHECK_INT(client_subscribe(&a, "$share/stop/s", 1), 1);
+  CHECK_INT(client_subscribe(&b, "$share/stop/s", 1), 1);
+  CHECK(client_connect(&pub, p, 5, "p", true, 0));
+  publish_numbers(&pub, "s", 0, 10, 1);
+  CHECK_INT(drain(&a, 50, true, seen), 5);
+  CHECK_INT(drain(&b, 50, false, NULL), 5); /* not acknowledged: owed */
+  usleep(50000);
+  client_close(&b);
+  client_close(&a);
+  publish_numbers(&pub, "s", 10, 30, 1);
+  rig_stop(&r);
+  client_close(&pub);
+  rig_start(&r, 2);
+  p = mc_gateway_port(r.g, true);
+  CHECK(client_connect(&b, p, 4, "stop-b", false, 0));
+  CHECK(b.packet.connack.session_present);
+  CHECK_INT(drain(&b, 200, true, seen), 25);
+  for (int i = 0; i < 30; i++)
+    CHECK_INT(seen[i], 1);
+  client_close(&b);
+  rig_stop(&r);
+  rig_remove(&r);
+}
+
+/* Two members with kept sessions and a publisher that counts what is acknowledged to it. Each round one member is cut off in the middle and
+ * comes back; then the server is killed. In the end every acknowledged message has reached some member. */
+static void test_no_acknowledged_message_is_lost_when_members_and_the_server_are_killed(void)
+{
+  enum { ROUNDS = 5, PER_ROUND = 400, N = ROUNDS * PER_ROUND };
+  rig r = {.limits.max_inflight = 50};
+  static int seen[N];
+  static bool acked[N];
+  memset(seen, 0, sizeof seen);
+  memset(acked, 0, sizeof acked);
+  for (int round = 0; round < ROUNDS && !tap_this_failed; round++) {
+    pid_t pid;
+    client m[2], pub;
+    char text[32];
+    uint16_t p = rig_fork(&r, 3, &pid);
+    for (int i = 0; i < 2; i++) {
+      snprintf(text, sizeof text, "kill-%d", i);
+      CHECK(client_connect(&m[i], p, 5, text, false, 3600));
+      CHECK_INT(m[i].packet.connack.session_present, round > 0);
+    }
+    for (int i = 0; i < 2 && round == 0; i++)
+      CHECK_INT(client_subscribe(&m[i], "$share/kill/k", 1), 1);
+    CHECK(client_connect(&pub, p, 5, "kill-p", true, 0));
+    for (int i = 0; i < PER_ROUND && !tap_this_failed; i += 20) {
+      for (int k = i; k < i + 20; k++) {
+        snprintf(text, sizeof text, "%d", round * PER_ROUND + k);
+        client_put_publish(&pub, "k", text, 1, false, (uint16_t)(k + 1));
+      }
+      client_flush(&pub);
+      for (int k = 0; i < PER_ROUND / 2 && k < 20; k++) { /* the second half is under way when the server dies */
+        CHECK_INT(client_next(&pub), MC_MQTT_PUBACK);
+        acked[round * PER_ROUND + pub.packet.ack.packet_id - 1] = true;
+      }
+      drain(&m[i / 20 % 2], 1, i % 60 != 0, seen);
+      if (i == 200) { /* no goodbye */
+        client_close(&m[1]);
+        CHECK(client_connect(&m[1], p, 5, "kill-1", false, 3600));
+      }
+    }
+    while (client_next_within(&pub, 20) == MC_MQTT_PUBACK)
+      acked[round * PER_ROUND + pub.packet.ack.packet_id - 1] = true;
+    rig_kill(pid);
+    client_close(&pub);
+    client_close(&m[0]);
+    client_close(&m[1]);
+  }
+  pid_t pid;
+  client m;
+  uint16_t p = rig_fork(&r, 2, &pid);
+  CHECK(client_connect(&m, p, 5, "kill-1", false, 3600));
+  drain(&m, 500, true, seen);
+  client_close(&m);
+  rig_kill(pid);
+  int count = 0, lost = 0;
+  for (int i = 0; i < N; i++) {
+    count += acked[i];
+    lost += acked[i] && !seen[i];
+  }
+  printf("# %d acknowledged, %d of them reached nobody\n", count, lost);
+  CHECK(count >= N / 2);
+  CHECK_INT(lost, 0);
+  rig_remove(&r);
+}
+
+int main(void)
+{
+  mc_log_configure(getenv("VERBOSE") ? MC_LOG_DEBUG : MC_LOG_OFF, MC_LOG_TEXT, 2);
+  signal(SIGPIPE, SIG_IGN);
+  RUN(test_no_acknowledged_message_is_lost_when_members_and_the_server_are_killed);
+  RUN(test_a_group_survives_a_stop);
+  RUN(test_a_group_that_is_far_behind_reads_the_journal);
+  RUN(test_the_least_loaded_member_is_chosen);
+  rig_start(&server, 3);
+  port = mc_gateway_port(server.g, true);
+  RUN(test_each_message_goes_to_one_member_in_turn);
+  RUN(test_a_message_published_right_after_the_suback_arrives);
+  RUN(test_every_group_and_every_other_subscriber_gets_a_copy);
+  RUN(test_names_are_judged_and_no_local_ends_the_connection);
+  RUN(test_retained_messages_do_not_come_by_it);
+  RUN(test_identifiers_and_retain_as_published_are_those_of_the_member);
+  RUN(test_what_a_lost_member_did_not_acknowledge_goes_to_another);
+  RUN(test_a_refused_message_is_not_given_again);
+  RUN(test_waits_for_a_kept_session_and_for_room);
+  RUN(test_unsubscribing_completes_what_was_sent_and_stops_the_rest);
+  RUN(test_a_member_that_moves_between_loops_keeps_its_place);
+  rig_stop(&server);
+  rig_remove(&server);
+  return tap_done();
+}
