@@ -1,10 +1,6 @@
-<<<<<<< HEAD
 /* Any bytes as the checkpoint of sessions and retained messages: the gateway starts on it, sets it aside unchanged and holds nothing of it,
- * or refuses with a reason (a later version). Input: a mode byte, then the file. Mode bit 0: magic, version and checksum are made right. */
-=======
-/* Any bytes as the checkpoint of sessions and retained messages: the gateway starts on it or refuses with a reason, and what it took
- * fits together. Input: a mode byte, then the file. Mode bit 0: magic, version and checksum are made right; bit 1: of version 2, else 1. */
->>>>>>> 286de62 (gateway: shared subscriptions)
+ * or refuses with a reason (a later version). Input: a mode byte, then the file. Mode bit 0: magic, version and checksum are made right; bit 1: of version 2,
+ * else 1. */
 #include "base/crc32c.h"
 #include "gateway/gateway.h"
 #include "scratch.h"
