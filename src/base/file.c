@@ -60,6 +60,12 @@ mc_err mc_file_write_behind(mc_file *file, uint64_t offset, uint64_t len, mc_why
   return file->ops->write_behind(file, offset, len, why);
 }
 
+void mc_file_forget(mc_file *file, uint64_t offset, uint64_t len)
+{
+  if (file->ops->forget && offset <= INT64_MAX && len <= INT64_MAX - offset)
+    file->ops->forget(file, offset, len);
+}
+
 mc_err mc_file_preallocate(mc_file *file, uint64_t size, mc_why *why)
 {
   if (size > INT64_MAX)

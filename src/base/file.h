@@ -40,6 +40,8 @@ mc_err mc_file_sync(mc_file *file, mc_why *why);
 /* Waits until [offset, offset + len) was handed to the device, without making it durable: spreads the work of a later sync.
  * A hint: does nothing where the system cannot. */
 mc_err mc_file_write_behind(mc_file *file, uint64_t offset, uint64_t len, mc_why *why);
+/* [offset, offset + len) will not be read or written soon: what is on the device may leave memory. A hint. */
+void mc_file_forget(mc_file *file, uint64_t offset, uint64_t len);
 /* Allocates and zero-fills [0, size), so that later writes inside it allocate nothing. */
 mc_err mc_file_preallocate(mc_file *file, uint64_t size, mc_why *why);
 mc_err mc_file_truncate(mc_file *file, uint64_t size, mc_why *why);

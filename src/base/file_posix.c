@@ -123,6 +123,11 @@ static mc_err posix_write_behind(mc_file *file, uint64_t offset, uint64_t len, m
   return MC_OK;
 }
 
+static void posix_forget(mc_file *file, uint64_t offset, uint64_t len)
+{
+  posix_fadvise(file->fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED);
+}
+
 static mc_err posix_preallocate(mc_file *file, uint64_t size, mc_why *why)
 {
   int r;
@@ -276,6 +281,7 @@ const mc_fs_ops mc_fs_posix_ops = {
     .pwritev = posix_pwritev,
     .sync = posix_sync,
     .write_behind = posix_write_behind,
+    .forget = posix_forget,
     .preallocate = posix_preallocate,
     .truncate = posix_truncate,
     .size = posix_size,

@@ -17,6 +17,7 @@ enum {
   MC_GROUP_BYTES_SLOW = 32 << 20, /* the same where a sync is slow */
   MC_CHUNKS_KEPT = 32,        /* free staging buffers kept for reuse */
   MC_SEGMENT_PIECE = 1 << 20, /* zero-filling goes by this much */
+  MC_READERS_FOLLOWED = 16,
   MC_JOURNAL_PATH = 4096
 };
 
@@ -132,6 +133,10 @@ struct mc_journal {
   uint64_t used_told;          /* committer's own: what `used` was set to */
   bool has_spare, flush_failing; /* keeper's own */
 
+  _Atomic uint64_t reader_at[MC_READERS_FOLLOWED]; /* where live readers read last; UINT64_MAX: nobody's. cache.c */
+  struct mc_file *cache_file; /* keeper's own, and the next two: the segment whose pages are given back */
+  uint64_t cache_first, cache_low;
+
   pthread_rwlock_t table_lock;
   MC_VEC(mc_segment) table; /* kept segments, oldest first */
 
@@ -198,6 +203,16 @@ void *mc_keeper_run(void *journal);
 mc_err mc_keeper_wait_next(mc_journal *j, mc_why *why);
 mc_file *mc_keeper_take_next(mc_journal *j);
 void mc_keeper_note_used(mc_journal *j, uint64_t used);
+
+/* cache.c */
+void mc_journal_cache_init(mc_journal *j);
+void mc_journal_cache_trim(mc_journal *j); /* keeper's thread */
+int mc_journal_follow(mc_journal *j, uint64_t at); /* a place in reader_at; -1: none is free */
+static inline void mc_journal_follow_on(mc_journal *j, int slot, uint64_t at)
+{
+  if (slot >= 0)
+    atomic_store_explicit(&j->reader_at[slot], at, memory_order_relaxed);
+}
 
 /* consumer.c */
 mc_err mc_consumers_load(mc_journal *j, mc_why *why);

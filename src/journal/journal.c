@@ -159,6 +159,7 @@ mc_err mc_journal_open(const mc_journal_config *config, mc_journal **out, mc_why
   atomic_init(&j->refs, 1);
   atomic_init(&j->state, MC_COMMITTER_BUSY);
   init_locks(j);
+  mc_journal_cache_init(j);
   get_metrics(j);
   mc_err err = take_lock(j, why);
   if (!err)
@@ -220,6 +221,7 @@ void mc_journal_close(mc_journal **journal)
   drop_writers(j);
   mc_file_close(&j->file);
   mc_file_close(&j->next_file);
+  mc_file_close(&j->cache_file);
   pthread_rwlock_wrlock(&j->table_lock);
   for (size_t i = 0; i < j->table.len; i++)
     mc_file_close(&j->table.at[i].read);

@@ -109,6 +109,7 @@ static void chores(mc_journal *j)
   if (mc_consumers_flush(j, &why) && !j->flush_failing)
     mc_log(MC_LOG_WARN, "journal", "consumers' offsets could not be written; they are tried again", MC_KZ("error", why.text));
   retain(j);
+  mc_journal_cache_trim(j);
 }
 
 /* ---- preparation ---- */
@@ -126,8 +127,10 @@ static mc_err pace(mc_journal *j, uint64_t done)
     pthread_mutex_unlock(&j->keeper_lock);
     if (stop)
       return MC_ERR_CLOSED;
-    if (go)
+    if (go) {
+      mc_journal_cache_trim(j); /* the next piece takes the pages that this gives back */
       return MC_OK;
+    }
     chores(j);
   }
 }

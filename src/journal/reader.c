@@ -17,6 +17,7 @@ struct mc_journal_reader {
   uint64_t seg_first, seg_size;
   mc_window window;
   uint64_t reads_checked;
+  int slot; /* live: in reader_at, so that what it reads next stays in memory; -1 none */
   uint64_t nothing_behind; /* offline: an end behind which nothing was found; not searched again at every poll */
 };
 
@@ -107,6 +108,8 @@ static mc_err check_kept(mc_journal_reader *r, mc_why *why)
   if (r->reads_checked == r->window.reads)
     return MC_OK;
   r->reads_checked = r->window.reads;
+  if (r->journal)
+    mc_journal_follow_on(r->journal, r->slot, r->at);
   uint64_t oldest = 0;
   bool kept;
   if (r->journal) {
@@ -292,8 +295,10 @@ void mc_journal_reader_destroy(mc_journal_reader **reader)
   if (!r)
     return;
   mc_window_free(&r->window);
-  if (r->journal)
+  if (r->journal) {
+    mc_journal_follow_on(r->journal, r->slot, UINT64_MAX);
     mc_journal_unref(r->journal);
+  }
   free(r->dir);
   free(r);
   *reader = NULL;
@@ -346,6 +351,7 @@ mc_err mc_journal_reader_create(mc_journal *j, uint64_t offset, mc_journal_filte
   memcpy(r->id, j->id, sizeof r->id);
   r->filter = filter;
   r->at = offset;
+  r->slot = mc_journal_follow(j, offset);
   mc_journal_ref(j);
   mc_err err = check_start(r, why);
   if (err)
