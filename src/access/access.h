@@ -35,9 +35,9 @@ void mc_access_secret_digest(mc_slice secret, uint8_t out[32]); /* SHA-256: what
 
 /* ---- topics: what a connected principal may publish, subscribe, receive ---- */
 typedef enum mc_action { MC_ACTION_CONNECT, MC_ACTION_PUBLISH, MC_ACTION_SUBSCRIBE, MC_ACTION_RECEIVE } mc_action;
-/* Built-in vehicle policy: certificate -> thing -> own topics only ($aws/iotfleetwise/vehicles/<thing>/#, cms/fleetwise/vehicles/<thing>/#,
- * $aws/things/<thing>/#, $aws/commands/things/<thing>/#, cms/commands/things/<thing>/#, vehicles/<thing>/#, dt/<thing>/#, cmd/<thing>/#, and subscribe to
- * $aws/events/job/+/cancellation_in_progress); the table is in access/README.md. Subscribing needs the filter to be contained in an allowed pattern. */
+/* Built-in vehicle policy: certificate -> thing -> own topics only. A vehicle subscribes to everything under its own name, and publishes what travels
+ * upwards: telemetry, check-ins, requests, answers. What the platform sends to it, it cannot publish itself, so it can retain nothing there. Both
+ * tables are in access/README.md. Subscribing needs the filter to be contained in an allowed pattern. */
 typedef struct mc_policy mc_policy; /* compiled, immutable, reference-counted */
 const mc_policy *mc_policy_vehicle(void);
 const mc_policy *mc_policy_all(void); /* --insecure-dev and the platform itself; never $aws/… of others as a device */

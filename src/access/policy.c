@@ -114,21 +114,52 @@ static bool list_holds(const pattern_list *list, mc_slice name, mc_slice resourc
 
 /* ---- built-in policies ---- */
 
-#define OWN(text, before) {text, sizeof(text) - 1, before, true}
-static pattern vehicle_topics[] = {
-    OWN("$aws/iotfleetwise/vehicles/" VARIABLE "/#", 27), OWN("cms/fleetwise/vehicles/" VARIABLE "/#", 23),
-    OWN("$aws/things/" VARIABLE "/#", 12),                OWN("$aws/commands/things/" VARIABLE "/#", 21),
-    OWN("cms/commands/things/" VARIABLE "/#", 20),        OWN("vehicles/" VARIABLE "/#", 9),
-    OWN("dt/" VARIABLE "/#", 3),                          OWN("cmd/" VARIABLE "/#", 4),
+/* Before and behind the vehicle's own name. */
+#define OWN(before, after) {before VARIABLE after, sizeof(before VARIABLE after) - 1, sizeof(before) - 1, true}
+#define FLEETWISE_UP(prefix) OWN(prefix "vehicles/", "/signals"), OWN(prefix "vehicles/", "/checkins"), OWN(prefix "vehicles/", "/last_known_states/data")
+#define SHADOW_UP(part) OWN("$aws/things/", "/shadow/" part "get"), OWN("$aws/things/", "/shadow/" part "update"), OWN("$aws/things/", "/shadow/" part "delete")
+
+/* Upwards only (contracts fleetwise 3 and iotcore, "Reserved topics"): what the platform sends to a vehicle - manifests, schemes, shadow answers
+ * and deltas, job notices, command requests - a vehicle can neither send nor retain, not even under its own name. */
+static pattern vehicle_up[] = {
+    FLEETWISE_UP("$aws/iotfleetwise/"),
+    FLEETWISE_UP("cms/fleetwise/"),
+    SHADOW_UP(""),
+    SHADOW_UP("name/+/"),
+    OWN("$aws/things/", "/jobs/get"),
+    OWN("$aws/things/", "/jobs/start-next"),
+    OWN("$aws/things/", "/jobs/+/get"),
+    OWN("$aws/things/", "/jobs/+/update"),
+    OWN("$aws/things/", "/jobs/+/namespace-aws-gg-deployment/get"),
+    OWN("$aws/things/", "/jobs/+/namespace-aws-gg-deployment/update"),
+    OWN("$aws/things/", "/streams/+/describe/+"),
+    OWN("$aws/things/", "/streams/+/get/+"),
+    OWN("$aws/things/", "/defender/metrics/+"),
+    OWN("$aws/things/", "/greengrassv2/health/json"),
+    OWN("$aws/things/", "/greengrass/health/json"),
+    OWN("$aws/commands/things/", "/executions/+/response/+"),
+    OWN("cms/commands/things/", "/executions/+/response/+"),
+    OWN("cmd/", "/+/res"),
+    OWN("vehicles/", "/#"),
+    OWN("dt/", "/#"),
+};
+static pattern vehicle_down[] = {
+    OWN("$aws/iotfleetwise/vehicles/", "/#"),
+    OWN("cms/fleetwise/vehicles/", "/#"),
+    OWN("$aws/things/", "/#"),
+    OWN("$aws/commands/things/", "/#"),
+    OWN("cms/commands/things/", "/#"),
+    OWN("vehicles/", "/#"),
+    OWN("dt/", "/#"),
+    OWN("cmd/", "/#"),
     {"$aws/events/job/+/cancellation_in_progress", 42, 16, false},
 };
-enum { VEHICLE_TOPICS = sizeof vehicle_topics / sizeof vehicle_topics[0] };
 
 static const mc_policy vehicle_policy = {
     .kind = KIND_LIST,
     .exact_client = true,
-    .publish = {vehicle_topics, VEHICLE_TOPICS - 1}, /* the last one is for listening only */
-    .subscribe = {vehicle_topics, VEHICLE_TOPICS},
+    .publish = {vehicle_up, sizeof vehicle_up / sizeof vehicle_up[0]},
+    .subscribe = {vehicle_down, sizeof vehicle_down / sizeof vehicle_down[0]},
 };
 static const mc_policy all_policy = {.kind = KIND_ALL};
 

@@ -19,7 +19,8 @@ static void test_vehicle_uses_its_own_topics(void)
   static const char *const own[] = {
       "$aws/iotfleetwise/vehicles/truck-7/signals", "$aws/iotfleetwise/vehicles/truck-7/checkins", "cms/fleetwise/vehicles/truck-7/signals",
       "$aws/things/truck-7/shadow/update", "$aws/things/truck-7/jobs/start-next", "$aws/commands/things/truck-7/executions/1/response/protobuf",
-      "cms/commands/things/truck-7/executions/1/response/json", "vehicles/truck-7/anything/at/all", "dt/truck-7/a", "cmd/truck-7/b"};
+      "cms/commands/things/truck-7/executions/1/response/json", "vehicles/truck-7/anything/at/all", "dt/truck-7/a", "cmd/truck-7/lock/res",
+      "$aws/things/truck-7/shadow/name/config/get", "$aws/things/truck-7/jobs/$next/update", "$aws/things/truck-7/defender/metrics/json"};
   for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
     CHECK(vehicle_may("truck-7", MC_ACTION_PUBLISH, own[i]));
     CHECK(vehicle_may("truck-7", MC_ACTION_SUBSCRIBE, own[i]));
@@ -30,6 +31,35 @@ static void test_vehicle_uses_its_own_topics(void)
     CHECK(!vehicle_may("truck", MC_ACTION_PUBLISH, own[i]));
     CHECK(!vehicle_may("truck-77", MC_ACTION_PUBLISH, own[i]));
   }
+}
+
+static void test_vehicle_cannot_publish_what_it_is_meant_to_receive(void)
+{
+  static const char *const down[] = {
+      "$aws/iotfleetwise/vehicles/truck-7/decoder_manifests", "$aws/iotfleetwise/vehicles/truck-7/collection_schemes", "$aws/iotfleetwise/vehicles/truck-7/last_known_states/config",
+      "cms/fleetwise/vehicles/truck-7/decoder_manifests", "cms/fleetwise/vehicles/truck-7/collection_schemes", "cms/fleetwise/vehicles/truck-7/new_in_a_later_release",
+      "$aws/things/truck-7/shadow/update/accepted", "$aws/things/truck-7/shadow/update/delta", "$aws/things/truck-7/shadow/update/documents",
+      "$aws/things/truck-7/shadow/name/config/update/delta", "$aws/things/truck-7/jobs/notify", "$aws/things/truck-7/jobs/notify-next",
+      "$aws/things/truck-7/jobs/get/accepted", "$aws/things/truck-7/jobs/7/update/rejected", "$aws/things/truck-7/tunnels/notify",
+      "$aws/things/truck-7/streams/1/data/cbor", "$aws/things/truck-7/defender/metrics/json/accepted",
+      "$aws/commands/things/truck-7/executions/1/request/json", "$aws/commands/things/truck-7/executions/1/request", "$aws/commands/things/truck-7/executions/1/response/accepted/json",
+      "cms/commands/things/truck-7/executions/1/request/json", "cmd/truck-7/lock", "cmd/truck-7/lock/req", "cmd/truck-7"};
+  mc_principal dev = thing("truck-7");
+  dev.kind = MC_PRINCIPAL_DEV;
+  for (size_t i = 0; i < sizeof down / sizeof down[0]; i++) {
+    if (vehicle_may("truck-7", MC_ACTION_PUBLISH, down[i]))
+      TAP_FAIL("a vehicle may publish %s", down[i]);
+    CHECK(vehicle_may("truck-7", MC_ACTION_SUBSCRIBE, down[i]));
+    CHECK(vehicle_may("truck-7", MC_ACTION_RECEIVE, down[i]));
+    if (down[i][0] == '$')
+      CHECK(!mc_policy_allows(mc_policy_all(), &dev, MC_ACTION_PUBLISH, mc_slice_str(down[i])));
+  }
+  /* What needs more says so in a policy of its own. */
+  mc_policy *p = NULL;
+  CHECK_OK(mc_policy_parse(MC_LIT("{\"publish\":[\"cmd/${thing}/#\"]}"), &p, NULL));
+  mc_principal who = thing("truck-7");
+  CHECK(mc_policy_allows(p, &who, MC_ACTION_PUBLISH, MC_LIT("cmd/truck-7/lock")));
+  mc_policy_release(p);
 }
 
 static void test_vehicle_connects_under_its_own_name_only(void)
@@ -165,6 +195,7 @@ static void test_all_policy_keeps_devices_out_of_each_others_reserved_topics(voi
 int main(void)
 {
   RUN(test_vehicle_uses_its_own_topics);
+  RUN(test_vehicle_cannot_publish_what_it_is_meant_to_receive);
   RUN(test_vehicle_connects_under_its_own_name_only);
   RUN(test_a_filter_must_lie_inside_what_is_allowed);
   RUN(test_hostile_names_never_widen_a_topic);

@@ -192,6 +192,12 @@ static void test_a_device_stays_in_its_own_topics(void)
   CHECK_INT(enter(&c, &me, "truck-3", 5, NULL), 0);
   CHECK_INT(client_publish(&c, "cms/fleetwise/vehicles/truck-4/signals", "x", false), MC_MQTT_NOT_AUTHORIZED);
   CHECK(c.packet.ack.props.reason.len > 0);
+  /* Its own, but meant for it to receive: neither sent nor retained. */
+  CHECK_INT(client_publish(&c, "cms/fleetwise/vehicles/truck-3/collection_schemes", "x", true), MC_MQTT_NOT_AUTHORIZED);
+  CHECK_INT(client_publish(&c, "$aws/things/truck-3/shadow/update/delta", "x", true), MC_MQTT_NOT_AUTHORIZED);
+  CHECK_INT(client_subscribe(&c, "cms/fleetwise/vehicles/truck-3/collection_schemes", 1), 1);
+  CHECK_INT(client_subscribe(&c, "$aws/things/truck-3/shadow/#", 1), 1);
+  CHECK_INT(client_next_within(&c, 100), CLIENT_QUIET); /* nothing retained */
   CHECK_INT(client_subscribe(&c, "cms/fleetwise/vehicles/truck-4/#", 1), MC_MQTT_NOT_AUTHORIZED);
   CHECK_INT(client_subscribe(&c, "cms/fleetwise/vehicles/+/signals", 1), MC_MQTT_NOT_AUTHORIZED);
   CHECK_INT(client_subscribe(&c, "#", 1), MC_MQTT_NOT_AUTHORIZED);
