@@ -31,6 +31,7 @@ typedef struct mc_api_config {
   const char *version;
   size_t workers;      /* 0: 2 */
   double rate_per_s;   /* requests a second of one principal, bursts of four times that; strangers a fifth. 0: 100 */
+  const char *hosts;   /* names, comma-separated, that requests without TLS may carry in Host beside loopback ones; NULL: none */
   bool metrics_open;   /* /metrics without sign-in for loopback peers */
   /* extra health parts and the decoder's lag, from app */
   void *ctx;

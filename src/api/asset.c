@@ -158,7 +158,7 @@ static bool takes_brotli(mc_http_request *r)
 
 static void send_page(mc_http_request *r, int status, const char *type, mc_slice body, bool br, const char *etag, bool immutable)
 {
-  mc_http_header header[10] = {
+  mc_http_header header[11] = {
       {MC_LIT("Content-Security-Policy"), mc_slice_str(policy)},
       {MC_LIT("X-Content-Type-Options"), MC_LIT("nosniff")},
       {MC_LIT("Referrer-Policy"), MC_LIT("same-origin")},
@@ -171,6 +171,8 @@ static void send_page(mc_http_request *r, int status, const char *type, mc_slice
   size_t n = 8;
   if (etag[0])
     header[n++] = (mc_http_header){MC_LIT("ETag"), mc_slice_str(etag)};
+  if (host_wants_tls(r))
+    header[n++] = (mc_http_header)API_HSTS;
   if (br)
     header[n++] = (mc_http_header){MC_LIT("Content-Encoding"), MC_LIT("br")};
   mc_http_reply reply = {.status = status, .content_type = type, .body = body, .header = header, .header_count = n};

@@ -165,6 +165,14 @@ void assets_free(api_assets **a);
 /* Answers with a file, the page of the portal, or false. On the loop. */
 bool assets_answer(api_assets *a, mc_http_request *r);
 
+/* ---- host.c ---- */
+/* May a request without TLS name this host? Loopback names always, others when the settings list them. */
+bool host_allowed(const char *names, mc_slice host);
+/* It came over TLS to a name that browsers should not ask without TLS again. Never for loopback: HSTS holds for all ports of a name,
+ * and port 8080 there has no TLS. */
+bool host_wants_tls(const mc_http_request *r);
+#define API_HSTS {MC_LIT("Strict-Transport-Security"), MC_LIT("max-age=31536000")} /* RFC 6797 */
+
 /* ---- live.c ---- */
 mc_err live_create(mc_api *api, api_live **out);
 /* On the connection's loop, in request(). Takes the request over in any case; c is signed in and freed here. */

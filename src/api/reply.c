@@ -54,6 +54,7 @@ static const struct title {
     {409, "conflict", "It clashes with what is there"},
     {413, "too-large", "The request is too large"},
     {415, "media-type", "Send JSON"},
+    {421, "host", "This is not the server for that name"},
     {422, "impossible", "This cannot be done as asked"},
     {429, "too-many", "Too many requests"},
     {500, "internal", "Something failed inside"},
@@ -96,7 +97,7 @@ int reply_status_of(mc_err err)
 /* Sends c->out with what every API answer carries, then frees c. */
 static void send(api_call *c, int status, const char *content_type)
 {
-  mc_http_header header[API_HEADERS + 3] = {
+  mc_http_header header[API_HEADERS + 4] = {
       {MC_LIT("Cache-Control"), MC_LIT("no-store")},
       {MC_LIT("X-Content-Type-Options"), MC_LIT("nosniff")},
       {MC_LIT("Content-Security-Policy"), MC_LIT("default-src 'none'; frame-ancestors 'none'")},
@@ -108,6 +109,8 @@ static void send(api_call *c, int status, const char *content_type)
     else
       header[n++] = c->header[i];
   }
+  if (host_wants_tls(c->request))
+    header[n++] = (mc_http_header)API_HSTS;
   mc_http_reply reply = {.status = status, .content_type = c->out.len ? content_type : NULL, .body = mc_buf_slice(&c->out), .header = header, .header_count = n};
   mc_http_answer(c->request, &reply);
   call_free(c);

@@ -266,9 +266,30 @@ static void refuse_unknown(api_call *c, bool known_path)
   reply_problem(c, 405);
 }
 
+/* What names a host that is not ours: see host.c. */
+static bool refuse_host(mc_api *api, mc_http_request *r)
+{
+  mc_slice host = mc_http_request_header(r, "host");
+  mc_peer peer;
+  mc_conn_peer(r->conn, &peer);
+  if (peer.tls || host_allowed(api->config.hosts, host))
+    return false;
+  api_call *c = call_create(api, r);
+  if (!c)
+    return true;
+  mc_err_set(&c->why, MC_ERR_DENIED,
+             "this port answers to localhost, 127.0.0.1, ::1 and the names in the setting names, not to \"%.*s\"; use one of them, or add it: "
+             "names = localhost,127.0.0.1,::1,HOST in motorcade.conf, or --names",
+             (int)(host.len < 100 ? host.len : 100), (const char *)host.data);
+  reply_problem(c, 421);
+  return true;
+}
+
 void router_request(void *ctx, mc_http_request *r)
 {
   mc_api *api = ctx;
+  if (refuse_host(api, r))
+    return;
   mc_slice param[API_PARAMS] = {{0}};
   bool known_path = false;
   const api_operation *op = router_match(r->method, r->path, param, &known_path);

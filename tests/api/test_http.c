@@ -425,6 +425,49 @@ static void test_serves_the_portal_with_strict_headers(void)
   }
 }
 
+/* ---- Host ---- */
+
+static answer ask_host(const char *target, const char *host)
+{
+  answer a = {0};
+  mc_buf out = {0};
+  mc_buf_printf(&out, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", target, host);
+  int fd = world_connect(&w);
+  if (fd >= 0 && send_all(fd, mc_buf_slice(&out)))
+    read_answer(fd, &a, false);
+  if (fd >= 0)
+    close(fd);
+  mc_buf_free(&out);
+  return a;
+}
+
+static void test_without_tls_only_our_own_names_are_answered(void)
+{
+  static const char *const ours[] = {"localhost", "localhost:8080", "LocalHost", "localhost.", "127.0.0.1", "127.8.9.1:1", "[::1]", "[::1]:8080", "portal.localhost:1",
+                                     "fleet.example.org", "FLEET.example.org:8080", "192.0.2.7", "[2001:db8::7]:8080"};
+  static const char *const foreign[] = {"evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "notlocalhost", "192.0.2.8", "[2001:db8::8]",
+                                        "fleet.example.org.evil.example", "xfleet.example.org", "example.org", "[::1", "[::1]x", "127.1", "127.0.0.1:80:80", ".localhost", ":8080", ","};
+  static const char *const target[] = {"/", "/api/v1/health", "/api/v1/live", "/none.txt"};
+  for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+    answer a = ask_host("/api/v1/health", ours[i]);
+    if (a.status != 200)
+      TAP_FAIL("Host %s: status %d", ours[i], a.status);
+    CHECK_STR(header_of(&a, "strict-transport-security"), ""); /* there is no TLS to insist on */
+    answer_free(&a);
+  }
+  for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+    for (size_t t = 0; t < sizeof target / sizeof target[0]; t++) {
+      answer a = ask_host(target[t], foreign[i]);
+      if (a.status != 421)
+        TAP_FAIL("Host %s, %s: status %d", foreign[i], target[t], a.status);
+      CHECK(strstr(text_of(&a, "detail"), foreign[i]) && strstr(text_of(&a, "detail"), "--names"));
+      answer_free(&a);
+    }
+  answer a = ask_host("/api/v1/health", "");
+  EXPECT(a, 421);
+  answer_free(&a);
+}
+
 /* ---- map ---- */
 
 static void test_map_tiles_need_a_map(void)
@@ -490,6 +533,7 @@ int main(void)
   RUN(test_every_change_is_in_a_hash_chain_without_secrets);
   RUN(test_health_and_description_are_public_and_metrics_are_not);
   RUN(test_serves_the_portal_with_strict_headers);
+  RUN(test_without_tls_only_our_own_names_are_answered);
   RUN(test_map_tiles_need_a_map);
   RUN(test_guessing_passwords_is_slowed_down);
   RUN(test_too_many_requests_are_told_to_wait);

@@ -178,6 +178,7 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
                        .map_later = !s->want_graph,
                        .portal_dir = s->set.portal,
                        .version = MC_VERSION,
+                       .hosts = s->set.names,
                        .metrics_open = s->set.metrics_open,
                        .ctx = s,
                        .decoder_lag_ms = decoder_lag_ms};

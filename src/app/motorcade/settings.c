@@ -26,7 +26,7 @@ static const setting table[] = {
     {"data", TEXT, AT(data), "motorcade-data", "folder", 0, 0, "where journal, store, keys and database live"},
     {"listen", TEXT, AT(listen), "127.0.0.1", "address", 0, 0, "address of the TLS ports; 0.0.0.0 or :: for all, after `motorcade init`"},
     {"names", TEXT, AT(names), "localhost,127.0.0.1,::1", "list", 0, 0,
-     "host names and addresses in the server's certificate (used by init)"},
+     "host names and addresses of this server: init puts them in its certificate, http_port answers to them and to loopback names only"},
     {"http_port", U16, AT(http_port), "8080", "port", 0, 65535, "portal and API without TLS, always on loopback; 0 = off"},
     {"mqtt_port", U16, AT(mqtt_port), "8883", "port", 0, 65535, "MQTT over TLS, client certificate required; 0 = off"},
     {"tls_port", U16, AT(tls_port), "8443", "port", 0, 65535, "one TLS port for MQTT and HTTPS, told apart by ALPN; 0 = off"},
