@@ -40,10 +40,23 @@ static void write_collect(mc_json *j, const mc_campaign *x)
   mc_json_array_end(j);
 }
 
+static mc_err would_run_on(api_call *c, const mc_campaign *x, tally *out)
+{
+  mc_campaign_reach *part;
+  size_t n;
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA((size_t)64 << 20);
+  *out = (tally){0};
+  MC_TRY(mc_campaign_reach_of(c->api->config.campaigns, x, &arena, &part, &n, &c->why));
+  for (size_t i = 0; i < n; i++)
+    out->vehicles += part[i].reached ? part[i].vehicles : 0;
+  return MC_OK;
+}
+
 static mc_err write_campaign(api_call *c, const mc_campaign *x)
 {
   tally t;
-  MC_TRY(count_vehicles(c, x->id, &t));
+  bool idle = x->status == MC_CAMPAIGN_DRAFT || x->status == MC_CAMPAIGN_SUSPENDED;
+  MC_TRY(idle ? would_run_on(c, x, &t) : count_vehicles(c, x->id, &t));
   mc_json *j = &c->json;
   mc_json_object(j);
   mc_json_uint_field(j, "id", x->id);
@@ -235,10 +248,51 @@ mc_err api_op_campaign_vehicles(api_call *c)
     mc_json_text_field(j, "state", list[i].state);
     if (list[i].text.len)
       mc_json_text_field(j, "text", list[i].text);
-    json_time(j, "changed", list[i].changed_us);
+    json_time_if(j, "changed", list[i].changed_us);
     mc_json_object_end(j);
   }
   mc_json_array_end(j);
+  mc_json_object_end(j);
+  return MC_OK;
+}
+
+mc_err api_op_campaign_reach(api_call *c)
+{
+  mc_campaign x = {.tenant = c->who.tenant, .target_kind = body_text(c, "target_kind"), .target = body_text(c, "target"), .expression = body_text(c, "expression")};
+  json_t *list = json_object_get(c->body, "signals");
+  mc_campaign_reach *part;
+  size_t n;
+  uint64_t targeted = 0, reached = 0;
+  x.signal = mc_arena_array(&c->arena, json_array_size(list), sizeof *x.signal);
+  if (!x.signal)
+    return mc_err_set(&c->why, MC_ERR_MEMORY, "out of memory for %zu signals", json_array_size(list));
+  for (; x.signal_count < json_array_size(list); x.signal_count++) {
+    json_t *fqn = json_array_get(list, x.signal_count);
+    x.signal[x.signal_count].fqn = mc_slice_of(json_string_value(fqn), json_string_length(fqn));
+  }
+  MC_TRY(mc_campaign_reach_of(c->api->config.campaigns, &x, &c->arena, &part, &n, &c->why));
+  mc_json *j = &c->json;
+  mc_json_object(j);
+  mc_json_key(j, "parts");
+  mc_json_array(j);
+  for (size_t i = 0; i < n; i++) {
+    targeted += part[i].vehicles;
+    reached += part[i].reached ? part[i].vehicles : 0;
+    mc_json_object(j);
+    mc_json_text_field(j, "manifest", part[i].manifest);
+    mc_json_uint_field(j, "vehicles", part[i].vehicles);
+    mc_json_bool_field(j, "reached", part[i].reached);
+    mc_json_uint_field(j, "missing", part[i].missing);
+    mc_json_key(j, "names");
+    mc_json_array(j);
+    for (size_t k = 0; k < part[i].missing && k < MC_CAMPAIGN_REACH_NAMES; k++)
+      mc_json_text(j, part[i].name[k]);
+    mc_json_array_end(j);
+    mc_json_object_end(j);
+  }
+  mc_json_array_end(j);
+  mc_json_uint_field(j, "targeted", targeted);
+  mc_json_uint_field(j, "vehicles", reached);
   mc_json_object_end(j);
   return MC_OK;
 }

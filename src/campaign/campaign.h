@@ -109,8 +109,13 @@ mc_err mc_campaign_list(mc_campaigns *c, uint32_t tenant, mc_arena *arena, mc_ca
 /* Checks an expression without storing: the editor's live help. *depth and used signals on success. */
 mc_err mc_campaign_check_expression(mc_campaigns *c, uint32_t tenant, mc_slice text, uint32_t *depth, mc_arena *arena, mc_slice **fqns, size_t *count, mc_why *why);
 /* Per vehicle: pending (not confirmed yet), healthy (in its last check-in), refused (agent's text), none. */
-typedef struct mc_campaign_vehicle { uint32_t vehicle; mc_slice state, text; int64_t changed_us; } mc_campaign_vehicle;
+typedef struct mc_campaign_vehicle { uint32_t vehicle; mc_slice state, text; int64_t changed_us; /* last check-in; 0: never */ } mc_campaign_vehicle;
 mc_err mc_campaign_vehicles(mc_campaigns *c, uint32_t tenant, uint32_t id, size_t limit, mc_arena *arena, mc_campaign_vehicle **out, size_t *count, mc_why *why);
+/* On which vehicles a campaign would run, whatever its status: the targeted ones, by manifest. Looks at target_kind, target, expression (passed over when
+ * it is not valid) and the signals' names only; nothing is stored. missing counts signals that the manifest does not decode, name holds the first of them. */
+enum { MC_CAMPAIGN_REACH_NAMES = 5 };
+typedef struct mc_campaign_reach { mc_slice manifest; /* empty: none */ uint32_t vehicles; bool reached; uint32_t missing; mc_slice name[MC_CAMPAIGN_REACH_NAMES]; } mc_campaign_reach;
+mc_err mc_campaign_reach_of(mc_campaigns *c, const mc_campaign *draft, mc_arena *arena, mc_campaign_reach **out, size_t *count, mc_why *why);
 /* A vehicle's manifest or fleet membership changed: recompile and push. */
 void mc_campaign_vehicle_changed(mc_campaigns *c, uint32_t tenant, uint32_t vehicle);
 /* FleetWise events seen of a vehicle, newest first. */

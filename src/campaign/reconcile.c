@@ -56,13 +56,16 @@ void campaign_vehicles_free(mc_campaigns *c)
   mc_map_free(&c->vehicle);
 }
 
-bool campaign_targets(mc_campaigns *c, const mc_campaign *g, const mc_vehicle *vehicle, int64_t now_us)
+bool campaign_names(const mc_campaign *g, const mc_vehicle *vehicle)
 {
-  if (g->status != MC_CAMPAIGN_RUNNING || g->tenant != vehicle->tenant || (g->expiry_us && g->expiry_us <= now_us))
-    return false;
   if (mc_slice_eq_str(g->target_kind, "all"))
     return true;
   return mc_slice_eq_str(g->target, mc_slice_eq_str(g->target_kind, "manifest") ? vehicle->manifest : vehicle->name);
+}
+
+bool campaign_targets(mc_campaigns *c, const mc_campaign *g, const mc_vehicle *vehicle, int64_t now_us)
+{
+  return g->status == MC_CAMPAIGN_RUNNING && g->tenant == vehicle->tenant && (!g->expiry_us || g->expiry_us > now_us) && campaign_names(g, vehicle);
 }
 
 static bool reports(const vehicle_state *v, const char *sync_id)
@@ -381,7 +384,7 @@ static mc_err describe(mc_campaigns *c, const mc_campaign *g, const mc_vehicle *
   if (!m || campaign_scheme_compile(c, g, m, v && !v->ours, &s, NULL) || !s->bytes.len)
     return MC_OK; /* no signal of it on this vehicle */
   *listed = true;
-  *out = (mc_campaign_vehicle){.vehicle = vehicle->id, .state = MC_LIT("pending"), .changed_us = v ? v->checkin_us : vehicle->created_us};
+  *out = (mc_campaign_vehicle){.vehicle = vehicle->id, .state = MC_LIT("pending"), .changed_us = v ? v->checkin_us : 0};
   if (v && reports(v, s->sync_id))
     out->state = MC_LIT("healthy");
   for (size_t i = 0; v && i < v->error.len; i++)

@@ -17,7 +17,7 @@ typedef struct compile_run {
   bool outside; /* the expression names a signal that the manifest does not decode */
 } compile_run;
 
-static bool decodes(const manifest_version *m, uint32_t signal)
+bool campaign_manifest_decodes(const manifest_version *m, uint32_t signal)
 {
   size_t lo = 0, hi = m->signal.len;
   while (lo < hi) {
@@ -44,7 +44,7 @@ static uint32_t lookup(void *ctx, mc_slice fqn)
   uint32_t id;
   if (mc_registry_signal_lookup(r->c->config.registry, r->campaign->tenant, fqn, &id))
     return 0;
-  if (!decodes(r->m, id)) {
+  if (!campaign_manifest_decodes(r->m, id)) {
     r->outside = true;
     return id;
   }
@@ -180,7 +180,7 @@ static mc_err collect_signals(compile_run *r)
   for (uint32_t i = 0; i < r->campaign->signal_count; i++) {
     const mc_campaign_collect *s = &r->campaign->signal[i];
     uint32_t id;
-    if (mc_registry_signal_lookup(r->c->config.registry, r->campaign->tenant, s->fqn, &id) || !decodes(r->m, id) || info_of(r, id))
+    if (mc_registry_signal_lookup(r->c->config.registry, r->campaign->tenant, s->fqn, &id) || !campaign_manifest_decodes(r->m, id) || info_of(r, id))
       continue;
     MC_TRY(mc_vec_push(&r->info, ((mc_fw_signal_info){.signal_id = id,
                                                       .sample_buffer_size = s->max_samples ? s->max_samples : DEFAULT_SAMPLES,

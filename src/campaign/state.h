@@ -143,6 +143,7 @@ typedef struct compiled_scheme {
 } compiled_scheme;
 mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, bool foreign,
                                const compiled_scheme **out, mc_why *why);
+bool campaign_manifest_decodes(const manifest_version *m, uint32_t signal);
 void campaign_schemes_free(mc_campaigns *c);
 mc_err campaign_schemes_load(mc_campaigns *c, mc_why *why);
 
@@ -155,6 +156,7 @@ mc_err campaign_catalog_put(mc_campaigns *c, uint32_t tenant, uint32_t signal, m
 
 /* reconcile.c: what a vehicle should hold against what it says it holds */
 vehicle_state *campaign_vehicle_state(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, bool add); /* lock held */
+bool campaign_names(const mc_campaign *campaign, const mc_vehicle *vehicle); /* by its target alone */
 bool campaign_targets(mc_campaigns *c, const mc_campaign *campaign, const mc_vehicle *vehicle, int64_t now_us);
 /* Sends what is missing. changed: something was edited, so the waiting rules start anew. Takes the lock itself. */
 void campaign_reconcile(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, bool changed);

@@ -44,6 +44,37 @@ static void import_body(mc_buf *out, const char *name)
   mc_buf_append_u8(out, 0);
 }
 
+/* {targeted, vehicles} and the only part's {reached, missing} of a campaign that is not stored. */
+static void reaches(const char *body, int targeted, int vehicles, int missing)
+{
+  answer a = errand("campaign_reach", "POST", "/api/v1/campaigns/reach", body);
+  EXPECT(a, 200);
+  json_t *parts = json_object_get(a.json, "parts"), *part = json_array_get(parts, 0);
+  CHECK_INT(json_integer_value(json_object_get(a.json, "targeted")), targeted);
+  CHECK_INT(json_integer_value(json_object_get(a.json, "vehicles")), vehicles);
+  CHECK_INT(json_array_size(parts), targeted ? 1 : 0);
+  CHECK_INT(json_is_true(json_object_get(part, "reached")), vehicles > 0);
+  CHECK_INT(json_integer_value(json_object_get(part, "missing")), missing);
+  CHECK_INT(json_array_size(json_object_get(part, "names")), missing < 5 ? missing : 5);
+  answer_free(&a);
+}
+
+static void test_tells_whom_a_campaign_would_reach_and_what_the_rest_lacks(void)
+{
+  reaches("{\"target_kind\":\"all\",\"signals\":[\"Vehicle.Speed\"]}", 1, 1, 0);
+  reaches("{\"target_kind\":\"manifest\",\"target\":\"demo\",\"signals\":[\"Vehicle.Speed\",\"No.Such\"]}", 1, 1, 1);
+  reaches("{\"target_kind\":\"vehicle\",\"target\":\"truck-7\",\"signals\":[\"No.Such\"]}", 1, 0, 1);
+  reaches("{\"target_kind\":\"vehicle\",\"target\":\"nobody\",\"signals\":[\"Vehicle.Speed\"]}", 0, 0, 0);
+  reaches("{\"target_kind\":\"all\",\"signals\":[]}", 1, 0, 0);
+  reaches("{\"target_kind\":\"all\",\"signals\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\"]}", 1, 0, 7);
+  reaches("{\"target_kind\":\"all\",\"expression\":\"$variable.`Vehicle.Speed` > 1\",\"signals\":[\"Vehicle.Speed\"]}", 1, 1, 0);
+  reaches("{\"target_kind\":\"all\",\"expression\":\"$variable.`Vehicle.Speed` >\",\"signals\":[\"Vehicle.Speed\"]}", 1, 1, 0);
+  answer a = ask(&w, w.other, "POST", "/api/v1/campaigns/reach", "{\"target_kind\":\"all\",\"signals\":[\"Vehicle.Speed\"]}");
+  EXPECT(a, 200);
+  CHECK_INT(json_integer_value(json_object_get(a.json, "targeted")), 0); /* another tenant's vehicles */
+  answer_free(&a);
+}
+
 static void test_a_dbc_becomes_a_manifest_and_a_campaign_runs_on_it(void)
 {
   mc_buf body = {0};
@@ -95,6 +126,7 @@ static void test_a_dbc_becomes_a_manifest_and_a_campaign_runs_on_it(void)
              "\"kind\":\"condition\",\"expression\":\"$variable.`Vehicle.Speed` > 100\",\"signals\":[{\"fqn\":\"Vehicle.Speed\"}]}");
   EXPECT(a, 201);
   CHECK_STR(text_of(&a, "status"), "draft");
+  CHECK_INT(json_integer_value(json_object_get(a.json, "vehicles")), 1); /* that it would run on */
   int id = (int)json_integer_value(json_object_get(a.json, "id"));
   answer_free(&a);
   snprintf(target, sizeof target, "/api/v1/campaigns/%d/status", id);
@@ -106,7 +138,10 @@ static void test_a_dbc_becomes_a_manifest_and_a_campaign_runs_on_it(void)
   snprintf(target, sizeof target, "/api/v1/campaigns/%d/vehicles", id);
   a = errand("campaign_vehicles", "GET", target, NULL);
   EXPECT(a, 200);
-  CHECK_STR(json_string_value(json_object_get(json_array_get(json_object_get(a.json, "items"), 0), "name")), "truck-7");
+  json_t *listed = json_array_get(json_object_get(a.json, "items"), 0);
+  CHECK_STR(json_string_value(json_object_get(listed, "name")), "truck-7");
+  CHECK_STR(json_string_value(json_object_get(listed, "state")), "pending");
+  CHECK(!json_object_get(listed, "changed")); /* never checked in: no time is made up */
   answer_free(&a);
   snprintf(target, sizeof target, "/api/v1/campaigns/%d", id);
   a = errand("campaign_update", "PUT", target, "{\"target_kind\":\"all\",\"kind\":\"time\",\"period_ms\":5000,\"signals\":[{\"fqn\":\"Vehicle.Speed\",\"max_samples\":10}]}");
@@ -232,6 +267,7 @@ int main(void)
   if (patterns_create(&patterns) || !world_open(&w, &(world_config){.rate_per_s = 100000, .with_map = true, .metrics_open = true}))
     return 1;
   RUN(test_a_dbc_becomes_a_manifest_and_a_campaign_runs_on_it);
+  RUN(test_tells_whom_a_campaign_would_reach_and_what_the_rest_lacks);
   RUN(test_a_broken_dbc_is_refused_with_its_line);
   RUN(test_expressions_are_checked_while_one_types);
   RUN(test_users_and_tokens_live_and_end);

@@ -338,7 +338,7 @@ export interface Campaign {
   sync_id: string
   created: string
   updated: string
-  /** vehicles it targets */
+  /** that it runs on; of a draft or a suspended one: that it would run on */
   vehicles: number
   /** confirmed by the vehicle */
   healthy: number
@@ -379,7 +379,8 @@ export interface CampaignVehicle {
   state: "pending" | "healthy" | "refused"
   /** what the agent said when it refused */
   text?: string
-  changed: string
+  /** last check-in; absent: never heard of */
+  changed?: string
 }
 
 export interface CampaignVehicleList {
@@ -397,6 +398,36 @@ export interface ExpressionResult {
   at?: number
   depth?: number
   signals?: string[]
+}
+
+export interface CampaignReachAsk {
+  target_kind: "all" | "manifest" | "vehicle"
+  /** manifest or vehicle name; empty for all */
+  target?: string
+  /** condition based; one that is not valid is passed over */
+  expression?: string
+  signals: string[]
+}
+
+export interface CampaignReachPart {
+  /** empty: vehicles without one */
+  manifest: string
+  vehicles: number
+  /** it decodes a signal to collect, and all that the expression names */
+  reached: boolean
+  /** signals of the campaign that it does not decode */
+  missing: number
+  /** the first of them */
+  names: string[]
+}
+
+export interface CampaignReach {
+  /** vehicles that the target names */
+  targeted: number
+  /** of them: that it would run on */
+  vehicles: number
+  /** by decoder manifest */
+  parts: CampaignReachPart[]
 }
 
 export interface Manifest {
@@ -616,6 +647,8 @@ export interface Operations {
   campaign_delete: { path: { id: string | number }; query: undefined; body: undefined; reply: undefined }
   /** State of the campaign on each vehicle. */
   campaign_vehicles: { path: { id: string | number }; query: { limit?: number }; body: undefined; reply: CampaignVehicleList }
+  /** Tell on which vehicles a campaign would run, and what the others lack, without storing it. */
+  campaign_reach: { path: undefined; query: undefined; body: CampaignReachAsk; reply: CampaignReach }
   /** Check a trigger expression without storing it. */
   expression_check: { path: undefined; query: undefined; body: ExpressionCheck; reply: ExpressionResult }
   /** MQTT clients and sessions. */
@@ -673,6 +706,7 @@ export const operations = {
   campaign_status: { method: "POST", path: "/api/v1/campaigns/{id}/status", permission: "campaign:write" },
   campaign_delete: { method: "DELETE", path: "/api/v1/campaigns/{id}", permission: "campaign:write" },
   campaign_vehicles: { method: "GET", path: "/api/v1/campaigns/{id}/vehicles", permission: "campaign:read" },
+  campaign_reach: { method: "POST", path: "/api/v1/campaigns/reach", permission: "campaign:read" },
   expression_check: { method: "POST", path: "/api/v1/expressions/check", permission: "campaign:read" },
   client_list: { method: "GET", path: "/api/v1/clients", permission: "system:read" },
   connection_events: { method: "GET", path: "/api/v1/clients/events", permission: "system:read" },
