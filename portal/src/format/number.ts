@@ -45,6 +45,10 @@ const spelling: Record<string, string> = {
   degrees: '°',
   percent: '%',
   ohm: 'Ω',
+  'm/s^2': 'm/s²',
+  'm/s2': 'm/s²',
+  'm^3': 'm³',
+  'kg/m^3': 'kg/m³',
 }
 
 export function unitName(unit: string, as: System = system()): string {

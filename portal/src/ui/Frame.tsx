@@ -150,10 +150,15 @@ export function Frame(props: RouteSectionProps): JSX.Element {
           <kbd>Ctrl K</kbd>
         </button>
         <span class="grow" />
+        <span class="top-tenant soft small cut" title={t('frame.tenant')}>
+          {me()?.tenant}
+        </span>
         <Connection />
         <span class="top-clock" title={t('frame.clock')}>
-          <span>{clockMinutes(second())}</span>
-          <span class="faint">{clockUtc(second())} UTC</span>
+          <Show when={clockMinutes(second()) !== clockUtc(second())}>
+            <span>{clockMinutes(second())}</span>
+          </Show>
+          <span class={clockMinutes(second()) === clockUtc(second()) ? '' : 'faint'}>{clockUtc(second())} UTC</span>
         </span>
         <Menu label={me()?.name ?? ''} class="top-user" end={<ChevronDown size={14} />}>
           <div class="user-sheet">

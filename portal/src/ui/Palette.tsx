@@ -1,15 +1,18 @@
-// Ctrl K: pages and vehicles by name. A combobox over a listbox, driven from the text field.
+// Ctrl K: pages, vehicles, campaigns and commands by name. A combobox over a listbox, driven from the text field.
 import { useNavigate } from '@solidjs/router'
 import { For, Show, createMemo, createSignal, createUniqueId, onCleanup, onMount, type JSX } from 'solid-js'
+import { call } from '../api/client'
+import { useLoad } from '../api/load'
 import { may } from '../api/session'
 import { rowOf, vehicles } from '../live/directory'
 import { t, word } from '../text/text'
+import { commands } from './commands'
 import { Mark, motionTone, type Tone } from './Mark'
 import { places } from './places'
 import { rank } from './rank'
 
 interface Hit {
-  path: string
+  go: () => void
   name: string
   detail: string
   tone?: Tone
@@ -28,13 +31,26 @@ export function Palette(props: { onClose: () => void }): JSX.Element {
   })
   onCleanup(() => box.close())
 
+  const campaigns = useLoad(
+    () => may('campaign:read') || undefined,
+    (_, signal) => call('campaign_list', signal),
+  )
   const hits = createMemo((): Hit[] => {
     const q = query().trim()
     const found: { hit: Hit; rank: number }[] = []
     for (const place of places) {
       if (!may(place.permission)) continue
       const r = q ? rank(t(place.name), q) : 0
-      if (r >= 0) found.push({ hit: { path: place.path, name: t(place.name), detail: t('palette.page') }, rank: r - 0.5 })
+      if (r >= 0) found.push({ hit: { go: () => navigate(place.path), name: t(place.name), detail: t('palette.page') }, rank: r - 0.5 })
+    }
+    for (const command of commands) {
+      if (!may(command.permission)) continue
+      const r = q ? rank(t(command.name), q) : 1
+      if (r >= 0) found.push({ hit: { go: () => command.run(navigate), name: t(command.name), detail: t('palette.command') }, rank: r - 0.25 })
+    }
+    for (const campaign of (q && campaigns.value()?.items) || []) {
+      const r = rank(campaign.name, q)
+      if (r >= 0) found.push({ hit: { go: () => navigate(`/campaigns/${campaign.id}`), name: campaign.name, detail: `${t('column.campaign')} · ${word('campaign', campaign.status)}` }, rank: r })
     }
     for (const vehicle of vehicles()?.values() ?? []) {
       const ranks = [vehicle.name, vehicle.vin, `${vehicle.make} ${vehicle.model}`].map((text) => (q ? rank(text, q) : 2)).filter((r) => r >= 0)
@@ -42,7 +58,7 @@ export function Palette(props: { onClose: () => void }): JSX.Element {
       const row = rowOf(vehicle)
       found.push({
         hit: {
-          path: `/vehicles/${vehicle.id}`,
+          go: () => navigate(`/vehicles/${vehicle.id}`),
           name: vehicle.name,
           detail: [word('motion', row.motion), `${vehicle.make} ${vehicle.model}`.trim(), vehicle.vin].filter(Boolean).join(' · '),
           tone: row.late ? 'warning' : motionTone[row.motion],
@@ -56,7 +72,7 @@ export function Palette(props: { onClose: () => void }): JSX.Element {
   const go = (hit: Hit | undefined): void => {
     if (!hit) return
     props.onClose()
-    navigate(hit.path)
+    hit.go()
   }
   function key(event: KeyboardEvent): void {
     const n = hits().length

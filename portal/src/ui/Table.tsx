@@ -3,9 +3,8 @@ import { For, Index, Show, createEffect, createMemo, createSignal, onCleanup, ty
 import ArrowDown from 'lucide-solid/icons/arrow-down'
 import ArrowUp from 'lucide-solid/icons/arrow-up'
 import Columns from 'lucide-solid/icons/columns-3'
-import Copy from 'lucide-solid/icons/copy'
 import { t } from '../text/text'
-import { announce } from './announce'
+import { CopyCsv } from './CopyCsv'
 import { csvOf } from './csv'
 import { listKeys } from './keys'
 import { Menu } from './Menu'
@@ -168,11 +167,6 @@ export function Table<T>(props: TableProps<T>): JSX.Element {
     localStorage.setItem(`motorcade.columns.${props.name}`, [...next].join(','))
   }
 
-  async function copy(): Promise<void> {
-    await navigator.clipboard.writeText(csvOf(columns(), sorted()))
-    announce(t('table.copied', { count: sorted().length }))
-  }
-
   const tabRow = (): string | number | undefined => {
     const first = visible()[0]
     return active() !== undefined && activeIndex() >= 0 ? active() : first === undefined ? undefined : props.rowKey(first)
@@ -194,10 +188,7 @@ export function Table<T>(props: TableProps<T>): JSX.Element {
               )}
             </For>
           </Menu>
-          <button class="button quiet" onClick={() => void copy()}>
-            <Copy size={16} />
-            {t('table.copy')}
-          </button>
+          <CopyCsv text={() => csvOf(columns(), sorted())} rows={sorted().length} />
         </div>
       </Show>
       {/* The rows inside take the focus, so the region itself need not. */}

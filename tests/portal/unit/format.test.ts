@@ -22,6 +22,7 @@ test('imperial converts value and unit together', () => {
   assert.ok(Math.abs(convert(100, 'km/h', 'imperial') - 62.137) < 0.001)
   assert.equal(convert(100, 'degC', 'imperial'), 212)
   assert.equal(unitName('degC', 'imperial'), '°F')
+  assert.equal(unitName('m/s^2', 'metric'), 'm/s²')
   assert.equal(convert(50, '%', 'imperial'), 50)
   assert.equal(unitName('%', 'imperial'), '%')
   assert.equal(quantity(undefined, 'km', 0, 'metric'), '–')

@@ -12,6 +12,7 @@ import { Check, Field, Segments, SelectField, TextField } from '../../ui/Field'
 import { Failure, Skeleton } from '../../ui/Notice'
 import { complaintsOf, createOf, draftOf, emptyDraft, requestOf, type Draft } from './draft'
 import { ExpressionField } from './ExpressionField'
+import { ReachParts, reachWords, reachedBy, useReach } from './Reach'
 import { SignalPicker } from './SignalPicker'
 
 export default function CampaignEditor(): JSX.Element {
@@ -44,14 +45,14 @@ export default function CampaignEditor(): JSX.Element {
     if (draft.targetKind === 'vehicle') for (const v of vehicles()?.values() ?? []) if (v.name === draft.target) return v.manifest
     return ''
   }
-  const reach = createMemo((): number | undefined => {
-    const all = vehicles()
-    if (!all) return undefined
-    if (draft.targetKind === 'all') return all.size
-    if (draft.targetKind === 'manifest') return manifests.value()?.items.find((m) => m.name === draft.target)?.vehicles
-    for (const v of all.values()) if (v.name === draft.target) return 1
-    return 0
-  })
+  const reach = useReach(draft)
+  const known = (name: string): boolean => [...(vehicles()?.values() ?? [])].some((v) => v.name === name)
+  // The number stands on the button only when the manifests have been looked at.
+  const deed = (): string => {
+    const count = reachedBy(reach)
+    if (editing() === undefined) return count === undefined ? t('editor.run.unknown') : t('editor.run', { count })
+    return count === undefined || existing.value()?.status !== 'running' ? t('action.save') : t('editor.save', { count })
+  }
   const insertable = createMemo(() => draft.signals.map((s) => s.fqn))
   // A trigger's signals need not be collected; people mostly want both.
   const missing = createMemo(() => (draft.kind === 'condition' && checked()?.valid ? (checked()?.signals ?? []).filter((fqn) => !draft.signals.some((s) => s.fqn === fqn)) : []))
@@ -127,7 +128,7 @@ export default function CampaignEditor(): JSX.Element {
                 />
               </Show>
               <Show when={draft.targetKind === 'vehicle'}>
-                <Field label={t('column.vehicle')} error={complaints().target ?? (draft.target && reach() === 0 ? t('editor.vehicle.unknown') : undefined)} force={tried()}>
+                <Field label={t('column.vehicle')} error={complaints().target ?? (vehicles() && !known(draft.target) ? t('editor.vehicle.unknown') : undefined)} force={tried()}>
                   {(ids) => (
                     <>
                       <input id={ids().id} class="input code" list="vehicle-names" value={draft.target} aria-describedby={ids().describedBy} aria-invalid={ids().invalid || undefined} onBlur={() => ids().leave()} onInput={(event) => setDraft('target', event.currentTarget.value)} />
@@ -175,7 +176,10 @@ export default function CampaignEditor(): JSX.Element {
           </section>
           <section class="editor-part">
             <h2>{t('editor.signals')}</h2>
-            <SignalPicker manifest={targetName()} chosen={draft.signals} onChange={(next) => setDraft('signals', next)} error={tried() ? complaints().signals : undefined} />
+            <div class="editor-wide">
+              <SignalPicker manifest={targetName()} chosen={draft.signals} onChange={(next) => setDraft('signals', next)} error={tried() ? complaints().signals : undefined} />
+              <ReachParts reach={reach} />
+            </div>
           </section>
           <section class="editor-part">
             <h2>{t('editor.how')}</h2>
@@ -191,7 +195,9 @@ export default function CampaignEditor(): JSX.Element {
           </section>
           <Failure error={error()} />
           <footer class="editor-foot">
-            <p class="soft grow">{reach() === undefined ? '' : t('editor.reach', { count: reach() ?? 0 })}</p>
+            <p class="soft grow" role="status">
+              {reachWords(reach, draft.signals.length > 0)}
+            </p>
             <A class="button" href={editing() === undefined ? '/campaigns' : `/campaigns/${editing() ?? ''}`}>
               {t('action.cancel')}
             </A>
@@ -201,7 +207,7 @@ export default function CampaignEditor(): JSX.Element {
               </button>
             </Show>
             <button type="submit" class="button primary" disabled={busy()}>
-              {editing() === undefined ? t('editor.run', { count: reach() ?? 0 }) : t('editor.save', { count: reach() ?? 0 })}
+              {deed()}
             </button>
           </footer>
         </form>

@@ -10,6 +10,7 @@ import { dateTime, moment, parse } from '../../format/time'
 import { second } from '../../live/clock'
 import { t, word } from '../../text/text'
 import { Confirm, type Question } from '../../ui/Confirm'
+import { Fqn } from '../../ui/Fqn'
 import { Status, type Tone } from '../../ui/Mark'
 import { Empty, Failure, Skeleton } from '../../ui/Notice'
 import { Table, type Column } from '../../ui/Table'
@@ -62,7 +63,7 @@ export default function CampaignPage(): JSX.Element {
     { id: 'name', header: t('column.vehicle'), cell: (v) => <A href={`/vehicles/${v.vehicle}`} class="cut cell-name">{v.name}</A>, value: (v) => v.name },
     { id: 'state', header: t('column.state'), width: '9rem', cell: (v) => <Status tone={tones[v.state]}>{word('delivery', v.state)}</Status>, value: (v) => v.state },
     { id: 'text', header: t('column.answer'), cell: (v) => <span class="cut">{v.text ?? ''}</span>, value: (v) => v.text ?? '' },
-    { id: 'changed', header: t('column.changed'), align: 'right', width: '9rem', cell: (v) => <span class="soft">{moment(parse(v.changed), second())}</span>, value: (v) => parse(v.changed) },
+    { id: 'changed', header: t('column.changed'), align: 'right', width: '9rem', cell: (v) => <span class="soft">{v.changed ? moment(parse(v.changed), second()) : t('age.never')}</span>, value: (v) => parse(v.changed) },
   ]
   return (
     <div class="page page-fill">
@@ -84,7 +85,7 @@ export default function CampaignPage(): JSX.Element {
                 <h1>{c().name}</h1>
                 <p class="summary-line">
                   <CampaignStatus status={c().status} />
-                  <span class="soft">{t('campaign.on', { count: c().vehicles })}</span>
+                  <span class="soft">{t(c().status === 'draft' || c().status === 'suspended' ? 'campaign.for' : 'campaign.on', { count: c().vehicles })}</span>
                 </p>
                 <Show when={c().description}>
                   <p class="soft">{c().description}</p>
@@ -131,7 +132,7 @@ export default function CampaignPage(): JSX.Element {
                   <For each={c().signals}>
                     {(signal) => (
                       <li>
-                        <code class="grow">{signal.fqn}</code>
+                        <Fqn class="grow" name={signal.fqn} />
                         <span class="soft small">
                           {[signal.min_period_ms ? t('editor.period.short', { period: period(signal.min_period_ms) }) : '', signal.max_samples ? t('editor.max.short', { count: signal.max_samples }) : ''].filter(Boolean).join(', ')}
                         </span>
@@ -143,13 +144,15 @@ export default function CampaignPage(): JSX.Element {
               <section class="campaign-vehicles">
                 <div class="section-head">
                   <h2>{t('column.vehiclestate')}</h2>
-                  <Shares healthy={c().healthy} pending={c().pending} refused={c().refused} />
+                  <Show when={c().status === 'running'}>
+                    <Shares healthy={c().healthy} pending={c().pending} refused={c().refused} />
+                  </Show>
                 </div>
                 <Failure error={vehicles.error()} stale={!!vehicles.value()} retry={() => void vehicles.again()} />
                 <Show when={vehicles.value()} fallback={<Show when={!vehicles.error()}><Skeleton rows={8} /></Show>}>
                   {(list) => (
-                    <Show when={list().items.length > 0} fallback={<Empty text={t('campaign.novehicles')} />}>
-                      <Table main name="campaign-vehicles" label={t('column.vehiclestate')} rows={list().items} columns={columns()} rowKey={(v) => v.vehicle} sort="state" sortDown onOpen={(v) => navigate(`/vehicles/${v.vehicle}`)} />
+                    <Show when={list().items.length > 0} fallback={<Empty text={t(c().status === 'running' ? 'campaign.novehicles' : 'campaign.idle')} />}>
+                      <Table main tools name="campaign-vehicles" label={t('column.vehiclestate')} rows={list().items} columns={columns()} rowKey={(v) => v.vehicle} sort="state" sortDown onOpen={(v) => navigate(`/vehicles/${v.vehicle}`)} />
                     </Show>
                   )}
                 </Show>

@@ -8,6 +8,7 @@ import { useLoad } from '../../api/load'
 import type { SignalInfo } from '../../api/types'
 import { unitName } from '../../format/number'
 import { t } from '../../text/text'
+import { Fqn } from '../../ui/Fqn'
 import { Failure, Skeleton } from '../../ui/Notice'
 import type { Collected } from './draft'
 
@@ -87,7 +88,7 @@ export function SignalPicker(props: { manifest: string; chosen: Collected[]; onC
                   return (
                     <tr>
                       <th scope="row">
-                        <code>{fqn}</code>
+                        <Fqn name={fqn} />
                       </th>
                       <td>
                         <input class="input" inputmode="numeric" aria-label={`${t('picker.period')}: ${fqn}`} placeholder={t('picker.each')} value={own().period} onChange={(event) => change(fqn, { period: event.currentTarget.value.trim() })} />

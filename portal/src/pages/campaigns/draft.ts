@@ -1,5 +1,5 @@
 // What the editor holds while one types, how it becomes a request, and what is wrong with it.
-import type { Campaign, CampaignCreate, CampaignUpdate } from '../../api/types'
+import type { Campaign, CampaignCreate, CampaignReachAsk, CampaignUpdate } from '../../api/types'
 import { t } from '../../text/text'
 
 export interface Collected {
@@ -85,6 +85,16 @@ export function requestOf(d: Draft): CampaignUpdate {
     ...(d.start ? { start: new Date(d.start).toISOString() } : {}),
     ...(d.expiry ? { expiry: new Date(d.expiry).toISOString() } : {}),
     signals: d.signals.map((s) => ({ fqn: s.fqn, ...(s.max ? { max_samples: Number(s.max) } : {}), ...(s.period ? { min_period_ms: Number(s.period) } : {}) })),
+  }
+}
+
+/** What decides on which vehicles it would run. */
+export function reachAsk(d: Draft): CampaignReachAsk {
+  return {
+    target_kind: d.targetKind,
+    target: d.targetKind === 'all' ? '' : d.target,
+    signals: d.signals.map((s) => s.fqn),
+    ...(d.kind === 'condition' ? { expression: d.expression } : {}),
   }
 }
 

@@ -45,6 +45,7 @@ export default function Signals(): JSX.Element {
   const url = useUrl()
   const manifest = (): string => url.get('manifest')
   const [importing, setImporting] = createSignal(false)
+  const asked = (): boolean => importing() || (url.get('import') === '1' && may('signal:write'))
   const manifests = useLoad(
     () => true,
     (_, signal) => call('manifest_list', signal),
@@ -110,9 +111,12 @@ export default function Signals(): JSX.Element {
           </Show>
         </section>
       </div>
-      <Show when={importing()}>
+      <Show when={asked()}>
         <ImportDialog
-          onClose={() => setImporting(false)}
+          onClose={() => {
+            setImporting(false)
+            url.set({ import: undefined })
+          }}
           onDone={() => {
             void manifests.again()
             void signals.again()

@@ -7,6 +7,8 @@ import { signalValue, unitName } from '../../format/number'
 import { clock, rfc3339, span } from '../../format/time'
 import { second } from '../../live/clock'
 import { t } from '../../text/text'
+import { CopyCsv } from '../../ui/CopyCsv'
+import { csvOf } from '../../ui/csv'
 import { Empty, Failure } from '../../ui/Notice'
 import { branch, shortName } from './signal-name'
 import type { Cell, Value } from './values'
@@ -62,6 +64,29 @@ export function SignalTable(props: {
     () => props.cells,
     () => props.window,
   )
+  const valueOf = (cell: Cell): Value | undefined => (props.window.live ? cell.value() : past(cell.id))
+  const csv = (): string =>
+    csvOf(
+      [
+        { header: t('column.signal'), value: (cell: Cell) => cell.fqn },
+        { header: t('column.value'), value: (cell) => valueOf(cell)?.text || (valueOf(cell)?.number ?? NaN) },
+        { header: t('column.unit'), value: (cell) => cell.unit },
+        { header: t('column.time'), value: (cell) => (valueOf(cell) ? rfc3339(valueOf(cell)?.time ?? 0) : '') },
+      ],
+      found(),
+    )
+  // One stop for Tab; the arrow keys walk the rows, Space charts.
+  const [active, setActive] = createSignal<number>()
+  const tabRow = (): number | undefined => (found().some((cell) => cell.id === active()) ? active() : found()[0]?.id)
+  function key(event: KeyboardEvent & { currentTarget: HTMLElement }): void {
+    const boxes = [...event.currentTarget.querySelectorAll<HTMLInputElement>('tbody input')]
+    const at = boxes.indexOf(event.target as HTMLInputElement)
+    const steps: Record<string, number> = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: boxes.length - 1, PageDown: at + 10, PageUp: at - 10 }
+    const to = steps[event.key]
+    if (at < 0 || to === undefined) return
+    event.preventDefault()
+    boxes[Math.max(0, Math.min(boxes.length - 1, to))]?.focus()
+  }
   return (
     <section class="signals" aria-label={t('signals.title')}>
       <div class="section-head">
@@ -70,9 +95,10 @@ export function SignalTable(props: {
           <Search size={14} />
           <input data-search type="search" class="input" aria-label={t('signals.search')} placeholder={t('signals.search')} value={query()} onInput={(event) => setQuery(event.currentTarget.value)} />
         </span>
+        <CopyCsv text={csv} rows={found().length} class="signals-copy" />
       </div>
       <Failure error={props.error} stale={props.ready} />
-      <div class="signals-scroll" tabindex={0} role="group" aria-label={t('signals.title')}>
+      <div class="signals-scroll" tabindex={found().length ? undefined : 0} role="group" aria-label={t('signals.title')} onKeyDown={key}>
         <Show when={found().length > 0} fallback={<Show when={props.ready} fallback={<div class="skeleton-pad" />}><Empty text={query() ? t('signals.nomatch') : t('signals.none')} /></Show>}>
           <table class="signals-table">
             <thead>
@@ -93,7 +119,9 @@ export function SignalTable(props: {
             <tbody>
               <For each={found()}>
                 {(cell) => {
-                  const value = (): Value | undefined => (props.window.live ? cell.value() : past(cell.id))
+                  const value = (): Value | undefined => valueOf(cell)
+                  // A box that is full refuses instead of leaving the order of the rows.
+                  const full = (): boolean => props.charted.length >= 6 && !props.charted.includes(cell.id)
                   const old = (): number => {
                     second()
                     const time = value()?.time
@@ -108,7 +136,10 @@ export function SignalTable(props: {
                   return (
                     <tr classList={{ 'is-stale': old() > staleAfter }}>
                       <td class="signals-pick">
-                        <input type="checkbox" checked={props.charted.includes(cell.id)} disabled={isText() || (props.charted.length >= 6 && !props.charted.includes(cell.id))} aria-label={t('signals.chartone', { name: cell.fqn })} onChange={(event) => props.onChart(cell.id, event.currentTarget.checked)} />
+                        <input type="checkbox" checked={props.charted.includes(cell.id)} aria-disabled={isText() || full() || undefined} tabindex={tabRow() === cell.id ? 0 : -1} aria-label={t('signals.chartone', { name: cell.fqn })} title={isText() ? t('signals.istext') : full() ? t('signals.full') : undefined} onFocus={() => setActive(cell.id)}
+                          onClick={(event) => (isText() || full()) && event.preventDefault()}
+                          onChange={(event) => props.onChart(cell.id, event.currentTarget.checked)}
+                        />
                       </td>
                       <th scope="row" title={cell.fqn}>
                         <span class="signals-name">{shortName(cell.fqn)}</span>

@@ -19,6 +19,7 @@ import { MapPanel } from '../map/MapPanel'
 import { Chart } from './Chart'
 import { columnsOf, type SeriesLike } from './chart-data'
 import { DevicePanel } from './DevicePanel'
+import { EditVehicle } from './EditVehicle'
 import { SignalTable } from './SignalTable'
 import { TimeBar } from './TimeBar'
 import { useValues } from './values'
@@ -55,6 +56,7 @@ export default function VehiclePage(): JSX.Element {
     { every: 10_000, key: 'offset' },
   )
   const values = useValues(id)
+  const [editing, setEditing] = createSignal(false)
   const tab = (): Tab => tabs.find((name) => name === url.get('tab')) ?? 'live'
 
   const window = createMemo(() => windowOf(url.get, second()))
@@ -202,6 +204,16 @@ export default function VehiclePage(): JSX.Element {
     >
       {(v) => (
         <div class="vehicle">
+          <Show when={editing()}>
+            <EditVehicle
+              vehicle={v()}
+              onClose={() => setEditing(false)}
+              onDone={() => {
+                setEditing(false)
+                void Promise.all([vehicle.again(), known.again(), refresh()])
+              }}
+            />
+          </Show>
           <header class="vehicle-head">
             <div class="vehicle-title">
               <p class="crumb small">
@@ -258,7 +270,14 @@ export default function VehiclePage(): JSX.Element {
               </div>
               <div>
                 <dt>{t('column.manifest')}</dt>
-                <dd>{v().manifest ? <A href={`/signals?manifest=${encodeURIComponent(v().manifest)}`}>{v().manifest}</A> : t('vehicle.manifest.none')}</dd>
+                <dd class="vehicle-manifest">
+                  {v().manifest ? <A href={`/signals?manifest=${encodeURIComponent(v().manifest)}`}>{v().manifest}</A> : t('vehicle.manifest.none')}
+                  <Show when={may('vehicle:write')}>
+                    <button class="link-button" onClick={() => setEditing(true)}>
+                      {t('action.edit')}
+                    </button>
+                  </Show>
+                </dd>
               </div>
             </dl>
           </header>

@@ -99,6 +99,7 @@ export default function Vehicles(): JSX.Element {
   const url = useUrl()
   const navigate = useNavigate()
   const [adding, setAdding] = createSignal(false)
+  const asked = (): boolean => adding() || (url.get('add') === '1' && may('vehicle:write'))
   const all = createMemo(rows)
   const found = createMemo(() => all().filter(matcher(url.get('q'), url.get('motion'))))
   return (
@@ -132,8 +133,13 @@ export default function Vehicles(): JSX.Element {
           />
         </Show>
       </Show>
-      <Show when={adding()}>
-        <AddVehicle onClose={() => setAdding(false)} onDone={(id) => navigate(`/vehicles/${id}`)} />
+      <Show when={asked()}>
+        <AddVehicle
+          onClose={() => {
+            setAdding(false)
+            url.set({ add: undefined })
+          }}
+          onDone={(id) => navigate(`/vehicles/${id}`)} />
       </Show>
     </div>
   )
