@@ -155,6 +155,7 @@ test('the map draws the base map and the vehicles, and reports no error', async 
 const listed = () => [
   '/', '/map', '/vehicles', `/vehicles/${own.vehicle.id}`, `/vehicles/${own.vehicle.id}?tab=events`, `/vehicles/${own.vehicle.id}?tab=device`, '/campaigns',
   ...(own.campaign ? [`/campaigns/${own.campaign.id}`, `/campaigns/${own.campaign.id}/edit`] : []), '/campaigns/new', '/devices', '/signals', '/settings', '/nowhere',
+  `/vehicles/${own.vehicle.id}?at=${Date.now() - 5000}`, `/vehicles/${own.vehicle.id}?range=custom&from=${Date.now() - 60_000}&to=${Date.now() - 5000}`, '/vehicles?add=1', '/signals?import=1',
 ]
 
 for (const name of ['light', 'dark']) {
@@ -178,6 +179,8 @@ test('every page fits 360 pixels without sideways scrolling, and stays accessibl
         return [main.scrollWidth - main.clientWidth, document.documentElement.scrollWidth - innerWidth]
       })
       assert.ok(over[0] <= 0 && over[1] <= 0, `${where}: ${over}`)
+      const cut = await page.$$eval('.rail *, .time-bar *', (all) => all.filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 80)))
+      assert.deepEqual(cut, [], `${where}: cut at the right`)
       assert.deepEqual(await findings(), [], where)
     }
   } finally {
@@ -252,6 +255,89 @@ test('a condition is judged while one types, and an error names its byte', async
   await page.waitForSelector('.expression-answer .mark-critical', { timeout: 5000 })
   assert.match(await text('.expression-answer'), /At byte \d+/)
   assert.deepEqual(await findings(), [])
+})
+
+test('whom a campaign reaches is said only when the manifests were looked at', async () => {
+  await go('/campaigns/new')
+  const button = () => text('.editor-foot .primary')
+  assert.doesNotMatch(await button(), /\d/)
+  assert.equal(await page.evaluate(() => document.activeElement?.classList.contains('code')), true)
+  // The press takes the focus from the empty name, which complains: what is pressed must not move away under the pointer.
+  await page.waitForSelector('.picker-hit')
+  await page.click('.picker-hit')
+  await page.waitForSelector('.picker-chosen tbody tr', { timeout: 3000 })
+  const fqn = await text('.picker-chosen tbody th')
+  const reach = await page.evaluate(async (name) => {
+    const csrf = (await (await fetch('/api/v1/me')).json()).csrf
+    const reply = await fetch('/api/v1/campaigns/reach', { method: 'POST', headers: { 'content-type': 'application/json', 'x-csrf-token': csrf }, body: JSON.stringify({ target_kind: 'all', signals: [name] }) })
+    return reply.json()
+  }, fqn)
+  assert.ok(reach.targeted >= reach.vehicles && reach.parts.length > 0)
+  await page.waitForFunction((n) => document.querySelector('.editor-foot .primary').textContent.includes(`on ${n} vehicle`), { timeout: 5000 }, reach.vehicles)
+  const lacking = reach.parts.filter((part) => !part.reached || part.missing).map((part) => part.manifest)
+  assert.deepEqual(await page.$$eval('.reach tbody th', (cells) => cells.map((c) => c.textContent)).catch(() => []), lacking)
+  await page.evaluate(() => document.querySelector('input[type=radio][value=vehicle]').click())
+  await page.type('input[list=vehicle-names]', 'no-such-vehicle')
+  await page.waitForFunction(() => /names no vehicle/.test(document.querySelector('.editor-foot').textContent), { timeout: 5000 })
+})
+
+test('signals are chosen and taken back from the keyboard, and Enter in a field runs nothing', async () => {
+  await go('/campaigns/new')
+  await page.waitForSelector('.picker-hit')
+  await page.focus('.picker input[type=search]')
+  await page.keyboard.press('Enter')
+  const focused = () => page.evaluate(() => document.activeElement.className + ' ' + [...document.querySelectorAll('.picker-hit')].indexOf(document.activeElement))
+  assert.equal(await focused(), 'picker-hit 0')
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('Enter')
+  await page.waitForSelector('.picker-chosen tbody tr')
+  await page.waitForFunction(() => document.activeElement.classList.contains('picker-hit'))
+  assert.equal(await focused(), 'picker-hit 1') // the next one stands where the chosen one stood
+  await page.keyboard.press('Space')
+  await page.waitForFunction(() => document.querySelectorAll('.picker-chosen tbody tr').length === 2)
+  await page.focus('.picker-chosen tbody tr:first-child button')
+  await page.keyboard.press('Enter')
+  await page.waitForFunction(() => document.querySelectorAll('.picker-chosen tbody tr').length === 1)
+  await page.waitForFunction(() => document.activeElement.closest('.picker-chosen'))
+  await page.focus('.editor input.code')
+  await page.keyboard.type('enter-runs-nothing')
+  await page.keyboard.press('Enter')
+  await new Promise((done) => setTimeout(done, 500))
+  assert.equal(await path(), '/campaigns/new')
+  assert.ok(!(await api('/api/v1/campaigns')).items.some((c) => c.name === 'enter-runs-nothing'))
+  // What has the focus is never under the bar at the bottom.
+  await page.focus('.picker input[type=search]')
+  for (let i = 0; i < 24; i++) {
+    await page.keyboard.press('Tab')
+    const hidden = await page.evaluate(() => {
+      const e = document.activeElement
+      const foot = document.querySelector('.editor-foot')
+      return !foot.contains(e) && !document.querySelector('.rail, .top').contains(e) && e.closest('main') && e.getBoundingClientRect().top >= foot.getBoundingClientRect().top ? e.outerHTML.slice(0, 80) : ''
+    })
+    assert.equal(hidden, '', `after ${i + 1} tabs`)
+  }
+})
+
+test('the palette runs a command and finds a campaign', async () => {
+  const type = async (words) => {
+    await page.keyboard.down('Control')
+    await page.keyboard.press('k')
+    await page.keyboard.up('Control')
+    await page.waitForSelector('dialog.palette[open]')
+    await page.keyboard.type(words)
+  }
+  await go('/')
+  await type('add veh')
+  await page.keyboard.press('Enter')
+  await page.waitForSelector('dialog.dialog[open] form')
+  assert.equal(await path(), '/vehicles')
+  await page.keyboard.press('Escape')
+  await page.waitForFunction(() => !document.querySelector('dialog[open]') && !location.search.includes('add'))
+  if (!own.campaign) return
+  await type(own.campaign.name)
+  await page.waitForFunction((name) => [...document.querySelectorAll('.palette-name')].some((e) => e.textContent === name), {}, own.campaign.name)
+  await page.evaluate((name) => [...document.querySelectorAll('.palette-hit')].find((e) => e.querySelector('.palette-name').textContent === name).click(), own.campaign.name)
+  await page.waitForFunction((id) => location.pathname === `/campaigns/${id}`, {}, own.campaign.id)
 })
 
 test('a campaign is drafted with a real signal, shown, and deleted after asking', async () => {

@@ -245,6 +245,7 @@ export const en = {
   'time.at': '{time}, {span} ago',
   'time.from': 'From',
   'time.to': 'To',
+  'time.since': 'from',
   'time.until': 'to',
   'time.now': 'follows now',
   'events.none': 'No event has come from this vehicle. A campaign with a condition makes them.',

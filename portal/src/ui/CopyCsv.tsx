@@ -5,7 +5,7 @@ import Copy from 'lucide-solid/icons/copy'
 import { t } from '../text/text'
 import { announce } from './announce'
 
-export function CopyCsv(props: { text: () => string; rows: number; class?: string }): JSX.Element {
+export function CopyCsv(props: { text: () => string; rows: number; brief?: boolean }): JSX.Element {
   const [said, setSaid] = createSignal('')
   let timer: ReturnType<typeof setTimeout> | undefined
   onCleanup(() => clearTimeout(timer))
@@ -23,9 +23,9 @@ export function CopyCsv(props: { text: () => string; rows: number; class?: strin
     timer = setTimeout(() => setSaid(''), 3000)
   }
   return (
-    <button class={`button quiet ${props.class ?? ''}`} onClick={() => void copy()}>
+    <button class="button quiet" classList={{ 'icon-only': props.brief }} aria-label={props.brief ? t('table.copy') : undefined} title={props.brief ? said() || t('table.copy') : undefined} onClick={() => void copy()}>
       {said() ? <Check size={16} /> : <Copy size={16} />}
-      {said() || t('table.copy')}
+      {props.brief ? '' : said() || t('table.copy')}
     </button>
   )
 }

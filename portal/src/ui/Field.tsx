@@ -1,5 +1,6 @@
 // Label above, help below, the complaint beside the field with its cure: shown once the field was left.
 import { For, Show, createSignal, createUniqueId, type JSX } from 'solid-js'
+import { afterPress } from './pressed'
 
 export interface FieldIds {
   id: string
@@ -16,7 +17,7 @@ export function Field(props: { label: string; help?: string; error?: string | un
     id,
     describedBy: [props.help ? `${id}-help` : '', complaint() ? `${id}-error` : ''].filter(Boolean).join(' ') || undefined,
     invalid: !!complaint(),
-    leave: () => setLeft(true),
+    leave: () => afterPress(() => setLeft(true)),
   })
   return (
     <div class={`field ${props.class ?? ''}`}>

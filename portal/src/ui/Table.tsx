@@ -22,6 +22,8 @@ export interface Column<T> {
   hidden?: boolean
   /** CSS width; what has none shares the rest. */
   width?: string
+  /** Its width on narrow screens. */
+  narrow?: string
   /** Dropped first on narrow screens. */
   wide?: boolean
 }
@@ -73,8 +75,9 @@ export function Table<T>(props: TableProps<T>): JSX.Element {
   })
 
   const columns = createMemo(() => props.columns.filter((c) => !hidden().has(c.id) && !(c.wide && narrow())))
+  const widthOf = (c: Column<T>): string | undefined => (narrow() ? (c.narrow ?? c.width) : c.width)
   /** Columns without a width share the rest, but never vanish: below this the table scrolls sideways. */
-  const leastWidth = createMemo(() => `${columns().reduce((sum, c) => sum + (c.width ? parseFloat(c.width) : 8.5), 0)}rem`)
+  const leastWidth = createMemo(() => `${columns().reduce((sum, c) => sum + (parseFloat(widthOf(c) ?? '') || 8.5), 0)}rem`)
   const sorted = createMemo(() => {
     const column = props.columns.find((c) => c.id === sort())
     const value = column?.value
@@ -201,7 +204,7 @@ export function Table<T>(props: TableProps<T>): JSX.Element {
                   <th
                     scope="col"
                     class={column.align === 'right' ? 'right' : ''}
-                    style={{ width: column.width }}
+                    style={{ width: widthOf(column) }}
                     aria-sort={sort() === column.id ? (down() ? 'descending' : 'ascending') : undefined}
                   >
                     <Show when={column.value} fallback={<span class="th-text">{column.header}</span>}>

@@ -90,10 +90,7 @@ export default function CampaignEditor(): JSX.Element {
       <Show when={editing() === undefined || filled()} fallback={<Show when={!existing.error()}><Skeleton rows={12} /></Show>}>
         <form
           class="editor"
-          onSubmit={(event) => {
-            event.preventDefault()
-            void save(true)
-          }}
+          onSubmit={(event) => event.preventDefault() /* Enter in a field must not run it on the fleet */}
         >
           <section class="editor-part">
             <h2>{t('editor.what')}</h2>
@@ -206,7 +203,7 @@ export default function CampaignEditor(): JSX.Element {
                 {t('editor.draft')}
               </button>
             </Show>
-            <button type="submit" class="button primary" disabled={busy()}>
+            <button type="button" class="button primary" disabled={busy()} onClick={() => void save(true)}>
               {deed()}
             </button>
           </footer>

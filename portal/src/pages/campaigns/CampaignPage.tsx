@@ -60,7 +60,7 @@ export default function CampaignPage(): JSX.Element {
     return out
   }
   const columns = (): Column<CampaignVehicle>[] => [
-    { id: 'name', header: t('column.vehicle'), cell: (v) => <A href={`/vehicles/${v.vehicle}`} class="cut cell-name">{v.name}</A>, value: (v) => v.name },
+    { id: 'name', header: t('column.vehicle'), cell: (v) => <A href={`/vehicles/${v.vehicle}`} tabindex={-1} class="cut cell-name">{v.name}</A>, value: (v) => v.name },
     { id: 'state', header: t('column.state'), width: '9rem', cell: (v) => <Status tone={tones[v.state]}>{word('delivery', v.state)}</Status>, value: (v) => v.state },
     { id: 'text', header: t('column.answer'), cell: (v) => <span class="cut">{v.text ?? ''}</span>, value: (v) => v.text ?? '' },
     { id: 'changed', header: t('column.changed'), align: 'right', width: '9rem', cell: (v) => <span class="soft">{v.changed ? moment(parse(v.changed), second()) : t('age.never')}</span>, value: (v) => parse(v.changed) },

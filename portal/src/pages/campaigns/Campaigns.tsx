@@ -16,7 +16,7 @@ import { CampaignStatus, Shares, targetWords, triggerWords } from './parts'
 
 function columns(): Column<Campaign>[] {
   return [
-    { id: 'name', header: t('column.campaign'), cell: (c) => <A href={`/campaigns/${c.id}`} class="cut cell-name">{c.name}</A>, value: (c) => c.name },
+    { id: 'name', header: t('column.campaign'), cell: (c) => <A href={`/campaigns/${c.id}`} tabindex={-1} class="cut cell-name">{c.name}</A>, value: (c) => c.name },
     { id: 'status', header: t('column.status'), width: '8rem', cell: (c) => <CampaignStatus status={c.status} />, value: (c) => c.status },
     { id: 'target', header: t('column.target'), wide: true, cell: (c) => <span class="cut">{targetWords(c)}</span>, value: (c) => targetWords(c) },
     { id: 'trigger', header: t('column.trigger'), wide: true, width: '10rem', cell: (c) => <span class="cut">{triggerWords(c)}</span>, value: (c) => triggerWords(c) },

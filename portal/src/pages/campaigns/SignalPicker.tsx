@@ -29,6 +29,29 @@ export function SignalPicker(props: { manifest: string; chosen: Collected[]; onC
     const words = query().toLowerCase().split(/\s+/).filter(Boolean)
     return (found.value()?.items ?? []).filter((s) => !taken().has(s.fqn) && words.every((w) => s.fqn.toLowerCase().includes(w) || s.description.toLowerCase().includes(w)))
   })
+  // The list is one stop for Tab; the arrow keys walk it. A press takes its row away: the focus stays where it was, on the next one.
+  let list!: HTMLUListElement
+  let chosenBody: HTMLTableSectionElement | undefined
+  const [active, setActive] = createSignal('')
+  const tabHit = (): string | undefined => (hits().some((s) => s.fqn === active()) ? active() : hits()[0]?.fqn)
+  const stay = (box: () => HTMLElement | undefined, from: HTMLElement, selector: string, empty: () => HTMLElement | null): void => {
+    const at = [...(box()?.querySelectorAll(selector) ?? [])].indexOf(from)
+    setTimeout(() => {
+      const left = [...(box()?.querySelectorAll<HTMLElement>(selector) ?? [])]
+      ;(left[Math.min(at, left.length - 1)] ?? empty())?.focus()
+    })
+  }
+  let field!: HTMLInputElement
+  function walk(event: KeyboardEvent): void {
+    const all = [...list.querySelectorAll<HTMLElement>('.picker-hit')]
+    const at = all.indexOf(document.activeElement as HTMLElement)
+    const steps: Record<string, number> = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }
+    const to = steps[event.key]
+    if (to === undefined) return
+    event.preventDefault()
+    if (to < 0) field.focus()
+    else all[Math.min(all.length - 1, to)]?.focus()
+  }
   const add = (fqns: string[]): void => props.onChange([...props.chosen, ...fqns.map((fqn) => ({ fqn, max: '', period: '' }))])
   const change = (fqn: string, part: Partial<Collected>): void => props.onChange(props.chosen.map((s) => (s.fqn === fqn ? { ...s, ...part } : s)))
   return (
@@ -36,15 +59,22 @@ export function SignalPicker(props: { manifest: string; chosen: Collected[]; onC
       <div class="picker-side">
         <span class="search">
           <Search size={16} />
-          <input type="search" class="input" aria-label={t('picker.search')} placeholder={t('picker.search')} value={query()} onInput={(event) => setQuery(event.currentTarget.value)} />
+          <input
+            ref={field}
+            onKeyDown={(event) => {
+              if (event.key !== 'Enter' && event.key !== 'ArrowDown') return
+              event.preventDefault()
+              list.querySelector<HTMLElement>('.picker-hit')?.focus()
+            }}
+            type="search" class="input" aria-label={t('picker.search')} placeholder={t('picker.search')} value={query()} onInput={(event) => setQuery(event.currentTarget.value)} />
         </span>
         <Failure error={found.error()} retry={() => void found.again()} />
         <Show when={found.value()} fallback={<Show when={!found.error()}><Skeleton rows={6} /></Show>}>
-          <ul class="picker-list" tabindex={0} aria-label={t('picker.found', { count: hits().length })}>
+          <ul ref={list} class="picker-list" onKeyDown={walk} aria-label={t('picker.found', { count: hits().length })}>
             <For each={hits().slice(0, most)}>
               {(signal) => (
                 <li>
-                  <button type="button" class="picker-hit" onClick={() => add([signal.fqn])}>
+                  <button type="button" class="picker-hit" tabindex={tabHit() === signal.fqn ? 0 : -1} onFocus={() => setActive(signal.fqn)} onClick={(event) => { stay(() => list, event.currentTarget, '.picker-hit', () => field); add([signal.fqn]) }}>
                     <Plus size={14} />
                     <span class="grow">
                       <code class="cut">{signal.fqn}</code>
@@ -81,7 +111,7 @@ export function SignalPicker(props: { manifest: string; chosen: Collected[]; onC
                 </th>
               </tr>
             </thead>
-            <tbody>
+            <tbody ref={chosenBody}>
               <For each={props.chosen.map((s) => s.fqn)}>
                 {(fqn) => {
                   const own = (): Collected => props.chosen.find((s) => s.fqn === fqn) ?? { fqn, max: '', period: '' }
@@ -97,7 +127,7 @@ export function SignalPicker(props: { manifest: string; chosen: Collected[]; onC
                         <input class="input" inputmode="numeric" aria-label={`${t('picker.max')}: ${fqn}`} placeholder="1,000" value={own().max} onChange={(event) => change(fqn, { max: event.currentTarget.value.trim() })} />
                       </td>
                       <td>
-                        <button type="button" class="button quiet icon-only" aria-label={t('picker.remove', { name: fqn })} title={t('action.remove')} onClick={() => props.onChange(props.chosen.filter((s) => s.fqn !== fqn))}>
+                        <button type="button" class="button quiet icon-only" aria-label={t('picker.remove', { name: fqn })} title={t('action.remove')} onClick={(event) => { stay(() => chosenBody, event.currentTarget, 'button', () => field); props.onChange(props.chosen.filter((s) => s.fqn !== fqn)) }}>
                           <X size={14} />
                         </button>
                       </td>

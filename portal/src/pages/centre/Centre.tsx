@@ -20,10 +20,10 @@ import { FleetFilter, matcher } from './FleetFilter'
 
 export function fleetColumns(): Column<Row>[] {
   return [
-    { id: 'name', header: t('column.vehicle'), cell: (row) => <span class="cut cell-name">{row.name}</span>, value: (row) => row.name },
-    { id: 'state', header: t('column.state'), width: '7.5rem', cell: (row) => <MotionStatus motion={row.motion} late={row.late} />, value: (row) => (row.late ? 'late' : row.motion) },
-    { id: 'speed', header: t('column.speed'), unit: unitName('km/h'), align: 'right', width: '6rem', cell: (row) => (Number.isNaN(row.speed) ? <span class="faint">–</span> : decimal(convert(row.speed, 'km/h'), 0)), value: (row) => Math.round(convert(row.speed, 'km/h')) },
-    { id: 'age', header: t('column.age'), align: 'right', width: '5.5rem', cell: (row) => <span class={row.age > 60_000 ? 'stale' : ''}>{Number.isNaN(row.age) ? t('age.never') : span(row.age)}</span>, value: (row) => Math.round(row.age / 1000) },
+    { id: 'name', header: t('column.vehicle'), narrow: '9rem', cell: (row) => <span class="cut cell-name">{row.name}</span>, value: (row) => row.name },
+    { id: 'state', header: t('column.state'), width: '7.5rem', narrow: '6.2rem', cell: (row) => <MotionStatus motion={row.motion} late={row.late} />, value: (row) => (row.late ? 'late' : row.motion) },
+    { id: 'speed', header: t('column.speed'), unit: unitName('km/h'), align: 'right', width: '6rem', narrow: '5.4rem', cell: (row) => (Number.isNaN(row.speed) ? <span class="faint">–</span> : decimal(convert(row.speed, 'km/h'), 0)), value: (row) => Math.round(convert(row.speed, 'km/h')) },
+    { id: 'age', header: t('column.age'), align: 'right', width: '5.5rem', narrow: '3.6rem', cell: (row) => <span class={row.age > 60_000 ? 'stale' : ''}>{Number.isNaN(row.age) ? t('age.never') : span(row.age)}</span>, value: (row) => Math.round(row.age / 1000) },
   ]
 }
 

@@ -58,7 +58,8 @@ export function ImportDialog(props: { onClose: () => void; onDone: () => void })
       setResult(await call('manifest_import', { body: { name: name(), interface: bus(), dbc, ...(map().trim() ? { map: map() } : {}) } }))
       props.onDone()
     } catch (cause) {
-      if (cause instanceof ApiError) setError(cause)
+      // The server knows the text only; people know the file.
+      if (cause instanceof ApiError) setError(new ApiError(cause.status, cause.title, cause.detail.replace(/^dbc:/, `${file()?.name ?? 'dbc'}:`), cause.requestId, cause.field))
     } finally {
       setBusy(false)
     }

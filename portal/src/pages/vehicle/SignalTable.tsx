@@ -95,7 +95,7 @@ export function SignalTable(props: {
           <Search size={14} />
           <input data-search type="search" class="input" aria-label={t('signals.search')} placeholder={t('signals.search')} value={query()} onInput={(event) => setQuery(event.currentTarget.value)} />
         </span>
-        <CopyCsv text={csv} rows={found().length} class="signals-copy" />
+        <CopyCsv text={csv} rows={found().length} brief />
       </div>
       <Failure error={props.error} stale={props.ready} />
       <div class="signals-scroll" tabindex={found().length ? undefined : 0} role="group" aria-label={t('signals.title')} onKeyDown={key}>

@@ -62,6 +62,7 @@ export function TimeBar(props: { window: Window; now: number; onChange: (changes
         }
       >
         <span class="time-span">
+          <span class="soft">{t('time.since')}</span>
           <input class="input time-field" type="datetime-local" step={1} aria-label={t('time.from')} value={localField(props.window.from)} onChange={(event) => props.onChange({ from: String(Date.parse(event.currentTarget.value)) })} />
           <span class="soft">{t('time.until')}</span>
           <input class="input time-field" type="datetime-local" step={1} aria-label={t('time.to')} value={localField(props.window.to)} onChange={(event) => props.onChange({ to: String(Date.parse(event.currentTarget.value)) })} />

@@ -22,7 +22,7 @@ function number(value: number | undefined, digits: number): JSX.Element {
 
 function columns(): Column<Row>[] {
   return [
-    ...fleetColumns().map((column) => ({ ...column, width: column.id === 'name' ? '14rem' : column.width })),
+    ...fleetColumns().map((column) => ({ ...column, ...(column.id === 'name' ? { width: '14rem', narrow: '9rem' } : {}) })),
     { id: 'make', header: t('column.make'), wide: true, cell: (row) => <span class="cut">{`${row.vehicle.make} ${row.vehicle.model}`.trim()}</span>, value: (row) => `${row.vehicle.make} ${row.vehicle.model}`.trim() },
     { id: 'kind', header: t('column.kind'), wide: true, width: '7rem', cell: (row) => <span class="cut">{row.vehicle.kind}</span>, value: (row) => row.vehicle.kind },
     { id: 'fuel', header: t('column.fuel'), unit: '%', align: 'right', wide: true, width: '5.5rem', cell: (row) => number(row.vehicle.fuel, 0), value: (row) => row.vehicle.fuel ?? NaN },
