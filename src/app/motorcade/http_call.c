@@ -59,8 +59,8 @@ static mc_err fail_with_problem(int status, json_t *root, mc_why *why)
   const char *detail = json_string_value(json_object_get(root, "detail"));
   const char *field = json_string_value(json_object_get(root, "field"));
   mc_err err = status == 404 ? MC_ERR_NOT_FOUND : status == 409 ? MC_ERR_EXISTS : status == 403 ? MC_ERR_DENIED : MC_ERR_INVALID;
-  return mc_err_set(why, err, "%s%s%s%s%s (HTTP %d)", title ? title : "refused", detail ? ": " : "", detail ? detail : "",
-                    field ? " at " : "", field ? field : "", status);
+  return mc_err_set(why, err, "%s%s%s (%s%s%sHTTP %d)", title ? title : "refused", detail ? ": " : "", detail ? detail : "",
+                    field ? "field " : "", field ? field : "", field ? ", " : "", status);
 }
 
 static mc_err read_answer(mc_slice answer, json_t **reply, mc_why *why)

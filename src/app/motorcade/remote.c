@@ -16,6 +16,7 @@ typedef struct remote {
   settings set;
   const char *name;
   bool json;
+  const char *file; /* what the server knows as "dbc" */
   mc_why why;
 } remote;
 
@@ -63,12 +64,24 @@ static int fail(remote *r)
 }
 
 /* One call; prints the problem and returns NULL when it fails. An empty answer gives JSON null. */
+/* "...: dbc:20: ..." names the file as people know it. */
+static void name_file(remote *r)
+{
+  mc_why old = r->why;
+  char *at = r->file ? strstr(old.text, ": dbc:") : NULL;
+  if (!at)
+    return;
+  *at = 0;
+  mc_err_set(&r->why, MC_ERR_INVALID, "%s: %s%s", old.text, r->file, at + strlen(": dbc"));
+}
+
 static json_t *ask(remote *r, const char *method, const char *path, json_t *body)
 {
   json_t *reply = NULL;
   mc_err err = http_call_json(&r->call, method, path, body, &reply, &r->why);
   json_decref(body);
   if (err) {
+    name_file(r);
     fail(r);
     return NULL;
   }
@@ -387,6 +400,7 @@ int command_catalog(int argc, char **argv)
   if (!read_text(&r, dbc, &text))
     return 1;
   json_object_set_new(body, "dbc", text);
+  r.file = dbc;
   if (map) {
     if (!read_text(&r, map, &text))
       return 1;
