@@ -13,7 +13,7 @@
 
 #include "base/slice.h"
 
-static int tap_count, tap_failed, tap_this_failed, tap_this_skipped;
+__attribute__((unused)) static int tap_count, tap_failed, tap_this_failed, tap_this_skipped;
 
 #define RUN(fn)                                                            \
   do {                                                                     \

@@ -102,7 +102,8 @@ static void put_quoted(mc_json *j, mc_slice text)
     i += n;
     start = i;
   }
-  put(j, (const char *)text.data + start, text.len - start);
+  if (start < text.len) /* an empty text may have no address at all */
+    put(j, (const char *)text.data + start, text.len - start);
   put(j, "\"", 1);
 }
 
