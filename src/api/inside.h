@@ -86,6 +86,8 @@ void pool_destroy(api_pool **p);
 /* ---- router.c ---- */
 /* On the loop. */
 void router_request(void *ctx, mc_http_request *r);
+/* Its first half: what a worker has to run, or NULL when it is answered already. */
+api_call *router_begin(mc_api *api, mc_http_request *r);
 /* On a worker: checks, runs and answers. */
 void router_run(api_call *c);
 /* Finds the operation of a path; *known_path tells a wrong method from a wrong path. params filled. */

@@ -285,37 +285,42 @@ static bool refuse_host(mc_api *api, mc_http_request *r)
   return true;
 }
 
-void router_request(void *ctx, mc_http_request *r)
+api_call *router_begin(mc_api *api, mc_http_request *r)
 {
-  mc_api *api = ctx;
   if (refuse_host(api, r))
-    return;
+    return NULL;
   mc_slice param[API_PARAMS] = {{0}};
   bool known_path = false;
   const api_operation *op = router_match(r->method, r->path, param, &known_path);
   if (!op && !known_path && (device_answer(api, r) || assets_answer(api->assets, r)))
-    return;
+    return NULL;
   api_call *c = call_create(api, r);
   if (!c)
-    return;
+    return NULL;
   read_peer(c);
   if (!op) {
     refuse_unknown(c, known_path);
-    return;
+    return NULL;
   }
   c->op = op;
   memcpy(c->param, param, sizeof param);
-  if (op->kind == API_WEBSOCKET) {
-    int refused = admit(c); /* memory only, but for one write a minute; the stream must be accepted on its loop */
-    if (refused)
-      reply_problem(c, refused);
-    else
-      live_accept(api->live, c);
+  if (op->kind != API_WEBSOCKET)
+    return c;
+  int refused = admit(c); /* memory only, but for one write a minute; the stream must be accepted on its loop */
+  if (refused)
+    reply_problem(c, refused);
+  else
+    live_accept(api->live, c);
+  return NULL;
+}
+
+void router_request(void *ctx, mc_http_request *r)
+{
+  mc_api *api = ctx;
+  api_call *c = router_begin(api, r);
+  if (!c || pool_give(api->pool, c))
     return;
-  }
-  if (!pool_give(api->pool, c)) {
-    reply_header(c, "Retry-After", MC_LIT("1"));
-    mc_err_set(&c->why, MC_ERR_AGAIN, "the server is busy or stopping; try again in a second");
-    reply_problem(c, 503);
-  }
+  reply_header(c, "Retry-After", MC_LIT("1"));
+  mc_err_set(&c->why, MC_ERR_AGAIN, "the server is busy or stopping; try again in a second");
+  reply_problem(c, 503);
 }

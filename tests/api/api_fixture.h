@@ -16,7 +16,7 @@
 #include "tap.h"
 
 typedef struct world {
-  char dir[64];
+  char dir[120];
   mc_db *db;
   mc_journal *journal;
   mc_registry *registry;
@@ -29,6 +29,7 @@ typedef struct world {
   mc_loop *loop;
   mc_listener *listener;
   pthread_t thread;
+  bool running;
   uint16_t port;
   mc_buf ca_cert, ca_key;
   char token[4][64]; /* by role; 0 unused */
@@ -41,6 +42,7 @@ typedef struct world_config {
   double rate_per_s;
   const char *portal_dir;
   bool metrics_open, with_map;
+  bool by_hand; /* no thread runs the loop: the caller turns it (fuzz targets) */
 } world_config;
 
 static inline mc_role world_role_of(void *ctx, uint32_t tenant, uint32_t signal)
@@ -71,12 +73,18 @@ static inline void *world_run(void *arg)
   return NULL;
 }
 
+static inline mc_err world_start(world *w)
+{
+  w->running = pthread_create(&w->thread, NULL, world_run, w->loop) == 0;
+  return w->running ? MC_OK : MC_ERR_MEMORY;
+}
+
 static inline const char *world_path(world *w, const char *name)
 {
-  static _Thread_local char path[4][160];
+  static _Thread_local char path[4][200];
   static _Thread_local unsigned next;
   char *p = path[next++ & 3];
-  snprintf(p, 160, "%s/%s", w->dir, name);
+  snprintf(p, 200, "%s/%s", w->dir, name);
   return p;
 }
 
@@ -108,7 +116,7 @@ static inline mc_err world_modules(world *w, const world_config *config, mc_why 
   mc_listener_config listen = {.host = "127.0.0.1", .handler = mc_http_server_handler(), .ctx = mc_api_http(w->api)};
   MC_TRY(mc_listener_create(w->loop, &listen, &w->listener, why));
   w->port = mc_listener_port(w->listener);
-  return pthread_create(&w->thread, NULL, world_run, w->loop) ? MC_ERR_MEMORY : MC_OK;
+  return config->by_hand ? MC_OK : world_start(w);
 }
 
 static inline mc_err world_people(world *w, mc_why *why)
@@ -129,7 +137,8 @@ static inline bool world_open(world *w, const world_config *config)
 {
   mc_why why = {0};
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
-  snprintf(w->dir, sizeof w->dir, "/tmp/mc-api-XXXXXX");
+  const char *base = getenv("TMPDIR");
+  snprintf(w->dir, sizeof w->dir, "%s/mc-api-XXXXXX", base && *base ? base : "/tmp");
   if (!mkdtemp(w->dir))
     return false;
   mc_err err = world_modules(w, config, &why);
@@ -142,13 +151,14 @@ static inline bool world_open(world *w, const world_config *config)
 
 static inline void world_stop_modules(world *w)
 {
+  if (!w->running) /* the ends below ask the loop */
+    world_start(w);
   mc_api_stop(w->api);
   if (w->gateway)
     mc_gateway_stop(w->gateway);
-  if (w->loop) {
-    mc_loop_stop(w->loop);
-    pthread_join(w->thread, NULL);
-  }
+  mc_loop_stop(w->loop);
+  pthread_join(w->thread, NULL);
+  w->running = false;
   mc_listener_destroy(&w->listener);
   for (int i = 0; i < 20; i++) /* connections that were told to close finish here */
     mc_loop_turn(w->loop, 5);
@@ -166,7 +176,7 @@ static inline void world_stop_modules(world *w)
 
 static inline void world_close(world *w)
 {
-  char rm[100];
+  char rm[160];
   world_stop_modules(w);
   mc_buf_free(&w->ca_cert);
   mc_buf_free(&w->ca_key);
