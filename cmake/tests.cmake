@@ -46,3 +46,10 @@ foreach(module base format access signal journal db net registry twin store geo 
   add_custom_target(tests_${module})
   mc_tests(${module})
 endforeach()
+
+# Counted, not run, by tools/hot_path.py: instructions a message on the way from PUBLISH to PUBACK and to a subscriber.
+add_executable(gateway_hot_path EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/gateway/hot_path.c)
+set_target_properties(gateway_hot_path PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+target_include_directories(gateway_hot_path PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
+target_compile_definitions(gateway_hot_path PRIVATE MC_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+target_link_libraries(gateway_hot_path PRIVATE mc_gateway)

@@ -114,9 +114,9 @@ def run_c(tally, folder, modules, only, label, fuzz):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", default="", help="only programs whose name holds this")
-    parser.add_argument("--stage", action="append", choices=["form", "asan", "tsan", "system", "portal"])
+    parser.add_argument("--stage", action="append", choices=["form", "count", "asan", "tsan", "system", "portal"])
     options = parser.parse_args()
-    stages = options.stage or ["form", "asan", "tsan", "system", "portal"]
+    stages = options.stage or ["form", "count", "asan", "tsan", "system", "portal"]
     only = options.only
     os.chdir(ROOT)
     tally = Tally()
@@ -126,6 +126,8 @@ def main():
         tally.program("layering", [sys.executable, "tools/check_layering.py"])
         tally.program("form", [sys.executable, "tools/check_format.py"])
         tally.program("types of the portal", [sys.executable, "tools/generate_api.py", "--check", "portal/src/api/types.ts"])
+    if "count" in stages and only in "hot path":
+        tally.program("hot path", [sys.executable, "tools/hot_path.py"])
     if "asan" in stages and build(tally, "build-asan", "address", ["tests", "fuzzers"]):
         run_c(tally, "build-asan", modules, only, "asan", fuzz=True)
     if "tsan" in stages and build(tally, "build-tsan", "thread", [f"tests_{m}" for m in THREADED if m in modules]):

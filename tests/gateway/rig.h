@@ -52,8 +52,8 @@ static inline void *rig_run(void *loop)
   return NULL;
 }
 
-/* Starts on r->dir (made when empty). Limits, registry, tls, fs may be set before. */
-static inline void rig_start(rig *r, size_t loops)
+/* Opens on r->dir (made when empty); nobody turns the loops yet. Limits, registry, tls, fs may be set before. */
+static inline void rig_open(rig *r, size_t loops)
 {
   mc_why why = {0};
   char path[128];
@@ -79,8 +79,22 @@ static inline void rig_start(rig *r, size_t loops)
     rig_fail("gateway", &why);
   if (mc_gateway_listen_any(r->g, "127.0.0.1", r->tls ? 0 : -1, r->tls, 0, &why))
     rig_fail("listen", &why);
+}
+
+/* The same, and each loop runs on a thread. */
+static inline void rig_start(rig *r, size_t loops)
+{
+  rig_open(r, loops);
   for (size_t i = 0; i < loops; i++)
     pthread_create(&r->thread[i], NULL, rig_run, r->loop[i]);
+}
+
+static inline void rig_close(rig *r)
+{
+  mc_gateway_destroy(&r->g);
+  mc_journal_close(&r->journal);
+  for (size_t i = 0; i < r->loops; i++)
+    mc_loop_destroy(&r->loop[i]);
 }
 
 static inline void rig_stop(rig *r)
@@ -90,10 +104,7 @@ static inline void rig_stop(rig *r)
     mc_loop_stop(r->loop[i]);
   for (size_t i = 0; i < r->loops; i++)
     pthread_join(r->thread[i], NULL);
-  mc_gateway_destroy(&r->g);
-  mc_journal_close(&r->journal);
-  for (size_t i = 0; i < r->loops; i++)
-    mc_loop_destroy(&r->loop[i]);
+  rig_close(r);
 }
 
 static inline void rig_remove(rig *r)
