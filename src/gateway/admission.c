@@ -7,7 +7,7 @@
 /* CONNECT: who is it, may it, and where is its session? The session may live on another loop; then a claim travels there and
  * the session comes back (README, "A session moves"). */
 
-enum { RETRY_US = 2000 };
+enum { RETRY_US = 2000, HOLD_US = 50000 };
 
 struct mc_claim {
   mc_post post;
@@ -132,10 +132,6 @@ static bool will_allowed(mc_link *link, const mc_mqtt_connect *c, const mc_princ
 {
   if (!c->has_will)
     return true;
-  if (c->will_qos == 2 && c->version == MC_MQTT_5) {
-    refuse_named(link, c, who->tenant, MC_MQTT_QOS_NOT_SUPPORTED, "the will asks for QoS 2, this server has QoS 0 and 1: set the will's QoS to 1");
-    return false;
-  }
   if (mc_policy_allows(link->policy, who, MC_ACTION_PUBLISH, c->will_topic))
     return true;
   char text[300];
@@ -143,33 +139,6 @@ static bool will_allowed(mc_link *link, const mc_mqtt_connect *c, const mc_princ
            (int)(c->will_topic.len > 150 ? 150 : c->will_topic.len), (const char *)c->will_topic.data);
   refuse_named(link, c, who->tenant, MC_MQTT_NOT_AUTHORIZED, text);
   return false;
-}
-
-/* All properties but the will delay are passed on with the will (3.1.3.2). */
-static mc_will *will_of(const mc_mqtt_connect *c, const mc_principal *who, uint8_t partition)
-{
-  mc_slice raw = c->will_props.raw;
-  mc_will *w = calloc(1, sizeof *w + c->will_topic.len + raw.len + c->will_payload.len);
-  if (!w)
-    return NULL;
-  *w = (mc_will){.qos = c->will_qos > 1 ? 1 : c->will_qos, .retain = c->will_retain, .v5 = c->version == MC_MQTT_5, .partition = partition, .principal = who->id,
-                 .topic_len = (uint32_t)c->will_topic.len, .payload_len = (uint32_t)c->will_payload.len};
-  if (c->will_props.present & MC_MQTT_P_WILL_DELAY)
-    w->delay_s = c->will_props.will_delay_s;
-  uint8_t *p = w->bytes;
-  memcpy(p, c->will_topic.data, c->will_topic.len);
-  p += c->will_topic.len;
-  mc_mqtt_property property;
-  for (size_t at = 0, begin = 0; mc_mqtt_property_next(raw, &at, &property); begin = at) {
-    if (property.id == 0x18)
-      continue;
-    memcpy(p, raw.data + begin, at - begin);
-    p += at - begin;
-    w->props_len += (uint32_t)(at - begin);
-  }
-  if (c->will_payload.len)
-    memcpy(p, c->will_payload.data, c->will_payload.len);
-  return w;
 }
 
 /* ---- the answer ---- */
@@ -185,7 +154,6 @@ static void connack(mc_link *link, const struct mc_claim *c)
     if (c->clamped)
       put_number(props, 0x11, c->expiry_s); /* session expiry */
     put_number(props, 0x21, limit->max_inflight); /* receive maximum */
-    put_number(props, 0x24, 1);                   /* maximum QoS */
     put_number(props, 0x27, limit->max_packet);
     if (c->assigned)
       mc_mqtt_put_text(props, 0x12, claim_id(c));
@@ -263,8 +231,7 @@ static void finish(struct mc_claim *c, mc_session *s)
 {
   mc_link *link = c->link;
   if (c->clean || s->ended) {
-    if (s->will)
-      mc_session_will_fire(s); /* its session ends here */
+    mc_will_fire(s); /* its session ends here */
     mc_session_clear(s);
     c->present = false;
     s->ended = false;
@@ -274,17 +241,22 @@ static void finish(struct mc_claim *c, mc_session *s)
   c->will = NULL;
   s->will_due_us = s->expires_us = INT64_MAX;
   mc_loop_timer_clear(s->home->loop, &s->timer);
-  bool was_persistent = s->persistent;
+  bool was_recorded = s->recorded;
   s->expiry_s = c->expiry_s;
   s->persistent = c->expiry_s > 0;
+  s->recorded = s->persistent || s->will;
+  s->hold_until_us = 0;
   s->link = link;
   link->session = s;
   link->claim = NULL;
   fill_card(s, link, c);
   if (s->subs.count || s->shares)
     drop_forbidden(link, s);
-  if (s->persistent || was_persistent)
+  if (s->recorded || was_recorded)
     mc_session_journal(s, MC_SESSION_OPEN, !c->present);
+  if (s->will)
+    mc_will_journal(s);
+  mc_qos2_resume(s);
   connack(link, c);
   admitted(s, c);
   mc_link_set_keep_alive(link);
@@ -398,6 +370,17 @@ static void claim_arrived(mc_post *post)
   mc_session_arm(s);
 }
 
+/* Records that can wait are not staged for so long: a CONNECT waits until none is on its way. */
+static void hold(mc_session *s) { s->hold_until_us = mc_loop_now_us(s->home->loop) + HOLD_US; }
+
+static void claim_release(mc_post *post);
+
+static void on_release_retry(mc_timer *timer)
+{
+  struct mc_claim *c = (struct mc_claim *)((char *)timer - offsetof(struct mc_claim, retry));
+  claim_release(&c->post);
+}
+
 /* On the loop that has the session: lets it go. */
 static void claim_release(mc_post *post)
 {
@@ -411,6 +394,12 @@ static void claim_release(mc_post *post)
   }
   displace(s, c->address);
   mc_session_flush_acked(l);
+  if (s->staged) { /* what it wrote here must lie before what it will write there */
+    hold(s);
+    c->retry.fire = on_release_retry;
+    mc_loop_timer_set(l->loop, &c->retry, mc_loop_now_us(l->loop) + RETRY_US);
+    return;
+  }
   for (uint32_t i = 0; i < s->subs.count; i++) {
     const mc_sub *sub = mc_sub_of_item(&s->subs.item[i]);
     mc_session_filter f = {.options = sub->options, .id = sub->id};
@@ -434,7 +423,7 @@ static void claim_try(struct mc_claim *c)
   mc_gateway *g = l->gateway;
   pthread_mutex_lock(&g->lock);
   mc_session *s = mc_session_find(g, c->tenant, claim_id(c));
-  bool moving = s && s->moving, elsewhere = s && !moving && s->owner != l;
+  bool moving = s && (s->moving || s->dying), elsewhere = s && !moving && s->owner != l;
   if (elsewhere) {
     s->moving = true;
     c->from = s->owner;
@@ -451,11 +440,16 @@ static void claim_try(struct mc_claim *c)
     return;
   }
   if (s) {
-    bool kept = s->expiry_s > 0;
+    bool kept = s->expiry_s > 0 && !s->ended;
     if (s->link && !kept)
       s->expiry_s = 1; /* the object lives through the take-over; its content ends with its connection */
     displace(s, c->address);
     s->ended = !kept;
+    if (s->staged) {
+      hold(s);
+      mc_loop_timer_set(l->loop, &c->retry, mc_loop_now_us(l->loop) + RETRY_US);
+      return;
+    }
     c->present = kept && !c->clean;
     finish(c, s);
     return;
@@ -486,7 +480,7 @@ static struct mc_claim *claim_of(mc_link *link, const mc_mqtt_connect *c, const 
   if (!claim)
     return NULL;
   claim->seen = calloc(g->loop_count, sizeof *claim->seen);
-  claim->will = c->has_will ? will_of(c, who, link->partition) : NULL;
+  claim->will = c->has_will ? mc_will_of_connect(c, who->id, link->partition) : NULL;
   bool named = who->kind != MC_PRINCIPAL_DEV && !mc_slice_eq_str(c->client_id, who->name);
   claim->thing_name = named ? strdup(who->name) : NULL;
   if (!claim->seen || (c->has_will && !claim->will) || (named && !claim->thing_name)) {

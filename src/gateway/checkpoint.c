@@ -73,37 +73,61 @@ static mc_err put_subscriptions(mc_buf *out, const mc_session *s, mc_buf *scratc
   return MC_OK;
 }
 
-static mc_err put_entry(mc_buf *out, uint64_t entry, uint64_t floor, uint64_t *pin, uint32_t *count)
+typedef struct part {
+  mc_buf *out, *scratch;
+  uint64_t floor; /* at and above it recovery routes again */
+  uint64_t pin;   /* lowest offset that is still needed */
+} part;
+
+static void pin(part *p, uint64_t offset) { p->pin = offset < p->pin ? offset : p->pin; }
+
+static mc_err put_entry(part *p, uint64_t entry, uint32_t *count)
 {
   uint64_t offset = entry & MC_OUT_OFFSET;
-  if ((entry & (MC_OUT_DONE | MC_OUT_SHARED)) || offset >= floor) /* at and above the floor recovery routes again; the rest is its group's */
+  if ((entry & (MC_OUT_DONE | MC_OUT_SHARED)) || offset >= p->floor) /* the second: its group's */
     return MC_OK;
-  if (offset < *pin)
-    *pin = offset;
+  pin(p, offset);
   ++*count;
-  return put_le(out, offset << 1 | (entry & MC_OUT_RETAINED ? 1 : 0), 8);
+  return put_le(p->out, mc_outbox_record_entry(entry), 8);
 }
 
-static mc_err put_queue(mc_buf *out, const mc_session *s, uint64_t floor, uint64_t *pin)
+/* Two rings one behind the other as one list. */
+static mc_err put_entries(part *p, const mc_u64_ring *first, const mc_u64_ring *second)
 {
-  const mc_outbox *o = s->outbox;
-  size_t count_at = out->len;
+  size_t count_at = p->out->len;
   uint32_t count = 0;
-  MC_TRY(put_le(out, 0, 4));
-  for (uint32_t i = 0; o && i < o->inflight.len; i++)
-    MC_TRY(put_entry(out, *mc_u64_ring_at(&o->inflight, i), floor, pin, &count));
-  for (uint32_t i = 0; o && i < o->waiting.len; i++)
-    MC_TRY(put_entry(out, *mc_u64_ring_at(&o->waiting, i), floor, pin, &count));
-  mc_store_le32(out->data + count_at, count);
+  MC_TRY(put_le(p->out, 0, 4));
+  for (uint32_t i = 0; first && i < first->len; i++)
+    MC_TRY(put_entry(p, *mc_u64_ring_at(first, i), &count));
+  for (uint32_t i = 0; second && i < second->len; i++)
+    MC_TRY(put_entry(p, *mc_u64_ring_at(second, i), &count));
+  mc_store_le32(p->out->data + count_at, count);
   return MC_OK;
 }
 
-static mc_err put_session(mc_buf *out, mc_session *s, uint64_t floor, uint64_t *pin, mc_buf *scratch)
+static mc_err put_came(part *p, const mc_session *s)
 {
+  size_t count_at = p->out->len;
+  uint32_t at = 0, count = 0;
+  uint16_t id, flags;
+  MC_TRY(put_le(p->out, 0, 4));
+  while (mc_packet_ids_next(&s->came, &at, &id, &flags)) {
+    if (flags & MC_CAME_STORING) /* the message may never be on disk; if it is, recovery finds the identifier with it */
+      continue;
+    MC_TRY(put_le(p->out, id, 2));
+    count++;
+  }
+  mc_store_le32(p->out->data + count_at, count);
+  return MC_OK;
+}
+
+static mc_err put_session(part *p, mc_session *s)
+{
+  mc_buf *out = p->out;
+  const mc_outbox *o = s->outbox;
   size_t begin = out->len;
-  uint64_t scan_at = s->outbox && mc_outbox_scanning(s->outbox) ? s->outbox->scan_at : UINT64_MAX;
-  if (scan_at < *pin)
-    *pin = scan_at;
+  uint64_t scan_at = o && mc_outbox_scanning(o) ? o->scan_at : UINT64_MAX;
+  pin(p, scan_at);
   MC_TRY(put_le(out, 0, 4));
   MC_TRY(put_le(out, s->tenant, 4));
   MC_TRY(put_le(out, s->thing, 4));
@@ -115,8 +139,15 @@ static mc_err put_session(mc_buf *out, mc_session *s, uint64_t floor, uint64_t *
   MC_TRY(put_le(out, scan_at, 8));
   MC_TRY(put_text(out, mc_session_id(s)));
   MC_TRY(put_text(out, mc_slice_str(s->thing_name)));
-  MC_TRY(put_subscriptions(out, s, scratch));
-  MC_TRY(put_queue(out, s, floor, pin));
+  MC_TRY(put_subscriptions(out, s, p->scratch));
+  MC_TRY(put_entries(p, o ? &o->inflight : NULL, o ? &o->waiting : NULL));
+  MC_TRY(put_came(p, s));
+  MC_TRY(put_le(out, 0, 4)); /* in flight with QoS 2 */
+  MC_TRY(put_le(out, 0, 4)); /* pages */
+  MC_TRY(put_le(out, 0, 4)); /* behind them */
+  MC_TRY(put_le(out, s->will != NULL, 1));
+  if (s->will)
+    MC_TRY(mc_session_will_put(out, &s->will->is));
   mc_store_le32(out->data + begin, (uint32_t)(out->len - begin - 4));
   return MC_OK;
 }
@@ -133,19 +164,18 @@ static void write_part(mc_gateway_loop *l)
   mc_buf *out = &c->part[l->index]; /* the thread does not look before parts_done says so */
   mc_err err = MC_OK;
   mc_buf_clear(out);
-  c->pin[l->index] = UINT64_MAX;
   c->part_sessions[l->index] = 0;
+  part p = {.out = out, .scratch = &l->scratch, .floor = floor, .pin = UINT64_MAX};
   for (mc_session *s = l->sessions; s && err == MC_OK; s = s->next) {
-    if (!s->persistent)
+    if (!s->recorded)
       continue;
-    err = put_session(out, s, floor, &c->pin[l->index], &l->scratch);
+    err = put_session(&p, s);
     c->part_sessions[l->index]++;
   }
   mc_buf_clear(&c->groups[l->index]);
   if (err == MC_OK)
-    err = mc_share_checkpoint_put(l, floor, &c->pin[l->index], &c->groups[l->index]);
-  if (err != MC_OK)
-    c->pin[l->index] = 0; /* marks the part as unusable */
+    err = mc_share_checkpoint_put(l, floor, &p.pin, &c->groups[l->index]);
+  c->pin[l->index] = err == MC_OK ? p.pin : 0; /* 0 marks the part as unusable */
   l->tokens = 0;
   l->token_sent = false;
   pthread_mutex_lock(&c->lock);

@@ -27,28 +27,63 @@ static mc_err load_filters(mc_session *s, mc_cursor *c)
   return MC_OK;
 }
 
-static mc_err load_queue(mc_session *s, mc_cursor *c, uint64_t scan_at)
+static mc_err load_entries(mc_session *s, mc_cursor *c, uint32_t version)
 {
   uint32_t count = mc_cursor_le32(c);
-  if (!count && scan_at == UINT64_MAX)
+  mc_outbox *o = count ? mc_session_outbox(s) : NULL;
+  if (count && !o)
+    return MC_ERR_MEMORY;
+  for (uint32_t i = 0; i < count && c->ok; i++) {
+    uint64_t v = mc_cursor_le64(c);
+    if (c->ok && (version == 1 ? v >> 1 : v) > MC_OUT_OFFSET)
+      return MC_ERR_MALFORMED;
+    if (c->ok)
+      MC_TRY(mc_u64_ring_push(&o->waiting, version == 1 ? v >> 1 | (v & 1 ? MC_OUT_RETAINED : 0) : mc_outbox_entry_of(v)));
+  }
+  if (o)
+    mc_count_set(&s->queued, o->waiting.len);
+  return MC_OK;
+}
+
+static mc_err load_came(mc_session *s, mc_cursor *c)
+{
+  uint32_t count = mc_cursor_le32(c);
+  for (uint32_t i = 0; i < count && c->ok; i++) {
+    uint16_t id = mc_cursor_le16(c);
+    if (c->ok && !id)
+      return MC_ERR_MALFORMED;
+    if (c->ok)
+      MC_TRY(mc_packet_ids_put(&s->came, id, 0));
+  }
+  return MC_OK;
+}
+
+static mc_err load_scan(mc_session *s, uint64_t scan_at)
+{
+  if (scan_at == UINT64_MAX)
     return MC_OK;
   mc_outbox *o = mc_session_outbox(s);
   if (!o)
     return MC_ERR_MEMORY;
-  for (uint32_t i = 0; i < count && c->ok; i++) {
-    uint64_t v = mc_cursor_le64(c);
-    if (c->ok && v >> 1 > MC_OUT_OFFSET)
-      return MC_ERR_MALFORMED;
-    if (c->ok)
-      MC_TRY(mc_u64_ring_push(&o->waiting, v >> 1 | (v & 1 ? MC_OUT_RETAINED : 0)));
-  }
-  if (scan_at != UINT64_MAX)
-    o->scan_begin = o->scan_at = scan_at;
-  mc_count_set(&s->queued, o->waiting.len);
+  o->scan_begin = o->scan_at = scan_at;
   return MC_OK;
 }
 
-static mc_err load_session(mc_gateway *g, mc_slice bytes)
+/* What version 1 did not have. */
+static mc_err load_exactly_once(mc_session *s, mc_cursor *c)
+{
+  mc_session_will will;
+  MC_TRY(load_came(s, c));
+  mc_cursor_le32(c);
+  mc_cursor_le32(c);
+  mc_cursor_le32(c);
+  if (!mc_cursor_u8(c))
+    return MC_OK;
+  mc_session_will_get(c, &will);
+  return c->ok ? mc_recover_will(s, &will) : MC_ERR_MALFORMED;
+}
+
+static mc_err load_session(mc_gateway *g, mc_slice bytes, uint32_t file_version)
 {
   mc_cursor c = mc_cursor_of(bytes);
   uint32_t tenant = mc_cursor_le32(&c), thing = mc_cursor_le32(&c), expiry_s = mc_cursor_le32(&c);
@@ -63,14 +98,19 @@ static mc_err load_session(mc_gateway *g, mc_slice bytes)
   if (!s)
     return MC_ERR_MEMORY;
   mc_session_clear(s); /* one that moved between loops may be there twice; the parts agree */
+  mc_recover_will(s, NULL);
   s->expiry_s = expiry_s;
-  s->persistent = true;
+  s->persistent = expiry_s > 0;
+  s->recorded = true;
   s->version = version;
   s->since = since;
   s->disconnected_us = connected ? 0 : disconnected_us;
   MC_TRY(mc_recover_thing(s, thing, name));
   MC_TRY(load_filters(s, &c));
-  MC_TRY(load_queue(s, &c, scan_at));
+  MC_TRY(load_entries(s, &c, file_version));
+  if (file_version > 1)
+    MC_TRY(load_exactly_once(s, &c));
+  MC_TRY(load_scan(s, scan_at));
   return c.ok ? MC_OK : MC_ERR_MALFORMED;
 }
 
@@ -115,7 +155,7 @@ static mc_err load(mc_gateway *g, mc_slice file, uint64_t *floor, mc_why *why)
   mc_cursor_le64(&c); /* when it was written: for people */
   uint32_t sessions = mc_cursor_le32(&c);
   for (uint32_t i = 0; i < sessions && c.ok; i++) {
-    mc_err err = load_session(g, mc_cursor_bytes(&c, mc_cursor_le32(&c)));
+    mc_err err = load_session(g, mc_cursor_bytes(&c, mc_cursor_le32(&c)), mc_load_le32(file.data + 4));
     if (err != MC_OK)
       return mc_err_set(why, err, "session %u before byte %zu: %s", i, c.at + 8, mc_err_text(err));
   }
@@ -138,7 +178,7 @@ static mc_err forget_all(mc_gateway *g)
 {
   for (size_t i = 0; i < g->loop_count; i++)
     while (g->loop[i].sessions) {
-      g->loop[i].sessions->persistent = false;
+      mc_recover_will(g->loop[i].sessions, NULL);
       mc_session_destroy(g->loop[i].sessions, false);
     }
   mc_retained_free(&g->retained);

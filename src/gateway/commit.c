@@ -4,6 +4,12 @@
 
 /* From the journal back: answers first, then delivery here, then to the loops that have subscribers. */
 
+bool mc_origin_of_record(const mc_record *r, uint16_t *packet_id, mc_slice *client_id)
+{
+  mc_slice props = r->props;
+  return r->stream != MC_STREAM_SESSION && (r->flags & MC_RECORD_QOS2) && mc_origin_take(&props, packet_id, client_id) && client_id->len;
+}
+
 bool mc_message_of_record(const mc_record *r, mc_message *out)
 {
   if (r->stream != MC_STREAM_MESSAGE && r->stream != MC_STREAM_TELEMETRY && r->stream != MC_STREAM_CHECKIN && r->stream != MC_STREAM_COMMAND)
@@ -18,7 +24,9 @@ bool mc_message_of_record(const mc_record *r, mc_message *out)
                       .topic = r->topic,
                       .props = r->props,
                       .payload = r->payload};
-  return true;
+  uint16_t packet_id;
+  mc_slice client_id;
+  return out->qos < 2 || mc_origin_take(&out->props, &packet_id, &client_id);
 }
 
 bool mc_fan_out_wanted(const mc_gateway_loop *l)
@@ -166,10 +174,6 @@ static mc_pending *pending_at(mc_gateway_loop *l, uint32_t i)
 static void answer(mc_gateway_loop *l, const mc_pending *p)
 {
   mc_link *link = p->link;
-  if (p->kind == MC_PENDING_CALL)
-    mc_call_finish(p->call, MC_OK, "");
-  if (!link)
-    return;
   if (p->kind == MC_PENDING_PUBACK) {
     link->unacked--;
     mc_buf *out = link->conn && !link->closing ? mc_conn_out(link->conn) : NULL;
@@ -187,6 +191,10 @@ static void answer(mc_gateway_loop *l, const mc_pending *p)
     if (link->session)
       mc_subscribe_retained(link->session, mc_slice_of(p->reply->bytes + p->reply->len, p->reply->retained_len));
     free(p->reply);
+  } else if (p->kind == MC_PENDING_CALL) {
+    mc_call_finish(p->call, MC_OK, "");
+  } else if (p->kind >= MC_PENDING_OF_SESSION) {
+    mc_session_answer(l, p, MC_OK);
   }
 }
 
@@ -195,6 +203,12 @@ static void answer_failure(mc_gateway_loop *l, const mc_pending *p, mc_err err)
   mc_link *link = p->link;
   const char *text = err == MC_ERR_FULL ? "the server's disk is full: nothing was stored; send it again later"
                                         : "the server could not write to its disk: nothing was stored; send it again later";
+  if (p->kind >= MC_PENDING_OF_SESSION) {
+    if (link && link->session)
+      mc_count_add(&link->session->refused, 1);
+    mc_session_answer(l, p, err);
+    return;
+  }
   if (p->kind == MC_PENDING_REPLY)
     free(p->reply);
   if (p->kind == MC_PENDING_CALL) {
@@ -212,11 +226,7 @@ static void answer_failure(mc_gateway_loop *l, const mc_pending *p, mc_err err)
   if (link->session)
     mc_count_add(&link->session->refused, 1);
   if (p->kind == MC_PENDING_PUBACK && link->version == MC_MQTT_5) {
-    mc_buf_clear(&l->props);
-    if (link->reason_wanted)
-      mc_mqtt_put_text(&l->props, 0x1F, mc_slice_str(text));
-    if (mc_mqtt_write_ack(mc_conn_out(link->conn), MC_MQTT_PUBACK, link->version, p->packet_id, code, mc_buf_slice(&l->props)) == MC_OK)
-      mc_conn_dirty(link->conn);
+    mc_link_put_ack(link, MC_MQTT_PUBACK, p->packet_id, code, text);
     return;
   }
   mc_link_end(link, code, "%s", text);
@@ -228,7 +238,7 @@ static void apply_retained(mc_gateway *g, const mc_record *r)
   if (!(r->flags & MC_RECORD_RETAIN) || !mc_message_of_record(r, &m))
     return;
   mc_retained value = {.offset = r->offset, .time_us = r->time_us, .principal = r->principal, .qos = m.qos, .flags = r->flags & MC_RECORD_V5};
-  mc_err err = mc_retained_put(&g->retained, r->tenant, r->topic, &value, r->props, r->payload);
+  mc_err err = mc_retained_put(&g->retained, r->tenant, r->topic, &value, m.props, r->payload);
   if (err != MC_OK)
     mc_log(MC_LOG_ERROR, "gateway", "retained message not kept in memory", MC_KS("topic", r->topic), MC_KZ("error", mc_err_text(err)));
 }

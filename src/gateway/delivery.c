@@ -112,7 +112,7 @@ static void settle(mc_session *s, uint64_t entry)
   if (entry & MC_OUT_SHARED)
     mc_share_acked(s, entry & MC_OUT_OFFSET);
   else
-    mc_session_note_acked(s, entry & MC_OUT_OFFSET);
+    mc_session_note_acked(s, entry);
 }
 
 /* Sends a QoS 1 copy and keeps its entry in flight. False: no memory, nothing happened. */

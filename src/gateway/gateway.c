@@ -164,17 +164,21 @@ static void loop_free(mc_gateway_loop *l)
     mc_session *s = l->sessions;
     free(s->will);
     s->will = NULL;
-    s->persistent = s->moving = false;
+    s->persistent = s->recorded = s->moving = false;
     mc_session_destroy(s, false);
   }
   mc_journal_writer_destroy(&l->writer);
   while (l->deferred) {
     mc_deferred *d = l->deferred;
     l->deferred = d->next;
+    if (d->pending.kind >= MC_PENDING_OF_SESSION)
+      mc_session_unpin(d->pending.session);
     free(d);
   }
   for (uint32_t i = 0; i < l->pending.len; i++) {
     mc_pending *p = &l->pending.at[(l->pending.head + i) & (l->pending.cap - 1)];
+    if (p->kind >= MC_PENDING_OF_SESSION)
+      mc_session_unpin(p->session);
     free(p->kind == MC_PENDING_REPLY ? p->reply : NULL);
   }
   free(l->pending.at);

@@ -94,6 +94,27 @@ static void on_closed(mc_conn *conn, mc_err err, const char *text)
     mc_loop_wake(l);
 }
 
+/* ---- what it is told ---- */
+mc_slice mc_link_reason(mc_link *link, const char *text, size_t rest)
+{
+  mc_buf *props = &link->home->props;
+  mc_buf_clear(props);
+  if (link->reason_wanted && text)
+    mc_mqtt_put_text(props, 0x1F, mc_slice_str(text));
+  if (link->max_packet && rest + props->len > link->max_packet) /* never to make the packet too large (3.4.2.2.2 and its like) */
+    mc_buf_clear(props);
+  return mc_buf_slice(props);
+}
+
+enum { ACK_MOST = 2 + 3 + 2 + 1 + 3 /* type, length, identifier, code, length of the properties */ };
+
+void mc_link_put_ack(mc_link *link, mc_mqtt_type type, uint16_t packet_id, uint8_t code, const char *text)
+{
+  mc_slice props = link->version == MC_MQTT_5 && text ? mc_link_reason(link, text, ACK_MOST) : (mc_slice){0};
+  if (mc_mqtt_write_ack(mc_conn_out(link->conn), type, link->version, packet_id, code, props) == MC_OK)
+    mc_conn_dirty(link->conn);
+}
+
 void mc_link_end(mc_link *link, uint8_t code, const char *format, ...)
 {
   if (link->closing || !link->conn)
@@ -111,10 +132,7 @@ void mc_link_end(mc_link *link, uint8_t code, const char *format, ...)
   free(link->end_text);
   link->end_text = strdup(why.text);
   if (code && link->version == MC_MQTT_5 && link->session) {
-    mc_buf_clear(&l->props);
-    if (link->reason_wanted)
-      mc_mqtt_put_text(&l->props, 0x1F, mc_slice_str(why.text));
-    if (mc_mqtt_write_disconnect(mc_conn_out(link->conn), MC_MQTT_5, code, mc_buf_slice(&l->props)) == MC_OK)
+    if (mc_mqtt_write_disconnect(mc_conn_out(link->conn), MC_MQTT_5, code, mc_link_reason(link, why.text, ACK_MOST)) == MC_OK)
       mc_conn_dirty(link->conn);
   }
   if (!link->session && !link->told) { /* nobody's card to write on */
@@ -167,6 +185,17 @@ static void on_timer(mc_timer *timer)
   }
   mc_link_end(link, MC_MQTT_KEEP_ALIVE_TIMEOUT, "no packet for %lld s (keep-alive %u s, limit 1.5 times that)",
               (long long)((now - link->last_in_us) / 1000000), link->keep_alive_s);
+}
+
+void mc_link_block(mc_link *link)
+{
+  mc_gateway_loop *l = link->home;
+  if (link->blocked)
+    return;
+  link->blocked = true;
+  link->next_blocked = l->blocked;
+  l->blocked = link;
+  mc_conn_pause(link->conn, true);
 }
 
 void mc_link_unblock(mc_gateway_loop *l)
@@ -240,8 +269,7 @@ static mc_taken take(mc_link *link, const mc_mqtt_packet *p)
   case MC_MQTT_PUBCOMP:
     return take_qos2_answer(link, p);
   case MC_MQTT_PUBREL:
-    mc_link_end(link, MC_MQTT_QOS_NOT_SUPPORTED, "PUBREL: QoS 2 is not supported by this server");
-    return MC_TAKE_CLOSED;
+    return mc_qos2_release(link, &p->ack);
   case MC_MQTT_CONNECT:
     mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a second CONNECT on one connection (MQTT 5.0, 3.1.0-2)");
     return MC_TAKE_CLOSED;

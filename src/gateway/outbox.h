@@ -9,13 +9,24 @@
 #define MC_GATEWAY_OUTBOX_H
 
 #include "base/map.h"
-#include "base/slice.h"
+#include "gateway/session_record.h"
 
 #define MC_OUT_OFFSET ((UINT64_C(1) << 56) - 1)
 #define MC_OUT_RETAINED (UINT64_C(1) << 63) /* delivered because of a new subscription: RETAIN = 1 */
 #define MC_OUT_DONE (UINT64_C(1) << 62)     /* acknowledged out of order */
 #define MC_OUT_SENT (UINT64_C(1) << 61)     /* was sent at least once: DUP on the next time */
 #define MC_OUT_SHARED (UINT64_C(1) << 56)   /* of a shared subscription: the group's until it is acknowledged (share.h) */
+#define MC_OUT_QOS2 (UINT64_C(1) << 60)     /* with QoS 2 */
+
+/* As records name it: offset + flags (session_record.h). */
+static inline uint64_t mc_outbox_record_entry(uint64_t entry)
+{
+  return (entry & MC_OUT_OFFSET) | (entry & MC_OUT_RETAINED ? MC_ENTRY_RETAINED : 0) | (entry & MC_OUT_QOS2 ? MC_ENTRY_QOS2 : 0);
+}
+static inline uint64_t mc_outbox_entry_of(uint64_t recorded)
+{
+  return (recorded & MC_OUT_OFFSET & ~(uint64_t)MC_ENTRY_FLAGS) | (recorded & MC_ENTRY_RETAINED ? MC_OUT_RETAINED : 0) | (recorded & MC_ENTRY_QOS2 ? MC_OUT_QOS2 : 0);
+}
 
 typedef struct mc_u64_ring {
   uint64_t *at;

@@ -110,16 +110,6 @@ static mc_verdict verdict_of(mc_link *link, mc_slice topic)
   return *v;
 }
 
-static void put_refusal(mc_link *link, uint16_t packet_id, uint8_t code, const char *text)
-{
-  mc_gateway_loop *l = link->home;
-  mc_buf_clear(&l->props);
-  if (link->reason_wanted)
-    mc_mqtt_put_text(&l->props, 0x1F, mc_slice_str(text));
-  if (mc_mqtt_write_ack(mc_conn_out(link->conn), MC_MQTT_PUBACK, link->version, packet_id, code, mc_buf_slice(&l->props)) == MC_OK)
-    mc_conn_dirty(link->conn);
-}
-
 static mc_taken deny(mc_link *link, const mc_mqtt_publish *p, mc_slice topic, uint8_t code, const char *rule)
 {
   mc_gateway_loop *l = link->home;
@@ -138,10 +128,10 @@ static mc_taken deny(mc_link *link, const mc_mqtt_publish *p, mc_slice topic, ui
   if (p->qos == 0)
     return MC_TAKEN;
   if (link->version == MC_MQTT_5) {
-    put_refusal(link, p->packet_id, code, text);
+    mc_link_put_ack(link, p->qos == 2 ? MC_MQTT_PUBREC : MC_MQTT_PUBACK, p->packet_id, code, text);
     return MC_TAKEN;
   }
-  /* 3.1.1 has no negative PUBACK, and a positive one would be a lie (MQTT 3.1.1, 3.3.5). */
+  /* 3.1.1 has no negative PUBACK or PUBREC, and a positive one would be a lie (MQTT 3.1.1, 3.3.5). */
   mc_link_end(link, code, "%s; MQTT 3.1.1 cannot say so, therefore the connection is closed", text);
   return MC_TAKE_CLOSED;
 }
@@ -172,18 +162,9 @@ mc_err mc_pending_push(mc_gateway_loop *l, const mc_record *record, const mc_pen
   r->at[(r->head + r->len++) & (r->cap - 1)] = *p;
   if (p->link)
     p->link->pending++;
+  if (p->kind >= MC_PENDING_OF_SESSION)
+    p->session->staged++;
   return MC_OK;
-}
-
-static void block(mc_link *link)
-{
-  mc_gateway_loop *l = link->home;
-  if (link->blocked)
-    return;
-  link->blocked = true;
-  link->next_blocked = l->blocked;
-  l->blocked = link;
-  mc_conn_pause(link->conn, true);
 }
 
 /* The properties to pass on: all but the alias, which is of this connection only. */
@@ -199,17 +180,22 @@ static mc_slice props_to_keep(mc_gateway_loop *l, const mc_mqtt_publish *p)
   return mc_buf_slice(&l->props);
 }
 
-static mc_taken to_journal(mc_link *link, const mc_mqtt_publish *p, const mc_record *record)
+static mc_taken to_journal(mc_link *link, const mc_mqtt_publish *p, mc_record *record)
 {
   mc_gateway_loop *l = link->home;
-  mc_pending pending = {.link = link, .packet_id = p->packet_id, .kind = p->qos ? MC_PENDING_PUBACK : MC_PENDING_NONE, .retain = p->retain};
-  mc_err err = mc_pending_push(l, record, &pending);
+  mc_err err;
+  if (p->qos == 2) {
+    err = mc_qos2_store(link, p, record);
+  } else {
+    mc_pending pending = {.link = link, .packet_id = p->packet_id, .kind = p->qos ? MC_PENDING_PUBACK : MC_PENDING_NONE, .retain = p->retain};
+    err = mc_pending_push(l, record, &pending);
+  }
   if (err == MC_OK) {
     link->unacked += p->qos > 0;
     return MC_TAKEN;
   }
   if (err == MC_ERR_FULL) { /* the disk is behind: this client waits, unread */
-    block(link);
+    mc_link_block(link);
     return MC_TAKE_LATER;
   }
   if (err == MC_ERR_TOO_LARGE)
@@ -248,10 +234,6 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
 {
   mc_gateway_loop *l = link->home;
   mc_session *s = link->session;
-  if (p->qos == 2) {
-    mc_link_end(link, MC_MQTT_QOS_NOT_SUPPORTED, "QoS 2 is not supported by this server: publish with QoS 1 (CONNACK said Maximum QoS 1)");
-    return MC_TAKE_CLOSED;
-  }
   mc_slice topic = p->topic;
   if ((p->props.present & MC_MQTT_P_ALIAS) && !resolve_alias(link, p, &topic))
     return MC_TAKE_CLOSED;
@@ -259,12 +241,14 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
     mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a client's PUBLISH must not carry a subscription identifier (MQTT 5.0, 3.3.4-6)");
     return MC_TAKE_CLOSED;
   }
+  if (p->qos == 2 && mc_qos2_came_before(link, p->packet_id))
+    return MC_TAKEN;
   if (p->qos && link->unacked >= l->gateway->limit.max_inflight) {
     if (link->version == MC_MQTT_5) {
-      mc_link_end(link, MC_MQTT_RECEIVE_MAX_EXCEEDED, "more than %u QoS 1 publishes unacknowledged (CONNACK, Receive Maximum)", l->gateway->limit.max_inflight);
+      mc_link_end(link, MC_MQTT_RECEIVE_MAX_EXCEEDED, "more than %u QoS 1 and 2 publishes unacknowledged (CONNACK, Receive Maximum)", l->gateway->limit.max_inflight);
       return MC_TAKE_CLOSED;
     }
-    block(link); /* 3.1.1 knows no window: it is read again when answers went out */
+    mc_link_block(link); /* 3.1.1 knows no window: it is read again when answers went out */
     return MC_TAKE_LATER;
   }
   mc_verdict verdict = verdict_of(link, topic);
@@ -281,7 +265,7 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
   mc_taken taken = MC_TAKEN;
   mc_record record = {.stream = verdict.stream,
                       .partition = link->partition,
-                      .flags = (uint8_t)((p->qos ? MC_RECORD_QOS1 : 0) | (p->retain ? MC_RECORD_RETAIN : 0) | (link->version == MC_MQTT_5 ? MC_RECORD_V5 : 0)),
+                      .flags = (uint8_t)((p->qos == 2 ? MC_RECORD_QOS2 : p->qos ? MC_RECORD_QOS1 : 0) | (p->retain ? MC_RECORD_RETAIN : 0) | (link->version == MC_MQTT_5 ? MC_RECORD_V5 : 0)),
                       .source = mc_loop_source(l),
                       .tenant = s->tenant,
                       .principal = s->thing,
@@ -303,25 +287,48 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
   return taken;
 }
 
-/* ---- our own messages: wills, the platform's ---- */
-static mc_err defer(mc_gateway_loop *l, const mc_record *r)
+/* ---- our own messages: wills, the platform's; records of sessions ---- */
+static mc_err defer(mc_gateway_loop *l, const mc_record *r, const mc_pending *p)
 {
   mc_deferred *d = malloc(sizeof *d + r->topic.len + r->props.len + r->payload.len);
   if (!d)
     return MC_ERR_MEMORY;
   d->next = NULL;
   d->record = *r;
-  uint8_t *p = d->bytes;
+  d->pending = *p;
+  uint8_t *at = d->bytes;
   mc_slice *part[] = {&d->record.topic, &d->record.props, &d->record.payload};
   for (size_t i = 0; i < 3; i++) {
     if (part[i]->len)
-      memcpy(p, part[i]->data, part[i]->len);
-    part[i]->data = p;
-    p += part[i]->len;
+      memcpy(at, part[i]->data, part[i]->len);
+    part[i]->data = at;
+    at += part[i]->len;
   }
+  if (p->kind >= MC_PENDING_OF_SESSION)
+    p->session->staged++;
   *l->deferred_tail = d;
   l->deferred_tail = &d->next;
   return MC_OK;
+}
+
+static void not_stored(mc_slice topic, mc_err err)
+{
+  mc_log(MC_LOG_ERROR, "gateway", "a record of the platform could not be stored", MC_KS("topic", topic), MC_KZ("error", mc_err_text(err)));
+}
+
+mc_err mc_pending_stage(mc_gateway_loop *l, const mc_record *record, const mc_pending *p)
+{
+  mc_err err = l->deferred ? MC_ERR_FULL : mc_pending_push(l, record, p);
+  if (err == MC_ERR_FULL)
+    err = defer(l, record, p);
+  if (err == MC_OK)
+    return MC_OK;
+  not_stored(record->topic, err);
+  if (p->kind >= MC_PENDING_OF_SESSION) {
+    p->session->staged++;
+    mc_session_answer(l, p, err);
+  }
+  return err;
 }
 
 mc_err mc_publish_own(mc_gateway_loop *l, const mc_record *record, uint8_t qos)
@@ -333,27 +340,25 @@ mc_err mc_publish_own(mc_gateway_loop *l, const mc_record *record, uint8_t qos)
   if (qos == 0 && (record->flags & MC_RECORD_RETAIN))
     retain_now(l, record, NULL);
   mc_pending pending = {.kind = MC_PENDING_NONE, .retain = record->flags & MC_RECORD_RETAIN};
-  mc_err err = l->deferred ? MC_ERR_FULL : mc_pending_push(l, record, &pending);
-  if (err == MC_ERR_FULL)
-    err = defer(l, record);
-  if (err != MC_OK)
-    mc_log(MC_LOG_ERROR, "gateway", "a message of the platform could not be stored", MC_KS("topic", record->topic), MC_KZ("error", mc_err_text(err)));
-  return err;
+  return mc_pending_stage(l, record, &pending);
 }
 
 void mc_publish_retry_deferred(mc_gateway_loop *l)
 {
   while (l->deferred) {
     mc_deferred *d = l->deferred;
-    mc_pending pending = {.kind = MC_PENDING_NONE, .retain = d->record.flags & MC_RECORD_RETAIN};
-    mc_err err = mc_pending_push(l, &d->record, &pending);
+    mc_err err = mc_pending_push(l, &d->record, &d->pending);
     if (err == MC_ERR_FULL)
       return;
-    if (err != MC_OK)
-      mc_log(MC_LOG_ERROR, "gateway", "a message of the platform could not be stored", MC_KS("topic", d->record.topic), MC_KZ("error", mc_err_text(err)));
     l->deferred = d->next;
     if (!l->deferred)
       l->deferred_tail = &l->deferred;
+    if (err != MC_OK)
+      not_stored(d->record.topic, err);
+    if (d->pending.kind >= MC_PENDING_OF_SESSION && err == MC_OK)
+      mc_session_unpin(d->pending.session); /* counted when it was deferred, and again now */
+    else if (d->pending.kind >= MC_PENDING_OF_SESSION)
+      mc_session_answer(l, &d->pending, err);
     free(d);
   }
 }

@@ -40,6 +40,13 @@ mc_err mc_recover_thing(mc_session *s, uint32_t thing, mc_slice name)
   return mc_session_set_thing(s, thing);
 }
 
+mc_err mc_recover_will(mc_session *s, const mc_session_will *w)
+{
+  free(s->will);
+  s->will = w ? mc_will_copy(w) : NULL;
+  return s->will || !w ? MC_OK : MC_ERR_MEMORY;
+}
+
 /* ---- the journal ---- */
 /* A session that goes on, and whose beginning is neither in the checkpoint nor in the journal, has subscriptions that nobody
  * knows any more. It is left out: its client hears "no session" at its next CONNECT and subscribes again, where one that seems whole
@@ -70,8 +77,10 @@ static void apply_open(recovery *rec, const mc_record *record, const mc_session_
     mc_session_clear(s);
     note_incomplete(rec, record->tenant, r->client_id, false);
   }
+  mc_recover_will(s, NULL); /* this connection's follows, if it has one */
   s->expiry_s = r->expiry_s;
   s->persistent = r->expiry_s > 0;
+  s->recorded = true;
   s->version = r->mqtt_version;
   s->disconnected_us = 0;
   if (s->subs.count == 0)
@@ -79,10 +88,70 @@ static void apply_open(recovery *rec, const mc_record *record, const mc_session_
   mc_recover_thing(s, r->thing, r->thing_name);
 }
 
+static void apply_lists(mc_session *s, const mc_record *record, const mc_session_record *r)
+{
+  mc_session_filter f;
+  size_t at = 0;
+  uint64_t entry = 0;
+  uint16_t id;
+  bool existed;
+  switch (r->kind) {
+  case MC_SESSION_SUBSCRIBE:
+    if (s->subs.count == 0)
+      s->since = record->offset;
+    while (mc_session_record_next_filter(r, &at, &f)) {
+      mc_session_subscribe(s, f.filter, f.options, f.id, &existed);
+      mc_share_recover_subscribed(s->home->gateway, s->tenant, f.filter, record->offset);
+    }
+    break;
+  case MC_SESSION_UNSUBSCRIBE:
+    while (mc_session_record_next_filter(r, &at, &f))
+      mc_session_unsubscribe(s, f.filter);
+    break;
+  case MC_SESSION_ACKED:
+    while (s->outbox && mc_session_record_next_entry(r, &at, &entry)) {
+      uint64_t offset = mc_outbox_entry_of(entry) & MC_OUT_OFFSET;
+      if (!mc_outbox_forget(s->outbox, offset) && mc_outbox_scanned(s->outbox, offset))
+        mc_map_put(&s->outbox->skip, offset, 1);
+    }
+    break;
+  case MC_SESSION_RELEASED:
+    while (mc_session_record_next_packet_id(r, &at, &id))
+      mc_packet_ids_remove(&s->came, id);
+    break;
+  default:
+    break;
+  }
+}
+
+static void apply_to(mc_session *s, const mc_record *record, const mc_session_record *r)
+{
+  switch (r->kind) {
+  case MC_SESSION_CLOSED:
+    s->expiry_s = r->expiry_s;
+    s->disconnected_us = record->time_us;
+    if (r->will_gone)
+      mc_recover_will(s, NULL);
+    break;
+  case MC_SESSION_WILL:
+    if (mc_recover_will(s, &r->will) != MC_OK)
+      mc_log(MC_LOG_ERROR, "gateway", "out of memory: a will was lost", MC_KS("client", r->client_id));
+    break;
+  case MC_SESSION_WILL_SENT:
+    mc_recover_will(s, NULL);
+    break;
+  case MC_SESSION_ENDED:
+    mc_recover_will(s, NULL);
+    mc_session_destroy(s, false);
+    break;
+  default:
+    apply_lists(s, record, r);
+  }
+}
+
 static void apply_session(recovery *rec, const mc_record *record)
 {
   mc_session_record r;
-  mc_session_filter f;
   mc_why why;
   mc_gateway *g = rec->g;
   if (mc_session_record_read(record->payload, &r, &why) != MC_OK) {
@@ -98,37 +167,7 @@ static void apply_session(recovery *rec, const mc_record *record)
     note_incomplete(rec, record->tenant, r.client_id, false);
   if (!s)
     return;
-  size_t at = 0;
-  uint64_t offset = 0;
-  bool existed;
-  switch (r.kind) {
-  case MC_SESSION_OPEN:
-    break;
-  case MC_SESSION_SUBSCRIBE:
-    if (s->subs.count == 0)
-      s->since = record->offset;
-    while (mc_session_record_next_filter(&r, &at, &f)) {
-      mc_session_subscribe(s, f.filter, f.options, f.id, &existed);
-      mc_share_recover_subscribed(g, s->tenant, f.filter, record->offset);
-    }
-    break;
-  case MC_SESSION_UNSUBSCRIBE:
-    while (mc_session_record_next_filter(&r, &at, &f))
-      mc_session_unsubscribe(s, f.filter);
-    break;
-  case MC_SESSION_ACKED:
-    while (s->outbox && mc_session_record_next_offset(&r, &at, &offset))
-      if (!mc_outbox_forget(s->outbox, offset) && mc_outbox_scanned(s->outbox, offset))
-        mc_map_put(&s->outbox->skip, offset, 1);
-    break;
-  case MC_SESSION_CLOSED:
-    s->expiry_s = r.expiry_s;
-    s->disconnected_us = record->time_us;
-    break;
-  default: /* ended */
-    s->persistent = false;
-    mc_session_destroy(s, false);
-  }
+  apply_to(s, record, &r);
 }
 
 static const mc_sub_owner *publisher_of(mc_gateway *g, const mc_record *record)
@@ -165,12 +204,29 @@ static void shorten(mc_session *s)
   o->scan_begin = o->scan_at = first;
 }
 
+/* Message and "received" are one record; so are a will with QoS 2 and that it was sent. */
+static void apply_origin(mc_gateway *g, const mc_record *record)
+{
+  uint16_t packet_id;
+  mc_slice client_id;
+  if (!mc_origin_of_record(record, &packet_id, &client_id))
+    return;
+  pthread_mutex_lock(&g->lock);
+  mc_session *s = mc_session_find(g, record->tenant, client_id);
+  pthread_mutex_unlock(&g->lock);
+  if (s && !packet_id)
+    mc_recover_will(s, NULL);
+  else if (s && mc_packet_ids_put(&s->came, packet_id, 0) != MC_OK)
+    mc_log(MC_LOG_ERROR, "gateway", "out of memory: a message may be taken twice", MC_KS("client", client_id));
+}
+
 static void apply_message(recovery *r, const mc_record *record)
 {
   mc_message m;
   mc_gateway *g = r->g;
   if (!mc_message_of_record(record, &m))
     return;
+  apply_origin(g, record);
   if (m.retain) {
     mc_retained value = {.offset = m.offset, .time_us = m.time_us, .principal = record->principal, .qos = m.qos, .flags = record->flags & MC_RECORD_V5};
     mc_retained_put(&g->retained, m.tenant, m.topic, &value, m.props, m.payload);
@@ -238,26 +294,35 @@ static mc_err replay(recovery *r, uint64_t floor, mc_why *why)
   return err == MC_ERR_END ? MC_OK : mc_err_set(why, err, "%s", told.text);
 }
 
-/* Whose connection ended with the last process starts to expire now; the others go on expiring. */
+/* Whose connection ended with the last process starts to expire now, and so does the delay of its will; the others go on. */
+static void settle_one(mc_session *s)
+{
+  mc_gateway_loop *l = s->home;
+  int64_t wall = l->wall_us, now = mc_loop_now_us(l->loop);
+  if (s->expiry_s == 0) {
+    mc_session_destroy(s, s->will != NULL); /* sends the will, and notes that it was */
+    return;
+  }
+  if (s->disconnected_us == 0 || s->disconnected_us > wall)
+    s->disconnected_us = wall;
+  int64_t passed = wall - s->disconnected_us, left = (int64_t)s->expiry_s * 1000000 - passed;
+  s->expires_us = s->expiry_s == UINT32_MAX ? INT64_MAX : now + (left > 0 ? left : 0);
+  if (s->will)
+    s->will_due_us = now + ((int64_t)s->will->is.delay_s * 1000000 > passed ? (int64_t)s->will->is.delay_s * 1000000 - passed : 0);
+  shorten(s);
+  mc_session_tidy(s);
+  mc_session_arm(s);
+}
+
 static void settle(mc_gateway *g)
 {
-  int64_t wall = mc_clock_wall_us();
-  for (size_t i = 0; i < g->loop_count; i++)
+  for (size_t i = 0; i < g->loop_count; i++) {
+    g->loop[i].wall_us = mc_clock_wall_us();
     for (mc_session *s = g->loop[i].sessions, *next; s; s = next) {
       next = s->next;
-      if (s->expiry_s == 0) {
-        s->persistent = false;
-        mc_session_destroy(s, false);
-        continue;
-      }
-      if (s->disconnected_us == 0 || s->disconnected_us > wall)
-        s->disconnected_us = wall;
-      int64_t left = (int64_t)s->expiry_s * 1000000 - (wall - s->disconnected_us);
-      s->expires_us = s->expiry_s == UINT32_MAX ? INT64_MAX : mc_loop_now_us(g->loop[i].loop) + (left > 0 ? left : 0);
-      shorten(s);
-      mc_session_tidy(s);
-      mc_session_arm(s);
+      settle_one(s);
     }
+  }
 }
 
 /* Tells what is lost, and who has to do what about it. */

@@ -81,6 +81,14 @@ void mc_session_unlink_list(mc_session *s)
 }
 
 /* ---- the timer of an absent session ---- */
+static void will_due(mc_session *s)
+{
+  bool noted = s->will->is.qos == 2; /* the message says it */
+  mc_will_fire(s);
+  if (!noted && s->recorded)
+    mc_session_journal(s, MC_SESSION_WILL_SENT, false);
+}
+
 static void on_timer(mc_timer *timer)
 {
   mc_session *s = (mc_session *)((char *)timer - offsetof(mc_session, timer));
@@ -89,7 +97,7 @@ static void on_timer(mc_timer *timer)
   if (s->link)
     return;
   if (s->will && now >= s->will_due_us)
-    mc_session_will_fire(s);
+    will_due(s);
   if (now >= s->expires_us) {
     mc_event_add(s->home->gateway, s->tenant, mc_session_id(s), s->address, false, 0, "the session expired: its subscriptions and waiting messages are gone");
     mc_session_destroy(s, true);
@@ -147,36 +155,13 @@ void mc_session_clear(mc_session *s)
     mc_journal_reader_destroy(&s->outbox->reader);
   mc_outbox_destroy(&s->outbox);
   mc_vec_free(&s->acked);
+  mc_packet_ids_free(&s->came);
   mc_count_set(&s->queued, 0);
   mc_count_set(&s->inflight, 0);
 }
 
-void mc_session_destroy(mc_session *s, bool journal_it)
+static void session_free(mc_session *s)
 {
-  mc_gateway *g = s->home->gateway;
-  if (s->will)
-    mc_session_will_fire(s); /* the session ends before the delay does (MQTT 5.0, 3.1.3.2.2) */
-  if (journal_it && s->persistent)
-    mc_session_journal(s, MC_SESSION_ENDED, false);
-  s->persistent = false;
-  mc_session_clear(s);
-  mc_buf key = {0};
-  mc_session_key(s->tenant, mc_session_id(s), &key);
-  pthread_mutex_lock(&g->lock);
-  bool moving = s->moving;
-  if (!moving) {
-    mc_strmap_remove(&g->directory, mc_buf_slice(&key), NULL);
-    forget_thing(s);
-  }
-  pthread_mutex_unlock(&g->lock);
-  mc_buf_free(&key);
-  if (moving) { /* another loop has asked for it and takes over an empty one */
-    s->ended = true;
-    s->expires_us = INT64_MAX;
-    mc_loop_timer_clear(s->home->loop, &s->timer);
-    return;
-  }
-  mc_session_unlink_list(s);
   free(s->carried);
   free(s->will);
   free(s->last_error);
@@ -185,26 +170,54 @@ void mc_session_destroy(mc_session *s, bool journal_it)
   free(s);
 }
 
-void mc_session_will_fire(mc_session *s)
+static void leave_directory(mc_session *s) /* under lock */
 {
-  mc_will *w = s->will;
-  if (!w)
+  mc_gateway *g = s->home->gateway;
+  mc_buf key = {0};
+  mc_session_key(s->tenant, mc_session_id(s), &key);
+  mc_strmap_remove(&g->directory, mc_buf_slice(&key), NULL);
+  mc_buf_free(&key);
+}
+
+/* One that has records on their way to the disk stays in the directory, without anything in it, until they are there: another session of the same name on
+ * another loop would have its "open" before our "ended". */
+void mc_session_destroy(mc_session *s, bool journal_it)
+{
+  mc_gateway *g = s->home->gateway;
+  mc_will_fire(s); /* the session ends before the delay does (MQTT 5.0, 3.1.3.2.2) */
+  if (journal_it && s->recorded)
+    mc_session_journal(s, MC_SESSION_ENDED, false);
+  s->persistent = s->recorded = false;
+  mc_session_clear(s);
+  pthread_mutex_lock(&g->lock);
+  bool moving = s->moving;
+  if (!moving) {
+    forget_thing(s);
+    s->dying = s->staged > 0;
+    if (!s->dying)
+      leave_directory(s);
+  }
+  pthread_mutex_unlock(&g->lock);
+  if (moving) { /* another loop has asked for it and takes over an empty one */
+    s->ended = true;
+    s->expires_us = INT64_MAX;
+    mc_loop_timer_clear(s->home->loop, &s->timer);
     return;
-  s->will = NULL;
-  s->will_due_us = INT64_MAX;
-  mc_slice topic = mc_slice_of(w->bytes, w->topic_len);
-  mc_record record = {.stream = mc_publish_stream_of(topic),
-                      .partition = w->partition,
-                      .source = mc_loop_source(s->home),
-                      .flags = (uint8_t)((w->qos ? MC_RECORD_QOS1 : 0) | (w->retain ? MC_RECORD_RETAIN : 0) | (w->v5 ? MC_RECORD_V5 : 0)),
-                      .tenant = s->tenant,
-                      .principal = w->principal,
-                      .time_us = mc_clock_wall_us(),
-                      .topic = topic,
-                      .props = mc_slice_of(w->bytes + w->topic_len, w->props_len),
-                      .payload = mc_slice_of(w->bytes + w->topic_len + w->props_len, w->payload_len)};
-  mc_publish_own(s->home, &record, w->qos);
-  free(w);
+  }
+  mc_session_unlink_list(s);
+  if (!s->dying)
+    session_free(s);
+}
+
+void mc_session_unpin(mc_session *s)
+{
+  if (--s->staged || !s->dying)
+    return;
+  mc_gateway *g = s->home->gateway;
+  pthread_mutex_lock(&g->lock);
+  leave_directory(s);
+  pthread_mutex_unlock(&g->lock);
+  session_free(s);
 }
 
 void mc_session_set_error(mc_session *s, const char *text)
@@ -232,10 +245,10 @@ void mc_session_detach(mc_session *s, mc_link *link, const char *text)
   mc_event_add(g, s->tenant, mc_session_id(s), link->address, false, link->end_code, text);
   mc_log(link->clean_end ? MC_LOG_INFO : MC_LOG_WARN, "gateway", "client disconnected", MC_KS("client", mc_session_id(s)), MC_KZ("address", link->address),
          MC_KZ("why", text));
-  if (s->will && !link->clean_end && s->will->delay_s && s->expiry_s)
-    s->will_due_us = now + (int64_t)s->will->delay_s * 1000000;
-  else if (s->will && !link->clean_end)
-    mc_session_will_fire(s);
+  if (s->will && !link->clean_end && s->will->is.delay_s && s->expiry_s)
+    s->will_due_us = now + (int64_t)s->will->is.delay_s * 1000000;
+  else if (!link->clean_end)
+    mc_will_fire(s);
   if (link->clean_end) {
     free(s->will);
     s->will = NULL;
@@ -253,7 +266,7 @@ void mc_session_detach(mc_session *s, mc_link *link, const char *text)
   }
   s->expires_us = s->expiry_s == UINT32_MAX ? INT64_MAX : now + (int64_t)s->expiry_s * 1000000;
   mc_session_arm(s);
-  if (s->persistent)
+  if (s->recorded)
     mc_session_journal(s, MC_SESSION_CLOSED, false);
 }
 
@@ -317,27 +330,49 @@ void mc_session_tidy(mc_session *s)
 }
 
 /* ---- the journal's view of a session ---- */
-static void append(mc_session *s, mc_slice name, const mc_buf *payload)
+static mc_record record_of(const mc_session *s, mc_session_kind kind)
 {
-  mc_record record = {.stream = MC_STREAM_SESSION, .partition = s->partition, .tenant = s->tenant, .principal = s->thing, .time_us = mc_clock_wall_us(),
-                      .topic = name, .payload = mc_buf_slice(payload)};
-  mc_publish_own(s->home, &record, 1); /* waits its turn when the disk is behind */
+  return (mc_record){.stream = MC_STREAM_SESSION, .partition = s->partition, .tenant = s->tenant, .principal = s->thing, .time_us = mc_clock_wall_us(),
+                     .topic = mc_session_kind_name(kind), .payload = mc_buf_slice(&s->home->record)};
+}
+
+void mc_session_stage(mc_session *s, mc_session_kind kind, mc_pending_kind then, uint16_t packet_id)
+{
+  mc_record record = record_of(s, kind);
+  mc_pending pending = {.session = s, .packet_id = packet_id, .kind = (uint8_t)then};
+  mc_pending_stage(s->home, &record, &pending);
+}
+
+mc_taken mc_session_stage_answer(mc_link *link, mc_session_kind kind, mc_pending_kind then, uint16_t packet_id)
+{
+  mc_gateway_loop *l = link->home;
+  mc_record record = record_of(link->session, kind);
+  mc_pending pending = {.link = link, .session = link->session, .packet_id = packet_id, .kind = (uint8_t)then};
+  mc_err err = l->deferred ? MC_ERR_FULL : mc_pending_push(l, &record, &pending); /* never before what the session staged earlier */
+  if (err == MC_OK)
+    return MC_TAKEN;
+  if (err == MC_ERR_FULL) {
+    mc_link_block(link);
+    return MC_TAKE_LATER;
+  }
+  mc_link_end(link, MC_MQTT_UNSPECIFIED, "the answer could not be stored: %s; connect again later", mc_err_text(err));
+  return MC_TAKE_CLOSED;
 }
 
 void mc_session_journal(mc_session *s, mc_session_kind kind, bool clean)
 {
   mc_gateway_loop *l = s->home;
   mc_session_record r = {.kind = kind, .client_id = mc_session_id(s), .expiry_s = s->expiry_s, .clean = clean, .mqtt_version = s->version, .thing = s->thing,
-                         .thing_name = mc_slice_str(s->thing_name)};
+                         .thing_name = mc_slice_str(s->thing_name), .will_gone = !s->will};
   mc_buf_clear(&l->record);
   if (mc_session_record_begin(&l->record, &r) == MC_OK)
-    append(s, mc_session_kind_name(kind), &l->record);
+    mc_session_stage(s, kind, MC_PENDING_RECORD, 0);
 }
 
-void mc_session_note_acked(mc_session *s, uint64_t offset)
+void mc_session_note_acked(mc_session *s, uint64_t entry)
 {
   mc_gateway_loop *l = s->home;
-  if (!s->persistent || mc_vec_push(&s->acked, offset) != MC_OK) /* lost: delivered once more after a crash, as QoS 1 may be */
+  if (!s->persistent || mc_vec_push(&s->acked, entry) != MC_OK) /* lost: delivered once more after a crash, as QoS 1 may be */
     return;
   if (s->in_acked)
     return;
@@ -348,6 +383,22 @@ void mc_session_note_acked(mc_session *s, uint64_t offset)
     mc_loop_timer_set(l->loop, &l->ack_timer, mc_loop_now_us(l->loop) + ACK_FLUSH_US);
 }
 
+static void flush_one(mc_session *s)
+{
+  mc_gateway_loop *l = s->home;
+  mc_session_record r = {.kind = MC_SESSION_ACKED, .client_id = mc_session_id(s)};
+  uint64_t previous = 0;
+  uint32_t count = 0;
+  mc_buf_clear(&l->record);
+  if (!s->acked.len || mc_session_record_begin(&l->record, &r) != MC_OK)
+    return;
+  for (size_t i = 0; i < s->acked.len; i++, count++)
+    if (mc_session_record_add_entry(&l->record, mc_outbox_record_entry(s->acked.at[i]), &previous) != MC_OK)
+      break;
+  mc_session_record_set_count(&l->record, 0, count);
+  mc_session_stage(s, MC_SESSION_ACKED, MC_PENDING_RECORD, 0);
+}
+
 void mc_session_flush_acked(mc_gateway_loop *l)
 {
   mc_share_flush_acked(l);
@@ -355,12 +406,7 @@ void mc_session_flush_acked(mc_gateway_loop *l)
     mc_session *s = l->acked;
     l->acked = s->next_acked;
     s->in_acked = false;
-    mc_session_record r = {.kind = MC_SESSION_ACKED, .client_id = mc_session_id(s)};
-    mc_buf_clear(&l->record);
-    if (s->acked.len && mc_session_record_begin(&l->record, &r) == MC_OK && mc_session_record_add_offsets(&l->record, s->acked.at, s->acked.len) == MC_OK) {
-      mc_session_record_set_count(&l->record, 0, (uint32_t)s->acked.len);
-      append(s, mc_session_kind_name(MC_SESSION_ACKED), &l->record);
-    }
+    flush_one(s);
     mc_vec_clear(&s->acked);
     if (s->acked.cap > ACK_KEEP_CAP || !s->link)
       mc_vec_free(&s->acked);

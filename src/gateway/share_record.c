@@ -84,7 +84,7 @@ void mc_share_recover_record(mc_gateway *g, const mc_record *record)
   mc_share_group *group = find_anywhere(g, record->tenant, name, filter);
   size_t at = 0;
   uint64_t offset = 0;
-  while (group && mc_session_record_next_offset(&list, &at, &offset))
+  while (group && mc_session_record_next_entry(&list, &at, &offset))
     mc_share_forget(group, offset);
 }
 

@@ -12,6 +12,7 @@
 #include "base/vec.h"
 #include "gateway/gateway.h"
 #include "gateway/outbox.h"
+#include "gateway/packet_ids.h"
 #include "gateway/retained.h"
 #include "gateway/session_record.h"
 #include "gateway/share.h"
@@ -51,7 +52,7 @@ struct mc_link {
   uint64_t verdict_key;    /* salt of this connection's cached policy verdicts */
   int64_t last_in_us;      /* monotonic */
   uint32_t pending;        /* records in the journal's staging that will be answered here */
-  uint32_t unacked;        /* of these, its QoS 1 publishes */
+  uint32_t unacked;        /* its publishes that count against our Receive Maximum (MQTT 5.0, 4.9) */
   uint32_t denied;         /* publishes that policy refused */
   uint32_t max_packet;     /* the client's; 0 none */
   uint16_t send_window;    /* the client's Receive Maximum, bounded by ours */
@@ -66,14 +67,16 @@ struct mc_link {
 };
 
 typedef struct mc_will {
-  uint8_t qos;
-  bool retain, v5;
-  uint32_t delay_s;
-  uint32_t topic_len, props_len, payload_len;
-  uint8_t partition;
-  uint32_t principal;
+  mc_session_will is; /* its slices point into bytes */
   uint8_t bytes[];
 } mc_will;
+
+/* Flags in mc_session.came: identifiers of QoS 2 messages that came and were not released (MQTT 5.0, 4.3.3). */
+enum {
+  MC_CAME_STORING = 1,  /* not on disk yet */
+  MC_CAME_COUNTED = 2,  /* in mc_link.unacked */
+  MC_CAME_RELEASING = 4 /* "released" is on its way to the disk */
+};
 
 /* What outlives a connection. Belongs to the loop that it is on; moves to another loop only when its client does. */
 struct mc_session {
@@ -83,7 +86,8 @@ struct mc_session {
   mc_outbox *outbox;
   mc_share_member *shares; /* its shared subscriptions */
   mc_will *will;
-  MC_VEC(uint64_t) acked; /* offsets not yet journaled as acknowledged */
+  mc_packet_ids came;
+  MC_VEC(uint64_t) acked; /* entries not yet journaled as acknowledged */
   mc_timer timer;         /* while absent: will delay, expiry */
   mc_session *prev, *next; /* of its loop */
   mc_session *next_pump, *next_acked;
@@ -92,7 +96,11 @@ struct mc_session {
   uint64_t *carried; /* by source loop: what it has had of each when it came to this loop; NULL: it never moved */
   uint32_t tenant, thing;
   uint32_t expiry_s; /* 0: ends with its connection; UINT32_MAX never */
-  bool in_pump, in_acked, persistent /* its life is journaled */, ended /* while moving: nothing of it is kept */, flushed /* the pump let a flush happen */;
+  uint32_t staged;   /* records of it on their way to the disk: it stays in memory, and on this loop, until none is left */
+  int64_t hold_until_us; /* a CONNECT waits for staged to be 0: nothing is staged that can wait */
+  bool persistent; /* outlives its connection */
+  bool recorded;   /* its life is journaled: it is persistent, or has a will */
+  bool in_pump, in_acked, ended /* while moving: nothing of it is kept */, flushed /* the pump let a flush happen */;
   uint8_t partition;
   mc_count received, delivered, refused, queued, inflight, subscriptions, last_packet_us;
   /* the card that people read: under mc_gateway.lock */
@@ -103,7 +111,7 @@ struct mc_session {
   char *last_error, *address, *thing_name; /* thing_name NULL: the client id */
   /* directory, under mc_gateway.lock */
   mc_gateway_loop *owner;
-  bool moving;
+  bool moving, dying /* gone but for what is staged */;
   uint16_t id_len;
   char id[];
 };
@@ -127,12 +135,22 @@ typedef struct mc_message {
 } mc_message;
 
 /* What happens when a staged record is on disk. In ticket order, beside the journal's queue. */
-typedef enum mc_pending_kind { MC_PENDING_NONE, MC_PENDING_PUBACK, MC_PENDING_REPLY, MC_PENDING_CALL } mc_pending_kind;
+typedef enum mc_pending_kind {
+  MC_PENDING_NONE,
+  MC_PENDING_PUBACK,
+  MC_PENDING_REPLY,
+  MC_PENDING_CALL,
+  MC_PENDING_OF_SESSION, /* from here on: `session` is set */
+  MC_PENDING_PUBREC = MC_PENDING_OF_SESSION,
+  MC_PENDING_PUBCOMP,
+  MC_PENDING_RECORD /* nothing follows */
+} mc_pending_kind;
 typedef struct mc_pending {
   mc_link *link;
   union {
     struct mc_reply *reply; /* bytes to send then: SUBACK, UNSUBACK */
     struct mc_call *call;   /* who published without a session; link is NULL */
+    mc_session *session;
   };
   uint16_t packet_id;
   uint8_t kind;
@@ -152,9 +170,10 @@ typedef struct mc_pending_ring {
   uint32_t head, len, cap;
 } mc_pending_ring;
 
-/* The platform's messages and wills that the journal had no room for. */
+/* The platform's messages, wills and session records that the journal had no room for. */
 typedef struct mc_deferred {
   struct mc_deferred *next;
+  mc_pending pending;
   mc_record record;
   uint8_t bytes[];
 } mc_deferred;
@@ -246,12 +265,20 @@ void mc_link_end(mc_link *link, uint8_t code, const char *format, ...) __attribu
 void mc_link_release(mc_link *link); /* one pending less; frees a closed one */
 void mc_link_unblock(mc_gateway_loop *l);
 void mc_link_set_keep_alive(mc_link *link);
+void mc_link_block(mc_link *link); /* not read until the journal has room */
+static inline bool mc_link_open(const mc_link *link) { return link->conn && !link->closing; }
+/* PUBACK, PUBREC, PUBREL or PUBCOMP, with the text where the client wants and takes it (MQTT 5.0, 3.1.2.11.7, 3.4.2.2.2). */
+void mc_link_put_ack(mc_link *link, mc_mqtt_type type, uint16_t packet_id, uint8_t code, const char *text);
+/* The reason string as properties of a packet of `rest` bytes without it; empty where the client does not want or take it. In l->props. */
+mc_slice mc_link_reason(mc_link *link, const char *text, size_t rest);
 
 /* ---- admission.c: CONNECT ---- */
 void mc_admission_connect(mc_link *link, const mc_mqtt_connect *c);
 /* CONNACK with the code (version 0: unreadable, nothing is sent), text to log and events, close. */
 void mc_admission_refuse(mc_link *link, uint8_t version, uint8_t code, const char *text);
 void mc_admission_abandon(mc_link *link); /* it closed while its session was on the way */
+
+typedef enum mc_taken { MC_TAKEN, MC_TAKE_LATER, MC_TAKE_CLOSED } mc_taken;
 
 /* ---- session.c ---- */
 mc_err mc_session_create(mc_gateway_loop *l, uint32_t tenant, mc_slice client_id, mc_session **out);
@@ -272,13 +299,22 @@ void mc_session_link_list(mc_gateway_loop *l, mc_session *s);
 void mc_session_unlink_list(mc_session *s);
 void mc_session_clear(mc_session *s); /* subscriptions, outbox, acks */
 void mc_session_journal(mc_session *s, mc_session_kind kind, bool clean);
-void mc_session_note_acked(mc_session *s, uint64_t offset);
+/* A record of this session with l->record as its payload, behind all that it staged before. */
+void mc_session_stage(mc_session *s, mc_session_kind kind, mc_pending_kind then, uint16_t packet_id);
+/* The same for an answer to this client. MC_TAKE_LATER: no room, the client is not read until there is. */
+mc_taken mc_session_stage_answer(mc_link *link, mc_session_kind kind, mc_pending_kind then, uint16_t packet_id);
+void mc_session_unpin(mc_session *s); /* one staged less; frees a dying one */
+void mc_session_note_acked(mc_session *s, uint64_t entry); /* a value of the outbox */
 void mc_session_flush_acked(mc_gateway_loop *l);
-void mc_session_will_fire(mc_session *s);
 void mc_session_set_error(mc_session *s, const char *text);
 
+/* ---- will.c ---- */
+mc_will *mc_will_copy(const mc_session_will *w); /* NULL: no memory */
+mc_will *mc_will_of_connect(const mc_mqtt_connect *c, uint32_t principal, uint8_t partition);
+void mc_will_fire(mc_session *s);    /* publishes it; nothing without one */
+void mc_will_journal(mc_session *s); /* after the session's "open" */
+
 /* ---- publish.c: what comes in ---- */
-typedef enum mc_taken { MC_TAKEN, MC_TAKE_LATER, MC_TAKE_CLOSED } mc_taken;
 mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p);
 /* The stream of a topic by the gateway's own table. */
 mc_stream mc_publish_stream_of(mc_slice topic);
@@ -287,7 +323,19 @@ size_t mc_topic_levels(mc_slice topic);
 /* A message of our own (will, platform): journaled or routed now. Copies if it has to wait. */
 mc_err mc_publish_own(mc_gateway_loop *l, const mc_record *record, uint8_t qos);
 mc_err mc_pending_push(mc_gateway_loop *l, const mc_record *record, const mc_pending *p);
+/* The same, but waits its turn in memory when the disk is behind. What cannot even wait is answered as not stored. */
+mc_err mc_pending_stage(mc_gateway_loop *l, const mc_record *record, const mc_pending *p);
 void mc_publish_retry_deferred(mc_gateway_loop *l);
+
+/* ---- qos2.c: exactly once ---- */
+/* A PUBLISH whose identifier came before and was not released: counted and answered, or about to be (MQTT 5.0, 4.3.3-10). */
+bool mc_qos2_came_before(mc_link *link, uint16_t packet_id);
+/* The message goes to the journal with "received" in it. */
+mc_err mc_qos2_store(mc_link *link, const mc_mqtt_publish *p, mc_record *record);
+mc_taken mc_qos2_release(mc_link *link, const mc_mqtt_ack *p); /* PUBREL */
+void mc_qos2_resume(mc_session *s); /* a new connection: nothing counts against its window yet */
+/* What was staged for a session is on disk, or is not. */
+void mc_session_answer(mc_gateway_loop *l, const mc_pending *p, mc_err err);
 
 /* ---- subscribe.c ---- */
 mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p);
@@ -298,6 +346,8 @@ mc_taken mc_unsubscribe_take(mc_link *link, const mc_mqtt_subscribe *p);
 void mc_commit_arrived(void *loop, const mc_commit *c);
 void mc_fan_out_batch(mc_gateway_loop *l);
 bool mc_message_of_record(const mc_record *r, mc_message *out); /* false: not a message */
+/* Whose QoS 2 message it is: README, "Origin". False: not one, or nobody's. */
+bool mc_origin_of_record(const mc_record *r, uint16_t *packet_id, mc_slice *client_id);
 void mc_batch_add(mc_gateway_loop *l, const mc_message *m);
 bool mc_fan_out_wanted(const mc_gateway_loop *l); /* other loops have subscriptions */
 void mc_loop_wake(mc_gateway_loop *l); /* the end-of-turn work must run */
@@ -335,5 +385,6 @@ bool mc_checkpoint_holds_moves(const mc_gateway_loop *l);
 mc_err mc_checkpoint_load(mc_gateway *g, uint64_t *floor, mc_why *why);
 mc_session *mc_recover_session(mc_gateway *g, uint32_t tenant, mc_slice client_id); /* found or made; NULL: no memory */
 mc_err mc_recover_thing(mc_session *s, uint32_t thing, mc_slice name);
+mc_err mc_recover_will(mc_session *s, const mc_session_will *w); /* NULL: it has none */
 
 #endif

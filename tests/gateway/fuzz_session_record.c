@@ -12,15 +12,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   if (mc_session_record_read(mc_slice_of(data, size), &r, &why) != MC_OK)
     return 0;
   mc_session_filter f;
-  uint64_t offset = 0;
+  uint64_t entry = 0;
+  uint16_t id;
   size_t at = 0;
   if (r.kind == MC_SESSION_SUBSCRIBE || r.kind == MC_SESSION_UNSUBSCRIBE)
     while (mc_session_record_next_filter(&r, &at, &f))
       if (f.filter.len && f.filter.data + f.filter.len > data + size)
         abort();
   at = 0;
-  if (r.kind == MC_SESSION_ACKED)
-    while (mc_session_record_next_offset(&r, &at, &offset))
+  if (r.kind == MC_SESSION_ACKED || r.kind == MC_SESSION_PAGE)
+    while (mc_session_record_next_entry(&r, &at, &entry))
+      if (at > r.list.len)
+        abort();
+  if (r.kind >= MC_SESSION_RELEASED && r.kind <= MC_SESSION_COMPLETE)
+    while (mc_session_record_next_packet_id(&r, &at, &id) && (r.kind != MC_SESSION_ASSIGNED || mc_session_record_next_entry(&r, &at, &entry)))
       if (at > r.list.len)
         abort();
   return 0;

@@ -323,6 +323,20 @@ static inline uint8_t client_publish(client *c, const char *topic, const char *p
   return client_next(c) == MC_MQTT_PUBACK && c->packet.ack.packet_id == 77 ? c->packet.ack.code : 255;
 }
 
+static inline void client_answer(client *c, mc_mqtt_type type, uint16_t id, uint8_t code)
+{
+  mc_mqtt_write_ack(&c->out, type, c->version, id, code, (mc_slice){0});
+  client_flush(c);
+}
+
+/* The next packet answers `id` with this type and code. */
+#define CHECK_ANSWER(c, want_type, want_id, want_code)      \
+  do {                                                      \
+    CHECK_INT(client_next(c), (want_type));                 \
+    CHECK_INT((c)->packet.ack.packet_id, (want_id));        \
+    CHECK_INT((c)->packet.ack.code, (want_code));           \
+  } while (0)
+
 static inline void client_ack(client *c)
 {
   mc_mqtt_write_ack(&c->out, MC_MQTT_PUBACK, c->version, c->packet.publish.packet_id, 0, (mc_slice){0});

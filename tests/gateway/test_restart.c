@@ -633,12 +633,58 @@ static void test_stops_without_loops_and_with_silent_connections(void)
   rig_remove(&r);
 }
 
+/* What the build with version 1 of checkpoint and session records left behind: after a stop, and after kill -9 (records only). The folders hold
+ * what it wrote when "keeper" (MQTT 5, subscription identifier 77) and "old-style" (3.1.1) had been subscribed, five messages had come of which keeper
+ * acknowledged two, and one more came while both were away. */
+static void test_reads_what_version_1_left_behind(void)
+{
+  static const char *const left[] = {"v1-stopped", "v1-killed"};
+  for (int i = 0; i < 2; i++) {
+    rig r = {.limits = {.max_session_expiry_s = UINT32_MAX}};
+    char command[800];
+    snprintf(r.dir, sizeof r.dir, "/tmp/mc-gateway-XXXXXX");
+    CHECK(mkdtemp(r.dir));
+    const char *from = MC_SOURCE_DIR "/tests/gateway/golden";
+    snprintf(command, sizeof command, "mkdir %s/journal %s/gateway; cp %s/%s/0* %s/journal; cp %s/%s/consumers %s/journal 2>/dev/null; cp %s/%s/*.checkpoint %s/gateway 2>/dev/null; true",
+             r.dir, r.dir, from, left[i], r.dir, from, left[i], r.dir, from, left[i], r.dir);
+    CHECK_INT(system(command), 0);
+    rig_start(&r, 2);
+    client b;
+    char text[32];
+    uint16_t port = mc_gateway_port(r.g, true);
+    CHECK(client_connect(&b, port, 5, "keeper", false, 100));
+    CHECK(b.packet.connack.session_present);
+    for (int n = 2; n < 5; n++) {
+      snprintf(text, sizeof text, "m%d", n);
+      CHECK_RECEIVES(&b, "kept/x", text);
+      CHECK_INT(b.packet.publish.props.sub_id, 77);
+    }
+    CHECK_RECEIVES(&b, "kept/y", "while away");
+    CHECK_INT(client_next_within(&b, 100), CLIENT_QUIET);
+    CHECK_INT(client_subscribe(&b, "retained/#", 1), 1);
+    CHECK_RECEIVES(&b, "retained/x", "remember");
+    client_close(&b);
+    CHECK(client_connect(&b, port, 4, "old-style", false, 0));
+    CHECK(b.packet.connack.session_present);
+    for (int n = 0; n < 5; n++) {
+      snprintf(text, sizeof text, "m%d", n);
+      CHECK_RECEIVES(&b, "kept/x", text);
+    }
+    CHECK_RECEIVES(&b, "kept/y", "while away");
+    CHECK_INT(client_next_within(&b, 100), CLIENT_QUIET);
+    client_close(&b);
+    rig_stop(&r);
+    rig_remove(&r);
+  }
+}
+
 int main(void)
 {
   quiet();
   RUN(test_everything_is_there_after_a_kill); /* before this process has threads */
   RUN(test_no_acknowledged_message_is_lost_by_kills_under_load);
   RUN(test_everything_is_there_after_a_stop);
+  RUN(test_reads_what_version_1_left_behind);
   RUN(test_an_expired_session_is_gone_after_a_restart);
   RUN(test_a_session_that_moves_after_a_restart_is_not_given_the_past_again);
   RUN(test_stops_without_loops_and_with_silent_connections);

@@ -1,0 +1,150 @@
+#include "gateway/state.h"
+
+/* Exactly once, from clients (MQTT 5.0, 4.3.3). The message and its packet identifier are one journal record; PUBREC follows when it is on disk, and
+ * PUBCOMP when it is on disk that the identifier was released. A session that ends with its connection keeps its identifiers in memory only. */
+
+bool mc_qos2_came_before(mc_link *link, uint16_t packet_id)
+{
+  mc_session *s = link->session;
+  uint16_t flags;
+  if (!mc_packet_ids_get(&s->came, packet_id, &flags))
+    return false;
+  if (link->version == MC_MQTT_5 && !(flags & MC_CAME_COUNTED)) {
+    mc_packet_ids_put(&s->came, packet_id, flags | MC_CAME_COUNTED);
+    link->unacked++;
+  }
+  if (!(flags & MC_CAME_STORING)) /* else the answer is on its way */
+    mc_link_put_ack(link, MC_MQTT_PUBREC, packet_id, MC_MQTT_SUCCESS, NULL);
+  return true;
+}
+
+mc_err mc_qos2_store(mc_link *link, const mc_mqtt_publish *p, mc_record *record)
+{
+  mc_gateway_loop *l = link->home;
+  mc_session *s = link->session;
+  if (l->deferred) /* never before the session's own record */
+    return MC_ERR_FULL;
+  mc_buf_clear(&l->scratch);
+  MC_TRY(mc_origin_put(&l->scratch, s->persistent ? p->packet_id : 0, s->persistent ? mc_session_id(s) : (mc_slice){0}));
+  MC_TRY(mc_buf_append_slice(&l->scratch, record->props));
+  if (l->scratch.len > UINT16_MAX)
+    return MC_ERR_TOO_LARGE;
+  record->props = mc_buf_slice(&l->scratch);
+  MC_TRY(mc_packet_ids_put(&s->came, p->packet_id, MC_CAME_STORING | (link->version == MC_MQTT_5 ? MC_CAME_COUNTED : 0)));
+  mc_pending pending = {.link = link, .session = s, .packet_id = p->packet_id, .kind = MC_PENDING_PUBREC, .retain = p->retain};
+  mc_err err = mc_pending_push(l, record, &pending);
+  if (err != MC_OK)
+    mc_packet_ids_remove(&s->came, p->packet_id);
+  return err;
+}
+
+/* The client may use the identifier, and a place in its window, again. */
+static void put_pubcomp(mc_link *link, uint16_t packet_id, uint16_t flags)
+{
+  if ((flags & MC_CAME_COUNTED) && link->unacked)
+    link->unacked--;
+  mc_link_put_ack(link, MC_MQTT_PUBCOMP, packet_id, MC_MQTT_SUCCESS, NULL);
+}
+
+mc_taken mc_qos2_release(mc_link *link, const mc_mqtt_ack *p)
+{
+  mc_session *s = link->session;
+  mc_gateway_loop *l = link->home;
+  uint16_t flags;
+  if (!mc_packet_ids_get(&s->came, p->packet_id, &flags)) { /* told once before, as a rule (3.6.2.1, 4.3.3) */
+    mc_link_put_ack(link, MC_MQTT_PUBCOMP, p->packet_id, MC_MQTT_ID_NOT_FOUND, NULL);
+    return MC_TAKEN;
+  }
+  if (flags & MC_CAME_RELEASING)
+    return MC_TAKEN;
+  if (!s->persistent) {
+    mc_packet_ids_remove(&s->came, p->packet_id);
+    put_pubcomp(link, p->packet_id, flags);
+    return MC_TAKEN;
+  }
+  mc_session_record r = {.kind = MC_SESSION_RELEASED, .client_id = mc_session_id(s)};
+  mc_buf_clear(&l->record);
+  if (mc_session_record_begin(&l->record, &r) != MC_OK || mc_session_record_add_packet_id(&l->record, p->packet_id) != MC_OK) {
+    mc_link_end(link, MC_MQTT_UNSPECIFIED, "out of memory");
+    return MC_TAKE_CLOSED;
+  }
+  mc_session_record_set_count(&l->record, 0, 1);
+  mc_taken taken = mc_session_stage_answer(link, MC_SESSION_RELEASED, MC_PENDING_PUBCOMP, p->packet_id);
+  if (taken == MC_TAKEN)
+    mc_packet_ids_put(&s->came, p->packet_id, flags | MC_CAME_RELEASING);
+  return taken;
+}
+
+void mc_qos2_resume(mc_session *s)
+{
+  uint32_t at = 0;
+  uint16_t id, flags;
+  while (mc_packet_ids_next(&s->came, &at, &id, &flags))
+    mc_packet_ids_put(&s->came, id, flags & (uint16_t)~MC_CAME_COUNTED);
+}
+
+/* ---- from the journal ---- */
+static void tell_failure(mc_link *link, mc_err err)
+{
+  mc_link_end(link, err == MC_ERR_FULL ? MC_MQTT_QUOTA : MC_MQTT_UNSPECIFIED, "%s",
+              err == MC_ERR_FULL ? "the server's disk is full: nothing was stored; connect again later" : "the server could not write to its disk; connect again later");
+}
+
+static void stored(const mc_pending *p, mc_err err)
+{
+  mc_session *s = p->session;
+  mc_link *link = p->link;
+  uint16_t flags = 0;
+  bool known = mc_packet_ids_get(&s->came, p->packet_id, &flags);
+  if (link->version != MC_MQTT_5 || err != MC_OK)
+    link->unacked--;
+  if (known && err == MC_OK)
+    mc_packet_ids_put(&s->came, p->packet_id, flags & (uint16_t)~MC_CAME_STORING);
+  else if (known)
+    mc_packet_ids_remove(&s->came, p->packet_id);
+  if (!mc_link_open(link))
+    return;
+  if (err == MC_OK)
+    mc_link_put_ack(link, MC_MQTT_PUBREC, p->packet_id, MC_MQTT_SUCCESS, NULL);
+  else if (link->version == MC_MQTT_5)
+    mc_link_put_ack(link, MC_MQTT_PUBREC, p->packet_id, err == MC_ERR_FULL ? MC_MQTT_QUOTA : MC_MQTT_UNSPECIFIED,
+                    err == MC_ERR_FULL ? "the server's disk is full: nothing was stored; send it again later"
+                                       : "the server could not write to its disk: nothing was stored; send it again later");
+  else
+    tell_failure(link, err);
+}
+
+static void released(const mc_pending *p, mc_err err)
+{
+  mc_session *s = p->session;
+  uint16_t flags = 0;
+  if (!mc_packet_ids_get(&s->came, p->packet_id, &flags))
+    return;
+  if (err == MC_OK)
+    mc_packet_ids_remove(&s->came, p->packet_id);
+  else
+    mc_packet_ids_put(&s->came, p->packet_id, flags & (uint16_t)~MC_CAME_RELEASING);
+  if (!mc_link_open(p->link))
+    return;
+  if (err == MC_OK)
+    put_pubcomp(p->link, p->packet_id, flags);
+  else
+    tell_failure(p->link, err);
+}
+
+void mc_session_answer(mc_gateway_loop *l, const mc_pending *p, mc_err err)
+{
+  if (err != MC_OK)
+    mc_count_add(&l->count.refused, 1);
+  switch (p->kind) {
+  case MC_PENDING_PUBREC:
+    stored(p, err);
+    break;
+  case MC_PENDING_PUBCOMP:
+    released(p, err);
+    break;
+  default:
+    break;
+  }
+  mc_session_unpin(p->session);
+}
