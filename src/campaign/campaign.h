@@ -33,8 +33,12 @@ mc_stream mc_campaign_stream_of_topic(mc_slice topic, mc_slice *vehicle_name);
 /* One journal record (TELEMETRY or CHECKIN). Decodes, merges, drops repeats (event key + payload hash), hands blocks to the sinks. A record that
  * cannot be decoded is counted, kept in the journal, and never stops the reader; a sink's error does. Reader thread only. */
 mc_err mc_campaign_record(mc_campaigns *c, const mc_record *record, uint64_t next_offset, mc_why *why);
-/* Repeat detection survives restarts: state up to an offset is saved with it. */
+/* Repeat detection survives restarts: state up to an offset is saved with it. The reader has taken every record before offset. Any thread
+ * but the reader's, which goes on meanwhile (or has ended); it takes seconds when there is much. A failure leaves what it did not save for the
+ * next call. */
 mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why);
+/* Writes the events noted so far when there are at least so many. Any thread but the reader's. */
+mc_err mc_campaign_events_save(mc_campaigns *c, size_t at_least, mc_why *why);
 /* Where this module's own state wants the reader to begin (0 at first). */
 uint64_t mc_campaign_offset(const mc_campaigns *c);
 typedef struct mc_campaign_stats {

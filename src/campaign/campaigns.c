@@ -36,6 +36,8 @@ mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, 
   pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE); /* look-ups by sync id happen inside compilation */
   pthread_mutex_init(&c->lock, &attr);
   pthread_mutexattr_destroy(&attr);
+  pthread_mutex_init(&c->event_lock, NULL);
+  pthread_mutex_init(&c->event_write, NULL);
   c->repeats = repeat_table_create();
   c->hours = hour_budget_create();
   c->sink = calloc(config->sink_count ? config->sink_count : 1, sizeof *c->sink);
@@ -71,9 +73,12 @@ void mc_campaigns_close(mc_campaigns **campaigns)
   mc_block_builder_free(&c->block);
   mc_arena_free(&c->arena);
   mc_buf_free(&c->plain);
-  mc_vec_free(&c->event);
-  mc_map_free(&c->event_index);
+  campaign_events_free(c);
+  mc_strmap_free(&c->manifest_known);
+  mc_strmap_free(&c->scheme_known);
   pthread_mutex_destroy(&c->lock);
+  pthread_mutex_destroy(&c->event_lock);
+  pthread_mutex_destroy(&c->event_write);
   free(c->sink);
   free(c);
   *campaigns = NULL;

@@ -1,10 +1,13 @@
-/* Events (tenant, vehicle, campaign, event time, event id): noted in memory, written in one transaction now and then. */
+/* Events (tenant, vehicle, campaign, event time, event id): noted in memory by the decoder, written now and then by others. With a periodic
+ * campaign every message is an event, so writing them costs about as much as a fifth of decoding: it is never the decoder's work. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "campaign/state.h"
 
 #define KEEP_US (7 * 86400LL * 1000000LL)
+enum { PIECE = 2048 /* rows of a transaction: the database is free again after some milliseconds */, BREATH_US = 500 };
 
 static uint64_t key_of(const event_row *e)
 {
@@ -19,7 +22,7 @@ mc_err campaign_event_note(mc_campaigns *c, const event_row *row)
 {
   uint64_t index, key = key_of(row);
   mc_err err = MC_OK;
-  pthread_mutex_lock(&c->lock);
+  pthread_mutex_lock(&c->event_lock);
   if (mc_map_get(&c->event_index, key, &index)) {
     c->event.at[index].messages++;
     c->event.at[index].samples += row->samples;
@@ -29,7 +32,7 @@ mc_err campaign_event_note(mc_campaigns *c, const event_row *row)
       err = mc_map_put(&c->event_index, key, c->event.len - 1);
     atomic_fetch_add_explicit(&c->count.events, 1, memory_order_relaxed);
   }
-  pthread_mutex_unlock(&c->lock);
+  pthread_mutex_unlock(&c->event_lock);
   return err;
 }
 
@@ -62,28 +65,87 @@ static mc_err write_rows(mc_campaigns *c, const event_row *row, size_t count, mc
   return err;
 }
 
+static int key_order(const void *a, const void *b)
+{
+  const event_row *x = a, *y = b;
+  if (x->tenant != y->tenant)
+    return x->tenant < y->tenant ? -1 : 1;
+  if (x->vehicle != y->vehicle)
+    return x->vehicle < y->vehicle ? -1 : 1;
+  if (x->campaign != y->campaign)
+    return x->campaign < y->campaign ? -1 : 1;
+  if (x->time_us != y->time_us)
+    return x->time_us < y->time_us ? -1 : 1;
+  return x->event_id < y->event_id ? -1 : x->event_id > y->event_id;
+}
+
+static mc_err write_piece(mc_campaigns *c, const event_row *row, size_t count, bool last, mc_why *why)
+{
+  MC_TRY(mc_db_begin(c->config.db, true, why));
+  mc_err err = write_rows(c, row, count, why);
+  if (!err && last)
+    err = mc_db_run(c->config.db, why, "DELETE FROM campaign_event WHERE arrival_us < $1", "i", mc_clock_wall_us() - KEEP_US);
+  mc_err end = mc_db_end(c->config.db, err == MC_OK, err ? NULL : why);
+  return err ? err : end;
+}
+
+/* With event_write held: what was taken, piece by piece. */
+static mc_err write_taken(mc_campaigns *c, mc_why *why)
+{
+  event_row_vec *w = &c->writing;
+  while (c->written < w->len) {
+    size_t n = w->len - c->written < PIECE ? w->len - c->written : PIECE;
+    bool last = c->written + n == w->len;
+    MC_TRY(write_piece(c, w->at + c->written, n, last, why));
+    c->written += n;
+    if (!last)
+      usleep(BREATH_US); /* who waits for the database gets it between pieces */
+  }
+  return MC_OK;
+}
+
+/* With event_write held, and nothing left of what was taken before. */
+static void take_noted(mc_campaigns *c)
+{
+  mc_map index;
+  mc_vec_free(&c->writing);
+  c->written = 0;
+  pthread_mutex_lock(&c->event_lock);
+  c->writing = c->event;
+  index = c->event_index;
+  c->event = (event_row_vec){0};
+  c->event_index = (mc_map){0};
+  pthread_mutex_unlock(&c->event_lock);
+  mc_map_free(&index);
+  if (c->writing.len) /* neighbours in the table are written together */
+    qsort(c->writing.at, c->writing.len, sizeof *c->writing.at, key_order);
+}
+
 mc_err campaign_events_write(mc_campaigns *c, mc_why *why)
 {
-  pthread_mutex_lock(&c->lock);
-  event_row *row = c->event.at;
-  size_t count = c->event.len, cap = c->event.cap;
-  c->event.at = NULL;
-  c->event.len = c->event.cap = 0;
-  mc_map_free(&c->event_index);
-  pthread_mutex_unlock(&c->lock);
-  (void)cap;
-  if (!count)
-    return MC_OK;
-  mc_err err = mc_db_begin(c->config.db, true, why);
+  pthread_mutex_lock(&c->event_write);
+  mc_err err = write_taken(c, why); /* what failed the last time */
   if (!err) {
-    err = write_rows(c, row, count, why);
-    if (!err)
-      err = mc_db_run(c->config.db, why, "DELETE FROM campaign_event WHERE arrival_us < $1", "i", mc_clock_wall_us() - KEEP_US);
-    mc_err end = mc_db_end(c->config.db, err == MC_OK, err ? NULL : why);
-    err = err ? err : end;
+    take_noted(c);
+    err = write_taken(c, why);
   }
-  free(row);
+  pthread_mutex_unlock(&c->event_write);
   return err;
+}
+
+mc_err mc_campaign_events_save(mc_campaigns *c, size_t at_least, mc_why *why)
+{
+  pthread_mutex_lock(&c->event_lock);
+  size_t waiting = c->event.len;
+  pthread_mutex_unlock(&c->event_lock);
+  return waiting && waiting >= at_least ? campaign_events_write(c, why) : MC_OK;
+}
+
+void campaign_events_free(mc_campaigns *c)
+{
+  mc_vec_free(&c->event);
+  mc_vec_free(&c->writing);
+  mc_map_free(&c->event_index);
 }
 
 mc_err mc_campaign_events(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, size_t limit, mc_arena *arena, mc_event_info **out,

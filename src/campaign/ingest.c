@@ -11,7 +11,7 @@ static mc_err read_payload(mc_campaigns *c, uint32_t tenant, mc_slice payload, m
                            mc_why *why)
 {
   mc_err plain = mc_fw_read_vehicle_data(payload, &c->arena, out, why);
-  *scheme = plain ? NULL : campaign_scheme_by_sync(c, tenant, out->campaign_sync_id);
+  *scheme = plain ? NULL : campaign_scheme_seen(c, tenant, out->campaign_sync_id);
   if (!plain && *scheme)
     return MC_OK;
   mc_why other_why;
@@ -22,7 +22,7 @@ static mc_err read_payload(mc_campaigns *c, uint32_t tenant, mc_slice payload, m
     err = mc_fw_read_vehicle_data(mc_buf_slice(&c->plain), &c->arena, &other, &other_why);
   if (err)
     return plain;
-  scheme_version *known = campaign_scheme_by_sync(c, tenant, other.campaign_sync_id);
+  scheme_version *known = campaign_scheme_seen(c, tenant, other.campaign_sync_id);
   if (plain || known) {
     *out = other;
     *scheme = known;
@@ -51,7 +51,7 @@ static bool known_signal(mc_campaigns *c, const manifest_version *m, uint32_t te
 static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle, const mc_fw_vehicle_data *d, uint64_t *quarantined,
                           uint64_t *unknown, uint64_t *strayed)
 {
-  manifest_version *m = campaign_manifest_by_sync(c, r->tenant, d->manifest_sync_id);
+  manifest_version *m = campaign_manifest_seen(c, r->tenant, d->manifest_sync_id);
   if (d->event_time_ms > INT64_MAX / 1000)
     return MC_ERR_INVALID;
   int64_t event_us = (int64_t)d->event_time_ms * 1000;

@@ -54,6 +54,7 @@ void campaign_vehicles_free(mc_campaigns *c)
     free(v);
   }
   mc_map_free(&c->vehicle);
+  mc_vec_free(&c->unsaved);
 }
 
 bool campaign_names(const mc_campaign *g, const mc_vehicle *vehicle)
@@ -259,11 +260,14 @@ mc_err campaign_checkin(mc_campaigns *c, const mc_record *record, mc_slice vehic
     snprintf(v->name, sizeof v->name, "%s", facts.name);
     mc_slice_to_str(prefix, v->prefix, sizeof v->prefix);
     v->ours = in.agent.len && (in.capabilities & (MC_FW_CAN_MULTIPLEX | MC_FW_CAN_ID_MASK)) == (MC_FW_CAN_MULTIPLEX | MC_FW_CAN_ID_MASK);
-    v->dirty = true;
+    if (!v->dirty)
+      err = mc_vec_push(&c->unsaved, v);
+    v->dirty = !err;
     v->checkin_us = record->time_us;
     v->manifest_checkins++;
     v->schemes_checkins++;
-    err = copy_texts(in.sync_id, in.sync_id_count, &v->reported.at, &v->reported.len, &v->reported.cap);
+    if (!err)
+      err = copy_texts(in.sync_id, in.sync_id_count, &v->reported.at, &v->reported.len, &v->reported.cap);
     if (!err)
       err = copy_texts(in.error, in.error_count, &v->error.at, &v->error.len, &v->error.cap);
   }
@@ -288,42 +292,90 @@ static mc_err texts_json(char *const *at, size_t len, mc_buf *out)
   return mc_json_end(&j);
 }
 
-static mc_err save_one(mc_campaigns *c, vehicle_state *v, mc_why *why)
+/* What a row of campaign_checkin says. */
+typedef struct checkin_row {
+  vehicle_state *state;
+  char name[129], prefix[64];
+  bool ours;
+  int64_t checkin_us;
+  mc_buf ids, errors;
+} checkin_row;
+
+static mc_err copy_row(vehicle_state *v, checkin_row *out)
 {
-  mc_buf ids = {0}, errors = {0};
-  mc_err err = texts_json(v->reported.at, v->reported.len, &ids);
-  if (!err)
-    err = texts_json(v->error.at, v->error.len, &errors);
-  if (!err)
-    err = mc_db_run(c->config.db, why,
-                    "INSERT INTO campaign_checkin(tenant, vehicle, name, prefix, ours, time_us, sync_ids, errors) VALUES "
-                    "($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT(tenant, vehicle) DO UPDATE SET name = excluded.name, "
-                    "prefix = excluded.prefix, ours = excluded.ours, time_us = excluded.time_us, sync_ids = excluded.sync_ids, errors = "
-                    "excluded.errors",
-                    "iittiitt", (int64_t)v->tenant, (int64_t)v->vehicle, mc_slice_str(v->name), mc_slice_str(v->prefix), (int64_t)v->ours,
-                    v->checkin_us, mc_buf_slice(&ids), mc_buf_slice(&errors));
-  mc_buf_free(&ids);
-  mc_buf_free(&errors);
-  v->dirty = v->dirty && err;
+  *out = (checkin_row){.state = v, .ours = v->ours, .checkin_us = v->checkin_us};
+  memcpy(out->name, v->name, sizeof out->name);
+  memcpy(out->prefix, v->prefix, sizeof out->prefix);
+  MC_TRY(texts_json(v->reported.at, v->reported.len, &out->ids));
+  return texts_json(v->error.at, v->error.len, &out->errors);
+}
+
+static mc_err write_row(mc_campaigns *c, const checkin_row *r, mc_why *why)
+{
+  return mc_db_run(c->config.db, why,
+                   "INSERT INTO campaign_checkin(tenant, vehicle, name, prefix, ours, time_us, sync_ids, errors) VALUES "
+                   "($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT(tenant, vehicle) DO UPDATE SET name = excluded.name, "
+                   "prefix = excluded.prefix, ours = excluded.ours, time_us = excluded.time_us, sync_ids = excluded.sync_ids, errors = "
+                   "excluded.errors",
+                   "iittiitt", (int64_t)r->state->tenant, (int64_t)r->state->vehicle, mc_slice_str(r->name), mc_slice_str(r->prefix),
+                   (int64_t)r->ours, r->checkin_us, mc_buf_slice(&r->ids), mc_buf_slice(&r->errors));
+}
+
+static mc_err write_rows(mc_campaigns *c, const checkin_row *row, size_t count, mc_why *why)
+{
+  MC_TRY(mc_db_begin(c->config.db, true, why));
+  mc_err err = MC_OK;
+  for (size_t i = 0; i < count && !err; i++)
+    err = write_row(c, &row[i], why);
+  mc_err end = mc_db_end(c->config.db, err == MC_OK, err ? NULL : why);
+  return err ? err : end;
+}
+
+/* With the lock held: what of the unsaved fits. They count as saved from here on, so that a check-in meanwhile is noticed. */
+static mc_err take_rows(mc_campaigns *c, checkin_row *row, size_t most, size_t *count)
+{
+  mc_err err = MC_OK;
+  for (*count = 0; *count < most && c->unsaved.len && !err; (*count)++) {
+    vehicle_state *v = c->unsaved.at[--c->unsaved.len];
+    v->dirty = false;
+    err = copy_row(v, &row[*count]);
+  }
   return err;
 }
 
+static void give_back(mc_campaigns *c, const checkin_row *row, size_t count)
+{
+  pthread_mutex_lock(&c->lock);
+  for (size_t i = 0; i < count; i++)
+    if (!row[i].state->dirty)
+      row[i].state->dirty = mc_vec_push(&c->unsaved, row[i].state) == MC_OK;
+  pthread_mutex_unlock(&c->lock);
+}
+
+/* The decoder waits for the lock, so it is held only while a few are copied, and never while the database writes. */
 mc_err campaign_checkins_save(mc_campaigns *c, mc_why *why)
 {
-  pthread_mutex_lock(&c->lock); /* our lock first, then the database: the order everywhere */
-  mc_err err = mc_db_begin(c->config.db, true, why);
-  if (!err) {
-    size_t at = 0;
-    uint64_t value;
-    while (!err && mc_map_next(&c->vehicle, &at, NULL, &value)) {
-      vehicle_state *v = (vehicle_state *)(uintptr_t)value;
-      if (v->dirty)
-        err = save_one(c, v, why);
+  enum { PIECE = 64 };
+  mc_err err = MC_OK;
+  checkin_row *row = calloc(PIECE, sizeof *row);
+  if (!row)
+    return mc_err_set(why, MC_ERR_MEMORY, "no memory to save check-ins");
+  for (size_t count = PIECE; count && !err;) {
+    pthread_mutex_lock(&c->lock);
+    err = take_rows(c, row, PIECE, &count);
+    pthread_mutex_unlock(&c->lock);
+    if (err)
+      mc_err_set(why, err, "no memory to save check-ins");
+    if (!err && count)
+      err = write_rows(c, row, count, why);
+    if (err)
+      give_back(c, row, count);
+    for (size_t i = 0; i < count; i++) {
+      mc_buf_free(&row[i].ids);
+      mc_buf_free(&row[i].errors);
     }
-    mc_err end = mc_db_end(c->config.db, err == MC_OK, err ? NULL : why);
-    err = err ? err : end;
   }
-  pthread_mutex_unlock(&c->lock);
+  free(row);
   return err;
 }
 

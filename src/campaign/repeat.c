@@ -1,32 +1,57 @@
 /* Repeats: QoS 1 delivers at least once and agents send stored files again. The key is the event (tenant, vehicle, campaign, event time,
- * event id) with the hash of the payload, since parts of one event carry no number. What is remembered is bounded; two generations
- * take turns, so that forgetting is cheap. The table is not stored: the journal is read again from the oldest offset it needs. */
+ * event id) with the hash of the payload, since parts of one event carry no number. What is remembered is bounded; generations take turns,
+ * so that forgetting is cheap, and are small, so that none holds the reader up while its table grows. The table is not stored: the journal
+ * is read again from the oldest offset it needs. */
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "campaign/state.h"
 
-enum { GENERATION = 1 << 19 }; /* messages a generation holds: at least this many of the past are known */
+enum { GENERATIONS = 8, GENERATION = 1 << 16 /* messages: at least seven of eight generations of the past are known */ };
 
 struct repeat_table {
-  mc_map now, before; /* key hash -> journal offset */
-  uint64_t now_first, before_first;
+  mc_map seen[GENERATIONS]; /* key hash -> journal offset; [now] takes new ones */
+  size_t now;
+  uint64_t first[GENERATIONS]; /* lowest offset of each; UINT64_MAX: empty */
+  _Atomic uint64_t oldest;     /* the lowest of them; read by whoever writes a checkpoint */
 };
 
 repeat_table *repeat_table_create(void)
 {
   repeat_table *t = calloc(1, sizeof *t);
-  if (t)
-    t->now_first = t->before_first = UINT64_MAX;
+  if (!t)
+    return NULL;
+  for (size_t i = 0; i < GENERATIONS; i++)
+    t->first[i] = UINT64_MAX;
+  atomic_init(&t->oldest, UINT64_MAX);
   return t;
 }
 
 void repeat_table_destroy(repeat_table *t)
 {
-  if (t) {
-    mc_map_free(&t->now);
-    mc_map_free(&t->before);
-    free(t);
-  }
+  if (!t)
+    return;
+  for (size_t i = 0; i < GENERATIONS; i++)
+    mc_map_free(&t->seen[i]);
+  free(t);
+}
+
+static void note_oldest(repeat_table *t)
+{
+  uint64_t oldest = UINT64_MAX;
+  for (size_t i = 0; i < GENERATIONS; i++)
+    if (t->first[i] < oldest)
+      oldest = t->first[i];
+  atomic_store(&t->oldest, oldest);
+}
+
+/* The next place takes new messages; what it held, the oldest, is forgotten. */
+static void turn(repeat_table *t)
+{
+  t->now = (t->now + 1) % GENERATIONS;
+  mc_map_free(&t->seen[t->now]);
+  t->first[t->now] = UINT64_MAX;
+  note_oldest(t);
 }
 
 static uint64_t mix(uint64_t h, uint64_t v)
@@ -55,21 +80,19 @@ bool repeat_table_seen(repeat_table *t, uint32_t tenant, uint32_t vehicle, mc_sl
   uint64_t key = mix(mix(mix(hash_bytes(campaign_sync_id), (uint64_t)tenant << 32 | vehicle), event_time_ms), event_id);
   key = mix(key, hash_bytes(payload));
   uint64_t first;
-  if (mc_map_get(&t->now, key, &first) || mc_map_get(&t->before, key, &first))
-    return first != offset; /* the same record read again is not a repeat of itself */
-  if (t->now.len >= GENERATION) {
-    mc_map_free(&t->before);
-    t->before = t->now;
-    t->before_first = t->now_first;
-    t->now = (mc_map){0};
-    t->now_first = UINT64_MAX;
+  for (size_t i = 0; i < GENERATIONS; i++)
+    if (mc_map_get(&t->seen[i], key, &first))
+      return first != offset; /* the same record read again is not a repeat of itself */
+  if (t->seen[t->now].len >= GENERATION)
+    turn(t);
+  if (mc_map_put(&t->seen[t->now], key, offset) == MC_OK && offset < t->first[t->now]) {
+    t->first[t->now] = offset;
+    note_oldest(t);
   }
-  if (mc_map_put(&t->now, key, offset) == MC_OK && offset < t->now_first)
-    t->now_first = offset;
   return false;
 }
 
 uint64_t repeat_table_oldest(const repeat_table *t)
 {
-  return t->before_first < t->now_first ? t->before_first : t->now_first;
+  return atomic_load(&t->oldest);
 }

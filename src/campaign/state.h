@@ -1,7 +1,8 @@
 /* The module's state and the seams between its files. Private.
  *
- * `lock` guards everything below it; it is never held while the gateway is called or a sink takes a block. The decoder
- * reads versions (immutable once made) under the lock and uses them after: versions are never freed before close. */
+ * `lock` guards everything below it down to the next lock; it is never held while the gateway is called or a sink takes a block. The decoder
+ * reads versions (immutable once made) under the lock, remembers where they are, and uses them after: versions are never freed before
+ * close. */
 #ifndef MC_CAMPAIGN_STATE_H
 #define MC_CAMPAIGN_STATE_H
 
@@ -61,6 +62,8 @@ typedef struct event_row {
   uint32_t messages, samples;
 } event_row;
 
+typedef MC_VEC(event_row) event_row_vec;
+
 typedef struct campaign_metrics {
   _Atomic uint64_t messages, samples, repeats, undecodable, unknown_signals, quarantined, checkins, documents_sent, events, strayed;
 } campaign_metrics;
@@ -76,6 +79,7 @@ struct mc_campaigns {
   MC_VEC(campaign_entry *) campaign; /* all; owned */
   mc_strmap compiled;                /* "<campaign id>/<updated>/<manifest sync id>" -> compiled_scheme * */
   mc_map vehicle;                    /* tenant << 32 | vehicle -> vehicle_state * */
+  MC_VEC(vehicle_state *) unsaved;   /* those that are dirty */
   campaign_metrics count;
   /* decoder thread only */
   struct repeat_table *repeats;
@@ -83,10 +87,15 @@ struct mc_campaigns {
   mc_block_builder block;
   mc_arena arena;
   mc_buf plain;
-  uint64_t taken_offset;
-  /* events waiting for their transaction: decoder thread, and the lock for readers */
-  MC_VEC(event_row) event;
-  mc_map event_index;      /* hash of the key -> index in event */
+  mc_strmap manifest_known, scheme_known; /* "<tenant>/<sync id>" -> version: what was looked up under the lock once */
+  /* Events waiting to be written. The decoder notes them under event_lock, which is held for moments only; whoever writes holds event_write
+   * (first of all locks), takes what was noted and needs nothing but the database. */
+  pthread_mutex_t event_lock;
+  event_row_vec event;
+  mc_map event_index; /* hash of the key -> index in event */
+  pthread_mutex_t event_write;
+  event_row_vec writing; /* ordered by key; the first `written` are in the database */
+  size_t written;
   _Atomic uint64_t offset; /* where a reader should begin */
 };
 
@@ -94,10 +103,12 @@ struct mc_campaigns {
 extern const mc_migration campaign_migrations[];
 extern const size_t campaign_migration_count;
 
-/* versions.c: looked up by any thread; added under the lock */
-manifest_version *campaign_manifest_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id);
+/* versions.c: looked up by any thread; added under the lock. The two that end in _seen are the decoder's: they take no lock for what they
+ * found before. */
 manifest_version *campaign_manifest_current(mc_campaigns *c, uint32_t tenant, mc_slice name);
 scheme_version *campaign_scheme_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id);
+manifest_version *campaign_manifest_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id);
+scheme_version *campaign_scheme_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id);
 /* Takes ownership. The older versions of the name stop being current. */
 mc_err campaign_manifest_add(mc_campaigns *c, manifest_version *m);
 mc_err campaign_scheme_add(mc_campaigns *c, scheme_version *s);
@@ -119,12 +130,15 @@ void repeat_table_destroy(repeat_table *t);
 /* True: a repeat. Otherwise remembers it. */
 bool repeat_table_seen(repeat_table *t, uint32_t tenant, uint32_t vehicle, mc_slice campaign_sync_id, uint64_t event_time_ms,
                        uint32_t event_id, mc_slice payload, uint64_t offset);
-/* Offset of the oldest message remembered; UINT64_MAX: none. */
+/* Offset of the oldest message remembered; UINT64_MAX: none. Any thread. */
 uint64_t repeat_table_oldest(const repeat_table *t);
 
 /* event.c */
 mc_err campaign_event_note(mc_campaigns *c, const event_row *row);
+/* Writes what was noted before the call, in transactions of a bounded size. What could not be written waits for the next call. Not the
+ * decoder's thread. */
 mc_err campaign_events_write(mc_campaigns *c, mc_why *why);
+void campaign_events_free(mc_campaigns *c);
 
 /* ingest.c, checkin.c: one record each, decoder thread */
 mc_err campaign_ingest(mc_campaigns *c, const mc_record *record, uint32_t thing, mc_slice vehicle_name, uint64_t next_offset, mc_why *why);

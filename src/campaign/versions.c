@@ -10,24 +10,43 @@ static mc_slice sync_key(uint32_t tenant, mc_slice sync_id, char *out, size_t si
   return mc_slice_of(out, (size_t)n);
 }
 
-static void *find(mc_campaigns *c, const mc_strmap *map, uint32_t tenant, mc_slice sync_id)
+static void *find(mc_campaigns *c, const mc_strmap *map, mc_slice key)
 {
-  char key[256];
   uint64_t found = 0;
   pthread_mutex_lock(&c->lock);
-  mc_strmap_get(map, sync_key(tenant, sync_id, key, sizeof key), &found);
+  mc_strmap_get(map, key, &found);
   pthread_mutex_unlock(&c->lock);
   return (void *)(uintptr_t)found;
 }
 
-manifest_version *campaign_manifest_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
+/* Ids that are not known are asked for each time: they may be made any moment. */
+static void *find_seen(mc_campaigns *c, const mc_strmap *map, mc_strmap *known, uint32_t tenant, mc_slice sync_id)
 {
-  return find(c, &c->manifest_by_sync, tenant, sync_id);
+  char text[256];
+  uint64_t found;
+  mc_slice key = sync_key(tenant, sync_id, text, sizeof text);
+  if (mc_strmap_get(known, key, &found))
+    return (void *)(uintptr_t)found;
+  void *version = find(c, map, key);
+  if (version)
+    mc_strmap_put(known, key, (uintptr_t)version); /* without memory for it, the lock is taken again */
+  return version;
 }
 
 scheme_version *campaign_scheme_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
 {
-  return find(c, &c->scheme_by_sync, tenant, sync_id);
+  char text[256];
+  return find(c, &c->scheme_by_sync, sync_key(tenant, sync_id, text, sizeof text));
+}
+
+manifest_version *campaign_manifest_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
+{
+  return find_seen(c, &c->manifest_by_sync, &c->manifest_known, tenant, sync_id);
+}
+
+scheme_version *campaign_scheme_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
+{
+  return find_seen(c, &c->scheme_by_sync, &c->scheme_known, tenant, sync_id);
 }
 
 manifest_version *campaign_manifest_current(mc_campaigns *c, uint32_t tenant, mc_slice name)
