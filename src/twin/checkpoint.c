@@ -43,6 +43,8 @@ static mc_err put_vehicle(mc_buf *b, const twin_vehicle *v)
   return MC_OK;
 }
 
+/* The offset first, then shard by shard while the writer goes on: values may be newer than the offset says, and reading the journal again
+ * from there ends at the same values. */
 mc_err twin_serialise(mc_twin *t, mc_buf *out)
 {
   uint64_t vehicles = 0;

@@ -29,7 +29,7 @@ static void twin_free(mc_twin *t)
     pthread_mutex_destroy(&t->shard[i].lock);
   }
   mc_map_free(&t->role);
-  pthread_mutex_destroy(&t->apply);
+  pthread_mutex_destroy(&t->saving);
   pthread_mutex_destroy(&t->progress);
   pthread_cond_destroy(&t->moved);
   free(t->dir);
@@ -45,7 +45,7 @@ mc_err mc_twin_open(const mc_twin_config *config, mc_twin **out, mc_why *why)
   t->config = *config;
   for (int i = 0; i < TWIN_SHARDS; i++)
     pthread_mutex_init(&t->shard[i].lock, NULL);
-  pthread_mutex_init(&t->apply, NULL);
+  pthread_mutex_init(&t->saving, NULL);
   pthread_mutex_init(&t->progress, NULL);
   pthread_condattr_t attr;
   pthread_condattr_init(&attr);
@@ -254,7 +254,6 @@ mc_err mc_twin_apply(mc_twin *t, const mc_block *block, mc_why *why)
   mc_err err = MC_OK;
   twin_vehicle *last = NULL;
   twin_shard *held = NULL;
-  pthread_mutex_lock(&t->apply);
   atomic_fetch_add(&t->tick, 1);
   for (uint32_t i = 0; i < block->count && !err; i++) {
     twin_shard *shard = twin_shard_of(t, block->vehicle[i]);
@@ -270,7 +269,6 @@ mc_err mc_twin_apply(mc_twin *t, const mc_block *block, mc_why *why)
   if (held)
     pthread_mutex_unlock(&held->lock);
   atomic_fetch_add_explicit(&t->applied, block->count, memory_order_relaxed);
-  pthread_mutex_unlock(&t->apply);
   if (err)
     return mc_err_set(why, err, "twin: cannot hold %u more samples: %s; give the process more memory", block->count, mc_err_text(err));
   mc_twin_set_offset(t, block->next_offset);
@@ -290,11 +288,11 @@ mc_block_sink mc_twin_sink(mc_twin *t)
 mc_err mc_twin_checkpoint(mc_twin *t, mc_why *why)
 {
   mc_buf bytes = {0};
-  pthread_mutex_lock(&t->apply);
+  pthread_mutex_lock(&t->saving);
   mc_err err = twin_serialise(t, &bytes);
-  pthread_mutex_unlock(&t->apply);
   if (!err)
     err = mc_fs_replace(t->config.fs, t->path, mc_buf_slice(&bytes), 0600, why);
+  pthread_mutex_unlock(&t->saving);
   atomic_store(&t->bytes, bytes.len);
   mc_buf_free(&bytes);
   return err;

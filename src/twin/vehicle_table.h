@@ -42,7 +42,7 @@ struct mc_twin {
   mc_twin_config config;
   char *dir, *path;
   twin_shard shard[TWIN_SHARDS];
-  pthread_mutex_t apply;   /* held while a block goes in, and while a checkpoint is taken */
+  pthread_mutex_t saving;   /* one checkpoint at a time */
   pthread_mutex_t progress; /* guards the condition below */
   pthread_cond_t moved;
   _Atomic uint64_t offset;

@@ -259,6 +259,68 @@ static void test_readers_and_checkpoints_beside_the_writer(void)
   remove_dir();
 }
 
+enum { WRITES = 20000, CARS = 200 };
+
+/* The n-th write: times run in steps, so that most values are met by another one of the same time. */
+static mc_err write_nth(mc_twin *t, uint64_t n)
+{
+  return put(t, (uint32_t)(n % CARS) + 1, (uint32_t)(n % 3) + 1, (int64_t)(n / 1000), (int64_t)n, 0, n + 1);
+}
+
+static void *write_all(void *arg)
+{
+  for (uint64_t n = 0; n < WRITES; n++)
+    if (write_nth(arg, n))
+      return (void *)1;
+  return NULL;
+}
+
+/* As after a crash: the checkpoint that was taken in the middle, and the journal behind its offset once more. */
+static void test_a_checkpoint_beside_the_writer_and_what_came_after_it_end_at_the_same_values(void)
+{
+  fresh_dir();
+  mc_twin *t = open_twin();
+  pthread_t thread;
+  void *failed = (void *)1;
+  char path[300];
+  mc_buf middle = {0};
+  pthread_create(&thread, NULL, write_all, t);
+  while (mc_twin_offset(t) < WRITES / 3)
+    usleep(100);
+  CHECK_OK(mc_twin_checkpoint(t, NULL));
+  snprintf(path, sizeof path, "%s/twin.checkpoint", dir);
+  CHECK_OK(mc_fs_read(mc_fs_posix(), path, 1 << 24, &middle, NULL));
+  pthread_join(thread, &failed);
+  CHECK(!failed);
+  char first_dir[256];
+  snprintf(first_dir, sizeof first_dir, "%s", dir);
+  fresh_dir();
+  CHECK_OK(mc_fs_mkdirs(mc_fs_posix(), dir, NULL));
+  snprintf(path, sizeof path, "%s/twin.checkpoint", dir);
+  CHECK_OK(mc_fs_replace(mc_fs_posix(), path, mc_buf_slice(&middle), 0600, NULL));
+  mc_twin *again = open_twin();
+  uint64_t from = mc_twin_offset(again);
+  CHECK(from >= WRITES / 3 && from <= WRITES);
+  for (uint64_t n = from; n < WRITES; n++)
+    if (write_nth(again, n))
+      break;
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  int different = 0;
+  for (uint32_t car = 1; car <= CARS; car++)
+    for (uint32_t signal = 1; signal <= 3; signal++) {
+      mc_latest a = {0}, b = {0};
+      bool there = mc_twin_latest_of(t, 1, car, signal, &arena, &a), there_again = mc_twin_latest_of(again, 1, car, signal, &arena, &b);
+      different += there != there_again || a.raw != b.raw || a.time_us != b.time_us;
+    }
+  CHECK_INT(different, 0);
+  mc_buf_free(&middle);
+  mc_twin_close(&again);
+  remove_dir();
+  mc_twin_close(&t);
+  snprintf(dir, sizeof dir, "%s", first_dir);
+  remove_dir();
+}
+
 /* A checkpoint may hold any time; the distance to now must not overflow. */
 static void test_motion_of_a_vehicle_heard_before_all_time_is_offline(void)
 {
@@ -281,5 +343,6 @@ int main(void)
   RUN(test_motion_of_a_vehicle_heard_before_all_time_is_offline);
   RUN(test_a_reader_may_wait_for_an_offset);
   RUN(test_readers_and_checkpoints_beside_the_writer);
+  RUN(test_a_checkpoint_beside_the_writer_and_what_came_after_it_end_at_the_same_values);
   return tap_done();
 }
