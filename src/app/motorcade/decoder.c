@@ -1,4 +1,5 @@
-/* The decoder: the one reader that turns journaled telemetry into blocks and hands them to twin and store. */
+/* The decoder: the one reader that turns journaled telemetry into blocks and hands them to twin and store. What has to be on disk besides
+ * (events, checkpoints) is a second thread's work, so that a transaction of the database never stands between a message and its reader. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -7,17 +8,20 @@
 #include "base/log.h"
 #include "base/metric.h"
 
-enum { CHECKPOINT_S = 15, IDLE_MS = 200 };
+enum { CHECKPOINT_S = 15, IDLE_MS = 200, TICK_MS = 100, EVENTS_AT_ONCE = 4096 };
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
   return a < b ? a : b;
 }
 
-/* Everything below this offset is reflected in files: the journal may forget it. */
-static void checkpoint(server *s, uint64_t offset)
+/* Everything below the offset taken so far is reflected in files afterwards: the journal may forget it. */
+static void checkpoint(server *s)
 {
   mc_why why;
+  uint64_t offset = atomic_load(&s->taken); /* first: what is saved below is at least as new */
+  if (!offset)
+    return; /* nothing could be read */
   if (mc_twin_checkpoint(s->twin, &why))
     mc_log(MC_LOG_WARN, "decoder", "twin checkpoint failed; it is tried again", MC_KZ("reason", why.text));
   if (mc_campaign_checkpoint(s->campaigns, offset, &why))
@@ -28,7 +32,7 @@ static void checkpoint(server *s, uint64_t offset)
 }
 
 /* One record, until it is taken: a sink that cannot (disk full) stops the reader here, and nothing behind it is lost. */
-static void take(server *s, const mc_record *record, uint64_t next)
+static bool take(server *s, const mc_record *record, uint64_t next)
 {
   mc_why why = {0};
   while (mc_campaign_record(s->campaigns, record, next, &why)) {
@@ -37,8 +41,27 @@ static void take(server *s, const mc_record *record, uint64_t next)
     for (int i = 0; i < 10 && !atomic_load(&s->stopping); i++)
       usleep(100000);
     if (atomic_load(&s->stopping))
-      return;
+      return false;
   }
+  return true;
+}
+
+static void *save(void *arg)
+{
+  server *s = arg;
+  int64_t next_checkpoint = mc_clock_mono_us() + CHECKPOINT_S * 1000000LL, next_warning = 0;
+  while (!atomic_load(&s->stopping)) {
+    mc_why why;
+    usleep(TICK_MS * 1000);
+    if (mc_clock_mono_us() > next_checkpoint) {
+      checkpoint(s);
+      next_checkpoint = mc_clock_mono_us() + CHECKPOINT_S * 1000000LL;
+    } else if (mc_campaign_events_save(s->campaigns, EVENTS_AT_ONCE, &why) && mc_clock_mono_us() > next_warning) {
+      mc_log(MC_LOG_WARN, "decoder", "events cannot be written; they are tried again", MC_KZ("reason", why.text));
+      next_warning = mc_clock_mono_us() + CHECKPOINT_S * 1000000LL;
+    }
+  }
+  return NULL;
 }
 
 static void *decode(void *arg)
@@ -55,21 +78,25 @@ static void *decode(void *arg)
     mc_log(MC_LOG_ERROR, "decoder", "cannot read the journal", MC_KU("offset", from), MC_KZ("reason", why.text));
     return NULL;
   }
+  atomic_store(&s->taken, from);
   mc_metric *lag = mc_metric_get(MC_METRIC_GAUGE, "motorcade_decoder_lag_ms", "Age of the journal record being decoded", NULL);
-  int64_t next_checkpoint = mc_clock_mono_us() + CHECKPOINT_S * 1000000LL;
-  uint64_t taken = from;
+  mc_metric *visible = mc_metric_get(MC_METRIC_HISTOGRAM, "motorcade_visible_seconds",
+                                     "From the arrival of a telemetry message until its samples can be read", NULL);
   while (!atomic_load(&s->stopping)) {
     mc_record record;
     mc_err err = mc_journal_reader_next(reader, &record, &why);
     uint64_t next = mc_journal_reader_offset(reader);
     if (!err) {
-      take(s, &record, next);
-      taken = next;
-      int64_t age = (mc_clock_wall_us() - record.time_us) / 1000;
-      atomic_store(&s->lag_ms, age > 0 ? age : 0);
-      mc_metric_set(lag, age);
+      if (!take(s, &record, next))
+        break; /* stopping: it is read again at the next start */
+      atomic_store(&s->taken, next);
+      int64_t age_us = mc_clock_wall_us() - record.time_us;
+      atomic_store(&s->lag_ms, age_us > 0 ? age_us / 1000 : 0);
+      mc_metric_set(lag, age_us / 1000);
+      if (record.stream == MC_STREAM_TELEMETRY)
+        mc_metric_observe_us(visible, age_us);
     } else if (err == MC_ERR_END) {
-      taken = next;
+      atomic_store(&s->taken, next);
       mc_twin_set_offset(s->twin, next);
       mc_store_set_offset(s->store, next);
       atomic_store(&s->lag_ms, 0);
@@ -80,13 +107,7 @@ static void *decode(void *arg)
              MC_KZ("reason", why.text));
       sleep(1);
     }
-    if (mc_clock_mono_us() > next_checkpoint) {
-      checkpoint(s, taken);
-      next_checkpoint = mc_clock_mono_us() + CHECKPOINT_S * 1000000LL;
-    }
   }
-  mc_store_flush(s->store, NULL);
-  checkpoint(s, taken);
   mc_journal_reader_destroy(&reader);
   return NULL;
 }
@@ -96,13 +117,21 @@ mc_err server_decoder_start(server *s, mc_why *why)
   if (pthread_create(&s->decoder, NULL, decode, s))
     return mc_err_set(why, MC_ERR_MEMORY, "cannot start the decoder thread");
   s->decoder_running = true;
+  if (pthread_create(&s->saver, NULL, save, s))
+    return mc_err_set(why, MC_ERR_MEMORY, "cannot start the thread that writes checkpoints");
+  s->saver_running = true;
   return MC_OK;
 }
 
 void server_decoder_stop(server *s)
 {
   atomic_store(&s->stopping, true);
-  if (s->decoder_running)
+  if (s->saver_running)
+    pthread_join(s->saver, NULL);
+  if (s->decoder_running) {
     pthread_join(s->decoder, NULL);
-  s->decoder_running = false;
+    mc_store_flush(s->store, NULL);
+    checkpoint(s);
+  }
+  s->saver_running = s->decoder_running = false;
 }

@@ -44,6 +44,9 @@ typedef struct server {
   /* decoder thread */
   pthread_t decoder;
   bool decoder_running;
+  _Atomic uint64_t taken; /* journal offset behind the last record that it took */
+  pthread_t saver;        /* writes events and checkpoints beside it */
+  bool saver_running;
   _Atomic bool stopping;
   _Atomic int64_t lag_ms;
   /* one more sink, told of each block before the platform's own (demo measures with it); may be zero */
