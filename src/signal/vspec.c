@@ -367,7 +367,9 @@ mc_err mc_catalog_read_vspec(const char *path, const char *const *overlay, size_
   mc_err err = r.root_dir ? read_file(&r, kept, &r.tree.root) : no_memory(&r);
   for (size_t i = 0; i < overlay_count && !err; i++)
     err = read_overlay(&r, overlay[i]);
-  if (!err && (err = mc_vss_tree_finish(&r.tree, out)) && !r.tree.why->text[0])
+  if (!err)
+    err = mc_vss_tree_finish(&r.tree, out);
+  if (err && !strstr(r.tree.why->text, path)) /* what belongs to no line, or to a line of an included file */
     mc_err_prefix(r.tree.why, "%s", path);
   if (err)
     mc_catalog_free(out);

@@ -220,6 +220,8 @@ static void test_refuses_broken_files_with_file_and_line(void)
   CHECK_INT(read_text("A:\n  type: branch\n#include nothere.vspec A\n", &why), MC_ERR_NOT_FOUND);
   CHECK_WHY(why, ":3: #include");
   CHECK_INT(read_text("", &why), MC_ERR_MALFORMED);
+  CHECK_WHY(why, "/proc/self/fd/");
+  CHECK_WHY(why, "no signal in it");
   CHECK_INT(read_text("- 1\n- 2\n", &why), MC_ERR_MALFORMED);
 }
 
