@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "app/motorcade-sim/options.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "format/json.h"
@@ -15,39 +16,8 @@
 #define PEM_LIMIT (1u << 20)
 #define OSM_LIMIT (1u << 30)
 
-static const char usage_text[] =
-    "motorcade-sim: simulated vehicles, each with the real agent\n"
-    "\n"
-    "usage: motorcade-sim --endpoint HOST:PORT --credentials DIR [options]\n"
-    "       motorcade-sim --candump FILE [options]     frames of all vehicles as a candump log (\"-\": standard output), no network\n"
-    "       motorcade-sim --list [options]             the vehicles as JSON\n"
-    "       motorcade-sim --export DIR                 the three DBC files and their maps to VSS names\n"
-    "\n"
-    "  --endpoint HOST:PORT   the gateway (8883 or 8443 with TLS)\n"
-    "  --credentials DIR      one sub folder a vehicle with cert.pem, key.pem and ca.pem, as `motorcade vehicle create --out` writes;\n"
-    "                         the folder's name is the vehicle's name\n"
-    "  --insecure-plain       plain MQTT without certificates (gateways in --insecure-dev only); names are the simulator's own\n"
-    "  --vehicles N           how many (default: as many as there are credentials, else 10)\n"
-    "  --osm FILE             drive in this OSM PBF extract (default: the made town)\n"
-    "  --seed S               same seed, same fleet (default 1)\n"
-    "  --time-scale X         simulated seconds per second, 1 to 3600 (default 1)\n"
-    "  --frame-rate X         frames per DBC cycle, 0.01 to 10 (default 1)\n"
-    "  --data DIR             keep documents and unsent data here (default: memory only)\n"
-    "  --seconds N            stop after so long (default: until Ctrl-C)\n"
-    "  --json                 end with one JSON object instead of a line for people\n";
-
-typedef struct options {
-  char host[256];
-  uint16_t port;
-  const char *credentials, *osm, *data, *candump, *export_dir;
-  bool plain, list, json;
-  uint32_t vehicles;
-  uint64_t seed, seconds;
-  double time_scale, frame_rate;
-} options;
-
 typedef struct program {
-  options o;
+  sim_options o;
   mc_geo_graph *graph;
   MC_VEC(char *) name; /* from the credentials folder */
   mc_loop *loop;
@@ -62,82 +32,6 @@ static int fail(const char *text)
 {
   fprintf(stderr, "motorcade-sim: %s\n", text);
   return 1;
-}
-
-/* ---- options ---- */
-static bool read_number(const char *name, const char *text, double low, double high, double *out, mc_why *why)
-{
-  if (mc_slice_to_double(mc_slice_str(text), out) == MC_OK && *out >= low && *out <= high)
-    return true;
-  mc_err_set(why, MC_ERR_INVALID, "%s %s: give a number from %g to %g", name, text, low, high);
-  return false;
-}
-
-static bool read_endpoint(options *o, const char *text, mc_why *why)
-{
-  const char *colon = strrchr(text, ':');
-  uint64_t port = 0;
-  if (!colon || colon == text || (size_t)(colon - text) >= sizeof o->host || mc_slice_to_u64(mc_slice_str(colon + 1), &port) || port < 1 || port > 65535) {
-    mc_err_set(why, MC_ERR_INVALID, "--endpoint %s: give host:port, for example gateway.example:8883", text);
-    return false;
-  }
-  memcpy(o->host, text, (size_t)(colon - text));
-  o->port = (uint16_t)port;
-  return true;
-}
-
-static bool read_option(options *o, const char *name, const char *value, mc_why *why)
-{
-  double n = 0;
-  const struct { const char *name; const char **to; } texts[] = {
-      {"--credentials", &o->credentials}, {"--osm", &o->osm}, {"--data", &o->data}, {"--candump", &o->candump}, {"--export", &o->export_dir}};
-  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-    if (!strcmp(name, texts[i].name)) {
-      *texts[i].to = value;
-      return true;
-    }
-  if (!strcmp(name, "--endpoint"))
-    return read_endpoint(o, value, why);
-  if (!strcmp(name, "--time-scale"))
-    return read_number(name, value, 0.01, 3600, &o->time_scale, why);
-  if (!strcmp(name, "--frame-rate"))
-    return read_number(name, value, 0.01, 10, &o->frame_rate, why);
-  bool known = true, ok = false;
-  if (!strcmp(name, "--vehicles"))
-    ok = read_number(name, value, 1, 100000, &n, why), o->vehicles = (uint32_t)n;
-  else if (!strcmp(name, "--seed"))
-    ok = read_number(name, value, 0, 9e15, &n, why), o->seed = (uint64_t)n;
-  else if (!strcmp(name, "--seconds"))
-    ok = read_number(name, value, 1, 1e9, &n, why), o->seconds = (uint64_t)n;
-  else
-    known = false;
-  if (!known)
-    mc_err_set(why, MC_ERR_INVALID, "do not know the option %s; --help lists them", name);
-  return known && ok;
-}
-
-static bool read_options(options *o, int argc, char **argv, mc_why *why)
-{
-  const struct { const char *name; bool *to; } flags[] = {{"--insecure-plain", &o->plain}, {"--list", &o->list}, {"--json", &o->json}};
-  for (int i = 1; i < argc; i++) {
-    bool flag = false;
-    for (size_t k = 0; k < sizeof flags / sizeof flags[0]; k++)
-      if (!strcmp(argv[i], flags[k].name))
-        flag = *flags[k].to = true;
-    if (flag)
-      continue;
-    if (i + 1 == argc) {
-      mc_err_set(why, MC_ERR_INVALID, "%s: an option that is not known, or its value is missing; --help lists them", argv[i]);
-      return false;
-    }
-    if (!read_option(o, argv[i], argv[i + 1], why))
-      return false;
-    i++;
-  }
-  if (o->export_dir || o->list || o->candump || (o->port && (o->credentials || o->plain)))
-    return true;
-  mc_err_set(why, MC_ERR_INVALID, "give --endpoint and --credentials (or --candump, --list, --export); --help tells more");
-  return false;
 }
 
 /* ---- inputs ---- */
@@ -388,17 +282,17 @@ static void release(program *p)
 
 int main(int argc, char **argv)
 {
-  program p = {.o = {.seed = 1, .time_scale = 1, .frame_rate = 1}};
+  program p = {0};
   mc_why why = {0};
   for (int i = 1; i < argc; i++)
     if (!strcmp(argv[i], "--help")) {
-      fputs(usage_text, stdout);
+      fputs(sim_options_usage, stdout);
       return 0;
     } else if (!strcmp(argv[i], "--version")) {
       puts("motorcade-sim " MC_VERSION);
       return 0;
     }
-  if (!read_options(&p.o, argc, argv, &why)) {
+  if (sim_options_read(&p.o, argc, argv, &why)) {
     fprintf(stderr, "motorcade-sim: %s\n", why.text);
     return 2;
   }
