@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "app/motorcade/option.h"
 #include "app/motorcade/settings.h"
 
 int command_serve(int argc, char **argv);
@@ -20,15 +21,6 @@ int command_store(int argc, char **argv);
 int command_bench(int argc, char **argv);
 
 /* ---- shared by commands ---- */
-/* Value of --name in argv (removed from it), or fallback. */
-const char *option_take(int *argc, char **argv, const char *name, const char *fallback);
-bool option_flag(int *argc, char **argv, const char *name);
-/* The first word (not an option), removed from argv; NULL when there is none. Ask after the options are taken. */
-const char *option_word(int *argc, char **argv);
-/* True when the command ends here: --help, -h or `help` print usage to stdout (*code 0), no arguments at all to stderr (*code 2). */
-bool command_help(int *argc, char **argv, const char *usage, int *code);
-/* Complains about the first argument left over; true when there was one. */
-bool option_left(int argc, char **argv, const char *usage);
 /* Settings for a command: defaults, <data>/motorcade.conf, then --key value pairs. Prints the problem; false on failure. */
 bool command_settings(int *argc, char **argv, settings *s);
 /* Prints "motorcade <what>: <text>" to stderr; returns 1. */

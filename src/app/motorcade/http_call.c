@@ -8,11 +8,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "app/motorcade/local_token.h"
+#include "app/motorcade/local_file.h"
 
 mc_err http_call_open(const char *data_dir, http_call *out, mc_why *why)
 {
-  return local_token_read(data_dir, &out->port, out->token, why);
+  return local_file_read(data_dir, &out->port, out->token, why);
 }
 
 static mc_err connect_to(uint16_t port, int *out, mc_why *why)
@@ -63,23 +63,38 @@ static mc_err fail_with_problem(int status, json_t *root, mc_why *why)
                     field ? "field " : "", field ? field : "", field ? ", " : "", status);
 }
 
-static mc_err read_answer(mc_slice answer, json_t **reply, mc_why *why)
+/* RFC 9112, 4: "HTTP/1.1 200 OK". 0: it is none. */
+static int status_of(mc_slice answer)
 {
-  uint8_t *split = memmem(answer.data, answer.len, "\r\n\r\n", 4);
-  if (!split || answer.len < 12)
-    return mc_err_set(why, MC_ERR_MALFORMED, "the server's answer is not HTTP");
-  int status = atoi((const char *)answer.data + 9);
-  size_t head = (size_t)(split - answer.data) + 4;
-  json_t *root = answer.len > head ? json_loadb((const char *)answer.data + head, answer.len - head, JSON_DECODE_ANY, NULL) : NULL;
-  if (status / 100 == 2) {
-    if (reply)
-      *reply = root;
-    else
-      json_decref(root);
-    return MC_OK;
+  int status = 0;
+  if (answer.len < 13 || !mc_slice_starts(answer, MC_LIT("HTTP/1.")) || answer.data[8] != ' ')
+    return 0;
+  for (int i = 9; i < 12; i++) {
+    if (answer.data[i] < '0' || answer.data[i] > '9')
+      return 0;
+    status = 10 * status + (answer.data[i] - '0');
   }
-  mc_err err = fail_with_problem(status, root, why);
-  json_decref(root);
+  return answer.data[12] == ' ' || answer.data[12] == '\r' ? status : 0;
+}
+
+mc_err http_call_read_answer(mc_slice answer, json_t **reply, mc_why *why)
+{
+  if (reply)
+    *reply = NULL;
+  int status = status_of(answer);
+  const uint8_t *split = status ? memmem(answer.data, answer.len, "\r\n\r\n", 4) : NULL;
+  if (!split)
+    return mc_err_set(why, MC_ERR_MALFORMED, "the server's answer is not HTTP");
+  mc_slice body = mc_slice_sub(answer, (size_t)(split - answer.data) + 4, answer.len);
+  json_t *root = body.len ? json_loadb((const char *)body.data, body.len, JSON_DECODE_ANY, NULL) : NULL;
+  bool good = status / 100 == 2;
+  if (good && body.len && !root)
+    return mc_err_set(why, MC_ERR_MALFORMED, "the server's answer (HTTP %d) is not JSON, or was cut off", status);
+  mc_err err = good ? MC_OK : fail_with_problem(status, root, why);
+  if (good && reply)
+    *reply = root;
+  else
+    json_decref(root);
   return err;
 }
 
@@ -98,7 +113,7 @@ mc_err http_call_json(const http_call *call, const char *method, const char *pat
   if (!err)
     err = exchange(fd, &request, &answer, why);
   if (!err)
-    err = read_answer(mc_buf_slice(&answer), reply, why);
+    err = http_call_read_answer(mc_buf_slice(&answer), reply, why);
   if (fd >= 0)
     close(fd);
   free(text);

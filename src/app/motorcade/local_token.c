@@ -1,6 +1,5 @@
 #include "app/motorcade/local_token.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -39,23 +38,4 @@ void local_token_remove(server *s)
   if (token_id)
     mc_registry_token_revoke(s->registry, MC_TENANT_DEFAULT, token_id, NULL);
   token_id = 0;
-}
-
-mc_err local_token_read(const char *data, uint16_t *port, char token[64], mc_why *why)
-{
-  char path[700];
-  snprintf(path, sizeof path, "%s/local.json", data);
-  mc_buf text = {0};
-  mc_err err = mc_fs_read(mc_fs_posix(), path, 4096, &text, NULL);
-  json_t *root = err ? NULL : json_loadb((const char *)text.data, text.len, 0, NULL);
-  const char *secret = json_string_value(json_object_get(root, "token"));
-  *port = (uint16_t)json_integer_value(json_object_get(root, "port"));
-  if (!secret || !*port)
-    err = mc_err_set(why, MC_ERR_NOT_FOUND,
-                     "no motorcade runs on %s: start it with `motorcade serve --data %s`, or name its folder with --data", data, data);
-  else
-    snprintf(token, 64, "%s", secret);
-  json_decref(root);
-  mc_buf_free(&text);
-  return err;
 }

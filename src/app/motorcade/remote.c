@@ -8,6 +8,7 @@
 
 #include "app/motorcade/command.h"
 #include "app/motorcade/http_call.h"
+#include "app/motorcade/text_file.h"
 #include "app/motorcade/vss_text.h"
 #include "base/file.h"
 
@@ -63,7 +64,6 @@ static int fail(remote *r)
   return command_fail(r->name, r->why.text);
 }
 
-/* One call; prints the problem and returns NULL when it fails. An empty answer gives JSON null. */
 /* "...: dbc:20: ..." names the file as people know it. */
 static void name_file(remote *r)
 {
@@ -75,6 +75,7 @@ static void name_file(remote *r)
   mc_err_set(&r->why, MC_ERR_INVALID, "%s: %s%s", old.text, r->file, at + strlen(": dbc"));
 }
 
+/* One call; prints the problem and returns NULL when it fails. An empty answer gives JSON null. */
 static json_t *ask(remote *r, const char *method, const char *path, json_t *body)
 {
   json_t *reply = NULL;
@@ -107,6 +108,19 @@ static const char *text_of(json_t *object, const char *key)
   return number[turn];
 }
 
+/* What vehicles send gets here: nothing of it may steer the terminal (C0, DEL, and C1, which is C2 80 to C2 9F in UTF-8). */
+static void print_cell(const char *text, int width)
+{
+  int n = 0;
+  for (const char *c = text; *c; c++, n++) {
+    bool high = (uint8_t)*c == 0xC2 && (uint8_t)c[1] < 0xA0;
+    putchar((uint8_t)*c < 0x20 || *c == 0x7F || high ? '?' : *c);
+    if (high)
+      putchar('?'), c++, n++;
+  }
+  printf("%*s", width > n ? width - n : 0, "");
+}
+
 static void print_json(json_t *v)
 {
   char *text = json_dumps(v, JSON_INDENT(2) | JSON_ENCODE_ANY);
@@ -133,8 +147,10 @@ static void print_table(json_t *items, const char *const *field, int fields)
     printf("%-*s%s", width[f], heading, f + 1 < fields ? "  " : "\n");
   }
   json_array_foreach (items, i, item) {
-    for (int f = 0; f < fields; f++)
-      printf("%-*s%s", f + 1 < fields ? width[f] : 0, text_of(item, key[f]), f + 1 < fields ? "  " : "\n");
+    for (int f = 0; f < fields; f++) {
+      print_cell(text_of(item, key[f]), f + 1 < fields ? width[f] : 0);
+      fputs(f + 1 < fields ? "  " : "\n", stdout);
+    }
   }
 }
 
@@ -144,8 +160,8 @@ static int list(remote *r, const char *path, const char *const *field, int field
   json_t *all = json_array();
   char cursor[400] = "";
   for (;;) {
-    char url[600];
-    snprintf(url, sizeof url, "%s%slimit=1000%s%s", path, strchr(path, '?') ? "&" : "?", cursor[0] ? "&after=" : "", cursor);
+    char url[2100], safe[1300];
+    snprintf(url, sizeof url, "%s%slimit=1000%s%s", path, strchr(path, '?') ? "&" : "?", cursor[0] ? "&after=" : "", escaped(cursor, safe, sizeof safe));
     json_t *page = ask(r, "GET", url, NULL);
     if (!page) {
       json_decref(all);
@@ -197,32 +213,10 @@ static void set_text(json_t *body, const char *key, const char *value)
 
 static bool read_text(remote *r, const char *path, json_t **out)
 {
-  mc_buf text = {0};
-  if (mc_fs_read(mc_fs_posix(), path, 64 << 20, &text, &r->why)) {
-    fail(r);
-    return false;
-  }
-  const uint8_t *zero = text.len ? memchr(text.data, 0, text.len) : NULL;
-  if (zero) {
-    mc_err_set(&r->why, MC_ERR_MALFORMED, "%s: not a text file: byte %td is 0", path, zero - text.data);
-    mc_buf_free(&text);
-    fail(r);
-    return false;
-  }
-  *out = json_stringn((const char *)text.data, text.len);
-  if (!*out) { /* not UTF-8: DBC files often are Windows-1252; every byte maps to one character */
-    mc_buf utf8 = {0};
-    for (size_t i = 0; i < text.len; i++) {
-      uint8_t c = text.data[i];
-      if (c >= 0x80)
-        mc_buf_append_u8(&utf8, 0xC0 | c >> 6);
-      mc_buf_append_u8(&utf8, c < 0x80 ? c : (0x80 | (c & 0x3F)));
-    }
-    *out = json_stringn((const char *)utf8.data, utf8.len);
-    mc_buf_free(&utf8);
-  }
-  mc_buf_free(&text);
-  return *out != NULL;
+  if (text_file_read(path, out, &r->why) == MC_OK)
+    return true;
+  fail(r);
+  return false;
 }
 
 static int write_secret(remote *r, const char *dir, const char *name, json_t *text, unsigned mode)

@@ -78,7 +78,7 @@ mc_err vss_text_read(const char *path, json_t **out, mc_why *why)
   if (len > 5 && strcasecmp(path + len - 5, ".json") == 0) {
     mc_buf text = {0};
     MC_TRY(mc_fs_read(mc_fs_posix(), path, 64 << 20, &text, why));
-    *out = json_stringn((const char *)text.data, text.len);
+    *out = json_stringn(text.len ? (const char *)text.data : "", text.len);
     mc_buf_free(&text);
     return *out ? MC_OK : mc_err_set(why, MC_ERR_MALFORMED, "%s: not UTF-8 text", path);
   }
