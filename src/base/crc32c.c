@@ -11,10 +11,10 @@
  * of three cycles; their results are joined by "advance over n zero bytes" tables), and slicing by 8. */
 
 #define POLYNOMIAL 0x82F63B78u
-enum { LONG_RUN = 1024, SHORT_RUN = 128 }; /* bytes of each of three streams */
+enum { LONG_RUN = 1024, SHORT_RUN = 128, TINY_RUN = 64 /* a journal record of a small message */ }; /* bytes of each of three streams */
 
 static uint32_t slice_table[8][256];
-static uint32_t advance_long[4][256], advance_short[4][256];
+static uint32_t advance_long[4][256], advance_short[4][256], advance_tiny[4][256];
 
 static uint32_t crc_by_table(uint32_t crc, const uint8_t *p, size_t len)
 {
@@ -83,6 +83,11 @@ __attribute__((target("sse4.2"))) static uint32_t crc_by_instruction(uint32_t cr
     crc = three_streams(crc, p, LONG_RUN, advance_long);
   for (; len >= 3 * SHORT_RUN; p += 3 * SHORT_RUN, len -= 3 * SHORT_RUN)
     crc = three_streams(crc, p, SHORT_RUN, advance_short);
+  if (len >= 3 * TINY_RUN) {
+    crc = three_streams(crc, p, TINY_RUN, advance_tiny);
+    p += 3 * TINY_RUN;
+    len -= 3 * TINY_RUN;
+  }
   uint64_t wide = crc;
   for (; len >= 8; p += 8, len -= 8)
     wide = step8(wide, p);
@@ -108,6 +113,7 @@ __attribute__((constructor)) static void choose(void)
       slice_table[t][i] = slice_table[0][slice_table[t - 1][i] & 255] ^ (slice_table[t - 1][i] >> 8);
   build_advance(advance_long, LONG_RUN);
   build_advance(advance_short, SHORT_RUN);
+  build_advance(advance_tiny, TINY_RUN);
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("sse4.2"))

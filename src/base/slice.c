@@ -123,14 +123,11 @@ mc_err mc_slice_to_double(mc_slice a, double *out)
   return MC_OK;
 }
 
-static uint64_t mix(uint64_t h)
+/* Both halves of a 128-bit product: every bit of the input reaches every bit of the result. */
+static inline uint64_t mix(uint64_t a, uint64_t b)
 {
-  h ^= h >> 32;
-  h *= 0xd6e8feb86659fd93ULL;
-  h ^= h >> 32;
-  h *= 0xd6e8feb86659fd93ULL;
-  h ^= h >> 32;
-  return h;
+  unsigned __int128 product = (unsigned __int128)a * b;
+  return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
 static uint64_t process_seed;
@@ -141,16 +138,23 @@ __attribute__((constructor)) static void draw_seed(void)
     process_seed = (uint64_t)(uintptr_t)&process_seed ^ 0x9E3779B97F4A7C15ULL;
 }
 
+/* The bytes that are no whole word, without a branch for each: loads that overlap. */
+static inline uint64_t tail_of(const uint8_t *p, size_t len)
+{
+  if (len >= 4)
+    return (uint64_t)mc_load_le32(p) << 32 | mc_load_le32(p + len - 4);
+  return len ? (uint64_t)p[0] << 16 | (uint64_t)p[len / 2] << 8 | p[len - 1] : 0;
+}
+
 uint64_t mc_slice_hash(mc_slice a)
 {
-  uint64_t h = process_seed ^ (a.len * 0x9E3779B97F4A7C15ULL);
-  size_t i = 0;
-  for (; i + 8 <= a.len; i += 8)
-    h = mix(h ^ mc_load_le64(a.data + i));
-  uint64_t tail = 0;
-  if (i < a.len)
-    memcpy(&tail, a.data + i, a.len - i);
-  return mix(h ^ tail);
+  static const uint64_t odd = 0x9E3779B97F4A7C15ULL, other = 0xD6E8FEB86659FD93ULL;
+  uint64_t h = process_seed ^ (a.len * odd);
+  if (a.len < 8)
+    return mix(mix(h ^ tail_of(a.data, a.len), odd) ^ process_seed, other);
+  for (size_t i = 0; i + 8 < a.len; i += 8)
+    h = mix(h ^ mc_load_le64(a.data + i), odd) + other;
+  return mix(mix(h ^ mc_load_le64(a.data + a.len - 8), odd) ^ process_seed, other);
 }
 
 uint64_t mc_slice_fnv1a(mc_slice a)
@@ -161,13 +165,11 @@ uint64_t mc_slice_fnv1a(mc_slice a)
   return h;
 }
 
-mc_err mc_buf_reserve(mc_buf *b, size_t more)
+mc_err mc_buf_grow_(mc_buf *b, size_t more)
 {
   size_t need;
   if (mc_add_overflows(b->len, more, &need))
     return MC_ERR_TOO_LARGE;
-  if (need <= b->cap)
-    return MC_OK;
   size_t cap = b->cap ? b->cap : 64;
   while (cap < need)
     if (mc_add_overflows(cap, cap, &cap))

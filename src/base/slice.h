@@ -81,7 +81,11 @@ typedef struct mc_buf {
 } mc_buf;
 
 static inline mc_slice mc_buf_slice(const mc_buf *b) { return (mc_slice){b->data, b->len}; }
-mc_err mc_buf_reserve(mc_buf *b, size_t more); /* room for `more` bytes beyond len */
+mc_err mc_buf_grow_(mc_buf *b, size_t more);
+static inline mc_err mc_buf_reserve(mc_buf *b, size_t more) /* room for `more` bytes beyond len */
+{
+  return more <= b->cap - b->len ? MC_OK : mc_buf_grow_(b, more);
+}
 mc_err mc_buf_append(mc_buf *b, const void *data, size_t len);
 mc_err mc_buf_append_slice(mc_buf *b, mc_slice s);
 mc_err mc_buf_append_str(mc_buf *b, const char *text);

@@ -461,6 +461,56 @@ static mc_err read_header(mc_mqtt_reader *r)
   return MC_OK;
 }
 
+/* ---- what nearly every packet is ----
+ * A PUBLISH below 16 KiB without properties on a plain topic, and a PUBACK of four bytes. Whatever is not exactly that is read step by step,
+ * which also finds the words for what is wrong. */
+static bool plain_publish(mc_slice in, uint8_t version, mc_mqtt_publish *out)
+{
+  const uint8_t *p = in.data;
+  if (in.len < 5)
+    return false;
+  size_t at = 2, len = p[1];
+  if (len & 0x80) {
+    if (p[2] == 0 || p[2] & 0x80)
+      return false;
+    len = (len & 0x7F) | (size_t)p[2] << 7;
+    at = 3;
+  }
+  uint8_t qos = p[0] >> 1 & 3;
+  if (len != in.len - at || qos == 3 || (p[0] & 0x0E) == 0x08)
+    return false;
+  mc_slice topic = mc_slice_of(p + at + 2, mc_load_be16(p + at));
+  bool properties = version == MC_MQTT_5;
+  size_t head = 2 + topic.len + (qos ? 2 : 0) + properties;
+  if (topic.len == 0 || head > len || mc_mqtt_name_check(topic) != MC_MQTT_NAME_OK)
+    return false;
+  uint16_t id = qos ? mc_load_be16(topic.data + topic.len) : 1;
+  if (id == 0 || (properties && p[at + head - 1] != 0))
+    return false;
+  clear(out, sizeof *out);
+  out->dup = p[0] & 8;
+  out->retain = p[0] & 1;
+  out->qos = qos;
+  out->packet_id = qos ? id : 0;
+  out->topic = topic;
+  if (properties)
+    out->props.raw = mc_slice_of(p + at + head, 0);
+  out->payload = mc_slice_of(p + at + head, len - head);
+  return true;
+}
+
+static bool plain_puback(mc_slice in, mc_mqtt_ack *out)
+{
+  if (in.len != 4 || in.data[0] != MC_MQTT_PUBACK << 4 || in.data[1] != 2)
+    return false;
+  uint16_t id = mc_load_be16(in.data + 2);
+  if (id == 0)
+    return false;
+  clear(out, sizeof *out);
+  out->packet_id = id;
+  return true;
+}
+
 mc_err mc_mqtt_parse(mc_slice in, uint8_t version, mc_mqtt_packet *out, uint8_t *reason, mc_why *why)
 {
   uint8_t first = in.len ? in.data[0] : 0;
@@ -469,6 +519,10 @@ mc_err mc_mqtt_parse(mc_slice in, uint8_t version, mc_mqtt_packet *out, uint8_t 
   out->size = in.len;
   if (reason)
     *reason = MC_MQTT_SUCCESS;
+  if (r.type == MC_MQTT_PUBLISH && plain_publish(in, version, &out->publish))
+    return MC_OK;
+  if (r.type == MC_MQTT_PUBACK && plain_puback(in, &out->ack))
+    return MC_OK;
   if (r.type == MC_MQTT_CONNECT)
     out->connect.version = 0;
   MC_TRY(read_header(&r));

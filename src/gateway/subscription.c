@@ -31,7 +31,7 @@ static mc_err owner_reserve(mc_sub_owner *owner)
   return MC_OK;
 }
 
-static mc_err list_reserve(mc_topic_node *node)
+static mc_err list_reserve(mc_sub_tree *tree, mc_topic_node *node)
 {
   sub_list *list = node->value;
   if (list && list->count < list->cap)
@@ -40,8 +40,10 @@ static mc_err list_reserve(mc_topic_node *node)
   sub_list *grown = realloc(list, sizeof *list + cap * sizeof list->at[0]);
   if (!grown)
     return MC_ERR_MEMORY;
-  if (!list)
+  if (!list) {
     grown->count = 0;
+    tree->version++;
+  }
   grown->cap = cap;
   node->value = grown;
   return MC_OK;
@@ -59,7 +61,7 @@ mc_err mc_sub_tree_add(mc_sub_tree *tree, uint32_t tenant, mc_slice filter, mc_s
     sub->id = id;
     return MC_OK;
   }
-  if (owner_reserve(owner) != MC_OK || list_reserve(node) != MC_OK) {
+  if (owner_reserve(owner) != MC_OK || list_reserve(tree, node) != MC_OK) {
     mc_topic_tree_prune(&tree->topics, node);
     return MC_ERR_MEMORY;
   }
@@ -84,6 +86,7 @@ static void remove_item(mc_sub_tree *tree, mc_sub_owner *owner, mc_sub_item *ite
   if (last == 0) {
     free(list);
     node->value = NULL;
+    tree->version++;
     mc_topic_tree_prune(&tree->topics, node);
   }
 }
@@ -113,6 +116,7 @@ typedef struct matcher {
   mc_sub_tree *tree;
   const mc_sub_owner *publisher; /* skipped where it asked for no local */
   const mc_sub_owner *only;      /* NULL: all */
+  mc_sub_known *learn;           /* NULL: nothing is to be remembered */
   mc_err err;
 } matcher;
 
@@ -147,6 +151,12 @@ static void take(matcher *m, const mc_sub *sub)
 static void take_node(matcher *m, const mc_topic_node *node)
 {
   const sub_list *list = node->value;
+  if (list && m->learn) {
+    if (m->learn->nodes == MC_SUB_KNOWN_NODES)
+      m->learn = NULL;
+    else
+      m->learn->node[m->learn->nodes++] = node;
+  }
   for (uint32_t i = 0; list && i < list->count && m->err == MC_OK; i++)
     take(m, &list->at[i]);
 }
@@ -169,27 +179,69 @@ static void descend(matcher *m, const mc_topic_node *node, uint32_t level)
     descend(m, node->plus, level + 1);
 }
 
-static mc_err run(mc_sub_tree *tree, uint32_t tenant, mc_slice topic, const mc_sub_owner *publisher, const mc_sub_owner *only)
+static void begin(mc_sub_tree *tree)
 {
   mc_vec_clear(&tree->match);
   mc_vec_clear(&tree->id);
-  const mc_topic_node *root = tree->count ? mc_topic_tree_root(&tree->topics, tenant) : NULL;
+}
+
+static mc_err run(matcher *m, uint32_t tenant, mc_slice topic)
+{
+  begin(m->tree);
+  const mc_topic_node *root = m->tree->count ? mc_topic_tree_root(&m->tree->topics, tenant) : NULL;
   if (!root)
     return MC_OK;
-  mc_topic_path_split(&tree->path, topic);
-  matcher m = {tree, publisher, only, MC_OK};
-  descend(&m, root, 0);
-  return m.err;
+  mc_topic_path_split(&m->tree->path, topic);
+  descend(m, root, 0);
+  return m->err;
+}
+
+static bool is_known(const mc_sub_tree *tree, const mc_sub_known *k, uint64_t hash, uint32_t tenant, mc_slice topic)
+{
+  return k->hash == hash && k->version == tree->version && k->tenant == tenant && k->len == topic.len && !memcmp(k->topic, topic.data, topic.len);
+}
+
+/* Owners, options and identifiers are read anew: only which filters match is remembered. */
+static mc_err match_known(matcher *m, const mc_sub_known *k)
+{
+  begin(m->tree);
+  for (uint8_t i = 0; i < k->nodes; i++)
+    take_node(m, k->node[i]);
+  return m->err;
+}
+
+static mc_err match_and_learn(matcher *m, mc_sub_known *k, uint64_t hash, uint32_t tenant, mc_slice topic)
+{
+  k->version = UINT64_MAX; /* not to be believed until it is whole */
+  k->nodes = 0;
+  m->learn = k;
+  MC_TRY(run(m, tenant, topic));
+  if (!m->learn)
+    return MC_OK;
+  k->hash = hash;
+  k->tenant = tenant;
+  k->len = (uint16_t)topic.len;
+  memcpy(k->topic, topic.data, topic.len);
+  k->version = m->tree->version;
+  return MC_OK;
 }
 
 mc_err mc_sub_tree_match(mc_sub_tree *tree, uint32_t tenant, mc_slice topic, const mc_sub_owner *publisher)
 {
-  return run(tree, tenant, topic, publisher, NULL);
+  matcher m = {.tree = tree, .publisher = publisher};
+  if (!tree->count || !topic.len || topic.len > MC_SUB_KNOWN_TOPIC)
+    return run(&m, tenant, topic);
+  if (!tree->known && !(tree->known = calloc(MC_SUB_KNOWN, sizeof *tree->known)))
+    return run(&m, tenant, topic);
+  uint64_t hash = mc_slice_hash(topic);
+  mc_sub_known *k = &tree->known[(hash ^ tenant) % MC_SUB_KNOWN];
+  return is_known(tree, k, hash, tenant, topic) ? match_known(&m, k) : match_and_learn(&m, k, hash, tenant, topic);
 }
 
 bool mc_sub_tree_match_one(mc_sub_tree *tree, uint32_t tenant, mc_slice topic, const mc_sub_owner *owner, mc_sub_match *out)
 {
-  if (run(tree, tenant, topic, NULL, owner) != MC_OK || tree->match.len == 0)
+  matcher m = {.tree = tree, .only = owner};
+  if (run(&m, tenant, topic) != MC_OK || tree->match.len == 0)
     return false;
   *out = tree->match.at[0];
   return true;
@@ -200,5 +252,6 @@ void mc_sub_tree_free(mc_sub_tree *tree)
   mc_topic_tree_free(&tree->topics, free);
   mc_vec_free(&tree->match);
   mc_vec_free(&tree->id);
+  free(tree->known);
   *tree = (mc_sub_tree){0};
 }

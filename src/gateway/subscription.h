@@ -3,7 +3,8 @@
  * A subscriber embeds mc_sub_owner; a filter's node keeps an array of (owner, options, subscription identifier) and the owner an array of
  * (node, place in that array), so that leaving costs the subscriber's own number of subscriptions, however many share a filter.
  * A topic is given to an owner once, however many of its filters match: at the highest QoS, with all identifiers
- * (MQTT 5.0, 3.3.4: either is allowed). One thread at a time. */
+ * (MQTT 5.0, 3.3.4: either is allowed). Which filters match a topic is remembered until a filter comes or goes: vehicles send on the same few
+ * topics for hours. One thread at a time. */
 #ifndef MC_GATEWAY_SUBSCRIPTION_H
 #define MC_GATEWAY_SUBSCRIPTION_H
 
@@ -38,9 +39,22 @@ typedef struct mc_sub_match {
   uint32_t ids; /* index of the first identifier in mc_sub_tree.id, UINT32_MAX none */
 } mc_sub_match;
 
+/* Which filters a topic matched; two cache lines. Longer topics and those that match more filters are matched each time. */
+enum { MC_SUB_KNOWN = 4096, MC_SUB_KNOWN_NODES = 4, MC_SUB_KNOWN_TOPIC = 72 };
+typedef struct mc_sub_known {
+  uint64_t hash, version;
+  uint32_t tenant;
+  uint16_t len;
+  uint8_t nodes;
+  uint8_t topic[MC_SUB_KNOWN_TOPIC];
+  const mc_topic_node *node[MC_SUB_KNOWN_NODES];
+} mc_sub_known;
+
 typedef struct mc_sub_tree {
   mc_topic_tree topics;
   size_t count; /* subscriptions */
+  uint64_t version; /* of the set of filters; what is known of an older one does not count */
+  mc_sub_known *known; /* MC_SUB_KNOWN, by hash; made at the first match, NULL when there was no memory */
   mc_topic_path path;
   MC_VEC(mc_sub_match) match; /* of the last mc_sub_tree_match */
   MC_VEC(struct mc_sub_id { uint32_t id; uint32_t next; }) id;

@@ -171,6 +171,51 @@ static void test_agrees_with_a_plain_list_through_random_changes(void)
   mc_sub_tree_free(&t);
 }
 
+/* What was found out for a topic must not outlive the filters it was found with. */
+static void test_what_is_known_of_a_topic_follows_every_change(void)
+{
+  static const char *const filters[] = {"a/b", "a/+", "+/b", "a/#", "#", "+/+"}; /* more than are remembered */
+  mc_sub_tree t = {0};
+  mc_sub_owner o[6] = {0};
+  for (size_t n = 0; n < 6; n++)
+    for (size_t k = 0; k <= n; k++) { /* n filters come and go, asked twice between */
+      CHECK_OK(add(&t, 1, filters[k], &o[k], 1, 0));
+      CHECK_INT(matches(&t, 1, "a/b"), k + 1);
+      CHECK_INT(matches(&t, 1, "a/b"), k + 1);
+      CHECK_INT(matches(&t, 2, "a/b"), 0);
+      for (size_t i = 0; k == n && i <= n; i++) {
+        mc_sub_tree_remove_all(&t, &o[i]);
+        CHECK_INT(matches(&t, 1, "a/b"), n - i);
+        CHECK_INT(matches(&t, 1, "a/b"), n - i);
+      }
+    }
+  CHECK_INT(t.topics.len, 0);
+  CHECK_OK(add(&t, 1, "a/b", &o[0], 0, 0));
+  CHECK_INT(matches(&t, 1, "a/b"), 1);
+  CHECK_OK(add(&t, 1, "a/b", &o[0], 1 | MC_SUB_NO_LOCAL, 5)); /* new options count at once */
+  CHECK_OK(mc_sub_tree_match(&t, 1, MC_LIT("a/b"), NULL));
+  CHECK(t.match.len == 1 && t.match.at[0].qos == 1 && t.match.at[0].ids != UINT32_MAX);
+  CHECK_OK(mc_sub_tree_match(&t, 1, MC_LIT("a/b"), &o[0]));
+  CHECK_INT(t.match.len, 0);
+  CHECK_OK(add(&t, 1, "a/b", &o[1], 1, 0)); /* a second owner of the same filter changes no filter */
+  CHECK_INT(matches(&t, 1, "a/b"), 2);
+  char longest[100];
+  memset(longest, 'x', sizeof longest);
+  for (size_t len = MC_SUB_KNOWN_TOPIC - 1; len <= MC_SUB_KNOWN_TOPIC + 1; len++) {
+    longest[len] = 0;
+    CHECK_INT(matches(&t, 1, longest), 0);
+    CHECK_OK(add(&t, 1, longest, &o[2], 1, 0));
+    CHECK_INT(matches(&t, 1, longest), 1);
+    CHECK_INT(matches(&t, 1, longest), 1);
+    mc_sub_tree_remove_all(&t, &o[2]);
+    CHECK_INT(matches(&t, 1, longest), 0);
+    longest[len] = 'x';
+  }
+  mc_sub_tree_remove_all(&t, &o[0]);
+  mc_sub_tree_remove_all(&t, &o[1]);
+  mc_sub_tree_free(&t);
+}
+
 int main(void)
 {
   RUN(test_matches_as_the_codec_says_for_every_filter_and_topic);
@@ -180,5 +225,6 @@ int main(void)
   RUN(test_replaces_options_of_a_repeated_filter);
   RUN(test_refuses_filters_that_are_too_deep);
   RUN(test_agrees_with_a_plain_list_through_random_changes);
+  RUN(test_what_is_known_of_a_topic_follows_every_change);
   return tap_done();
 }
