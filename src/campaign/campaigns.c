@@ -118,12 +118,10 @@ mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why)
 {
   MC_TRY(campaign_events_write(c, why));
   MC_TRY(campaign_checkins_save(c, why));
-  uint64_t begin = repeat_table_oldest(c->repeats);
+  enum { WINDOW = 64 << 20 }; /* bytes of journal read again at a start, at most */
+  uint64_t begin = repeat_table_oldest(c->repeats, offset > WINDOW ? offset - WINDOW : 0); /* a record: readers begin nowhere else */
   if (begin > offset)
     begin = offset;
-  enum { WINDOW = 64 << 20 }; /* bytes of journal read again at a start, at most */
-  if (offset - begin > WINDOW)
-    begin = offset - WINDOW;
   atomic_store(&c->offset, begin);
   return mc_db_run(c->config.db, why,
                    "INSERT INTO campaign_state(name, value) VALUES ('offset', $1) ON CONFLICT(name) DO UPDATE SET value = excluded.value",

@@ -7,13 +7,17 @@
 
 #include "campaign/state.h"
 
+enum { MARKS = 128, MARK = 1 << 20 /* bytes of journal between two: together more than is read again at a start */ };
 enum { GENERATIONS = 8, GENERATION = 1 << 16 /* messages: at least seven of eight generations of the past are known */ };
 
 struct repeat_table {
   mc_map seen[GENERATIONS]; /* key hash -> journal offset; [now] takes new ones */
   size_t now;
   uint64_t first[GENERATIONS]; /* lowest offset of each; UINT64_MAX: empty */
-  _Atomic uint64_t oldest;     /* the lowest of them; read by whoever writes a checkpoint */
+  _Atomic uint64_t oldest;     /* the lowest of them; read by whoever writes a checkpoint, as the marks are */
+  _Atomic uint64_t mark[MARKS]; /* offsets of messages taken, a ring; UINT64_MAX: empty */
+  uint64_t marked;             /* the newest of them */
+  size_t next_mark;
 };
 
 repeat_table *repeat_table_create(void)
@@ -23,6 +27,8 @@ repeat_table *repeat_table_create(void)
     return NULL;
   for (size_t i = 0; i < GENERATIONS; i++)
     t->first[i] = UINT64_MAX;
+  for (size_t i = 0; i < MARKS; i++)
+    atomic_init(&t->mark[i], UINT64_MAX);
   atomic_init(&t->oldest, UINT64_MAX);
   return t;
 }
@@ -74,12 +80,21 @@ static uint64_t hash_bytes(mc_slice s)
   return mix(h, tail);
 }
 
+static void note_mark(repeat_table *t, uint64_t offset)
+{
+  if (t->next_mark && offset < t->marked + MARK)
+    return;
+  atomic_store(&t->mark[t->next_mark++ % MARKS], offset);
+  t->marked = offset;
+}
+
 bool repeat_table_seen(repeat_table *t, uint32_t tenant, uint32_t vehicle, mc_slice campaign_sync_id, uint64_t event_time_ms,
                        uint32_t event_id, mc_slice payload, uint64_t offset)
 {
   uint64_t key = mix(mix(mix(hash_bytes(campaign_sync_id), (uint64_t)tenant << 32 | vehicle), event_time_ms), event_id);
   key = mix(key, hash_bytes(payload));
   uint64_t first;
+  note_mark(t, offset);
   for (size_t i = 0; i < GENERATIONS; i++)
     if (mc_map_get(&t->seen[i], key, &first))
       return first != offset; /* the same record read again is not a repeat of itself */
@@ -92,7 +107,16 @@ bool repeat_table_seen(repeat_table *t, uint32_t tenant, uint32_t vehicle, mc_sl
   return false;
 }
 
-uint64_t repeat_table_oldest(const repeat_table *t)
+uint64_t repeat_table_oldest(const repeat_table *t, uint64_t least)
 {
-  return atomic_load(&t->oldest);
+  uint64_t found = atomic_load(&t->oldest);
+  if (found >= least)
+    return found;
+  found = UINT64_MAX;
+  for (size_t i = 0; i < MARKS; i++) {
+    uint64_t mark = atomic_load(&t->mark[i]);
+    if (mark >= least && mark < found)
+      found = mark;
+  }
+  return found;
 }

@@ -130,8 +130,9 @@ void repeat_table_destroy(repeat_table *t);
 /* True: a repeat. Otherwise remembers it. */
 bool repeat_table_seen(repeat_table *t, uint32_t tenant, uint32_t vehicle, mc_slice campaign_sync_id, uint64_t event_time_ms,
                        uint32_t event_id, mc_slice payload, uint64_t offset);
-/* Offset of the oldest message remembered; UINT64_MAX: none. Any thread. */
-uint64_t repeat_table_oldest(const repeat_table *t);
+/* Offset of the oldest message remembered that lies at or behind `least`, or of one at most 1 MiB behind that; UINT64_MAX: none. Always one that the
+ * journal handed out: a reader can begin there. Any thread. */
+uint64_t repeat_table_oldest(const repeat_table *t, uint64_t least);
 
 /* event.c */
 mc_err campaign_event_note(mc_campaigns *c, const event_row *row);

@@ -97,6 +97,8 @@ mc_err mc_journal_append(mc_journal_writer *writer, const mc_record *record, uin
 mc_err mc_journal_append_sync(mc_journal *journal, const mc_record *record, uint64_t *offset, mc_why *why);
 
 uint64_t mc_journal_first_offset(const mc_journal *journal); /* oldest kept */
+/* Start of the segment that holds this offset: a reader can always begin there. MC_ERR_NOT_FOUND when it is not kept. */
+mc_err mc_journal_segment_start(mc_journal *journal, uint64_t offset, uint64_t *start, mc_why *why);
 uint64_t mc_journal_end_offset(const mc_journal *journal);   /* everything below is durable */
 /* Blocks until end > offset or timeout; MC_ERR_TIMEOUT. For reader threads. */
 mc_err mc_journal_wait(mc_journal *journal, uint64_t offset, int timeout_ms);

@@ -164,6 +164,12 @@ mc_err mc_segment_gone(const mc_journal *j, uint64_t offset, mc_why *why)
                     (unsigned long long)offset, (unsigned long long)atomic_load(&j->first));
 }
 
+mc_err mc_journal_segment_start(mc_journal *j, uint64_t offset, uint64_t *start, mc_why *why)
+{
+  uint64_t size;
+  return mc_segment_find(j, offset, start, &size, why);
+}
+
 mc_err mc_segment_find(mc_journal *j, uint64_t offset, uint64_t *first, uint64_t *size, mc_why *why)
 {
   mc_err err = MC_ERR_NOT_FOUND;

@@ -512,6 +512,37 @@ static void test_samples_spread_over_thousands_of_hours_open_only_a_bounded_numb
   end();
 }
 
+static void test_a_reader_always_begins_at_a_record(void)
+{
+  enum { WINDOW = 64 << 20, STEP = 5 << 20 };
+  mc_dbc_import_report report;
+  mc_why why;
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(give_manifest());
+  CHECK_OK(create("temps", "Vehicle.ENGINE.Temp", NULL, &why));
+  mc_campaign g;
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  uint32_t temp;
+  CHECK_OK(mc_campaign_get(c, 1, 1, &arena, &g));
+  CHECK_OK(mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.ENGINE.Temp"), &temp));
+  mc_fw_sample s = {.signal_id = temp, .number = 2.5};
+  mc_fw_vehicle_data d = {.campaign_sync_id = g.sync_id, .manifest_sync_id = mc_slice_str(report.manifest_sync_id),
+                          .event_time_ms = (uint64_t)mc_clock_wall_us() / 1000, .sample = &s, .sample_count = 1};
+  for (uint64_t i = 0; i < 30; i++) { /* records at 104, 104 + STEP, ...: 150 MiB, more than is read again */
+    d.event_id = (uint32_t)i + 1;
+    CHECK_OK(telemetry(&d, true, 104 + i * STEP));
+    CHECK_OK(mc_campaign_checkpoint(c, 104 + i * STEP + 200, &why));
+    uint64_t from = mc_campaign_offset(c);
+    CHECK_INT((from - 104) % STEP, 0); /* never between two records */
+    CHECK(from <= 104 + i * STEP && 104 + i * STEP + 200 - from <= WINDOW);
+    CHECK(i < 13 ? from == 104 : from > 104);
+  }
+  CHECK_OK(mc_campaign_checkpoint(c, (uint64_t)1 << 40, &why)); /* nothing remembered lies within the window */
+  CHECK_INT(mc_campaign_offset(c), (uint64_t)1 << 40);
+  end();
+}
+
 static void test_everything_is_there_after_a_restart(void)
 {
   mc_dbc_import_report report;
@@ -594,6 +625,7 @@ int main(void)
   RUN(test_parts_of_one_event_are_merged_in_the_event_list);
   RUN(test_hostile_telemetry_is_counted_and_disturbs_nothing);
   RUN(test_samples_spread_over_thousands_of_hours_open_only_a_bounded_number);
+  RUN(test_a_reader_always_begins_at_a_record);
   RUN(test_everything_is_there_after_a_restart);
   mc_buf_free(&ca);
   mc_buf_free(&ca_key);

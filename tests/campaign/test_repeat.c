@@ -27,16 +27,16 @@ static void test_seven_generations_are_known_and_the_oldest_is_forgotten(void)
 {
   repeat_table *t = repeat_table_create();
   CHECK(t);
-  CHECK_INT(repeat_table_oldest(t), UINT64_MAX);
+  CHECK_INT(repeat_table_oldest(t, 0), UINT64_MAX);
   uint64_t n = 0;
   for (; n < (uint64_t)GENERATION * GENERATIONS; n++)
     if (seen(t, n, 1000 + n))
       break;
   CHECK_INT(n, (uint64_t)GENERATION * GENERATIONS);
-  CHECK_INT(repeat_table_oldest(t), 1000);
+  CHECK_INT(repeat_table_oldest(t, 0), 1000);
   CHECK(seen(t, 0, 5));
   CHECK(!seen(t, n, 1000 + n)); /* no room: the first generation goes */
-  CHECK_INT(repeat_table_oldest(t), 1000 + GENERATION);
+  CHECK_INT(repeat_table_oldest(t, 0), 1000 + GENERATION);
   CHECK(seen(t, GENERATION, 5));
   CHECK(seen(t, n, 5));
   CHECK(!seen(t, 0, 2000 + n));

@@ -114,6 +114,32 @@ static void test_commits_in_order_and_reads_back_every_field(void)
   close_bench(&b);
 }
 
+static void test_the_start_of_a_segment_is_a_place_to_begin(void)
+{
+  bench b;
+  mc_journal_config config = rig_config(mc_fs_posix(), rig_fresh_dir());
+  CHECK_OK(open_bench(&b, &config));
+  CHECK_OK(put_many(&b, 1, 2000));
+  CHECK(settle(&b, 2000));
+  uint64_t end = mc_journal_end_offset(b.j), start, segments = 0, before = UINT64_MAX;
+  for (uint64_t offset = 4; offset < end; offset += 1000) { /* never one that was handed out */
+    mc_journal_reader *reader;
+    mc_record r;
+    CHECK_INT(mc_journal_reader_create(b.j, offset, (mc_journal_filter){0}, &reader, &b.why), MC_ERR_INVALID);
+    CHECK_OK(mc_journal_segment_start(b.j, offset, &start, &b.why));
+    CHECK(start <= offset && offset - start < config.segment_bytes);
+    segments += start != before;
+    before = start;
+    CHECK_OK(mc_journal_reader_create(b.j, start, (mc_journal_filter){0}, &reader, &b.why));
+    CHECK_OK(mc_journal_reader_next(reader, &r, &b.why));
+    CHECK(r.offset > start && r.offset - start < 1024);
+    mc_journal_reader_destroy(&reader);
+  }
+  CHECK(segments > 3);
+  CHECK_INT(mc_journal_segment_start(b.j, end + ((uint64_t)1 << 40), &start, &b.why), MC_ERR_NOT_FOUND);
+  close_bench(&b);
+}
+
 static void test_goes_on_behind_the_end_after_reopening(void)
 {
   bench b;
@@ -619,6 +645,7 @@ int main(void)
 {
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
   RUN(test_commits_in_order_and_reads_back_every_field);
+  RUN(test_the_start_of_a_segment_is_a_place_to_begin);
   RUN(test_goes_on_behind_the_end_after_reopening);
   RUN(test_append_sync_returns_the_offset_it_can_be_read_at);
   RUN(test_takes_records_of_every_size_up_to_the_limit);

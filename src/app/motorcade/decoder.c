@@ -64,21 +64,27 @@ static void *save(void *arg)
   return NULL;
 }
 
-static void *decode(void *arg)
+/* Versions before this one saved offsets at which no record begins: then the segment is read from its start, what is there already is passed over. */
+static mc_err open_reader(server *s, mc_why *why)
 {
-  server *s = arg;
-  mc_why why;
   uint64_t from = least(least(mc_store_offset(s->store), mc_twin_offset(s->twin)), mc_campaign_offset(s->campaigns));
   uint64_t first = mc_journal_first_offset(s->journal);
   if (from < first)
     from = first;
   mc_journal_filter filter = {.streams = 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN};
-  mc_journal_reader *reader;
-  if (mc_journal_reader_create(s->journal, from, filter, &reader, &why)) {
-    mc_log(MC_LOG_ERROR, "decoder", "cannot read the journal", MC_KU("offset", from), MC_KZ("reason", why.text));
-    return NULL;
-  }
-  atomic_store(&s->taken, from);
+  mc_err err = mc_journal_reader_create(s->journal, from, filter, &s->decoder_reader, why);
+  if (err != MC_ERR_INVALID || from >= mc_journal_end_offset(s->journal))
+    return err;
+  mc_log(MC_LOG_WARN, "decoder", "no record begins where reading should go on; it begins at the start of the segment", MC_KU("offset", from));
+  MC_TRY(mc_journal_segment_start(s->journal, from, &from, why));
+  return mc_journal_reader_create(s->journal, from, filter, &s->decoder_reader, why);
+}
+
+static void *decode(void *arg)
+{
+  server *s = arg;
+  mc_why why;
+  mc_journal_reader *reader = s->decoder_reader;
   mc_metric *lag = mc_metric_get(MC_METRIC_GAUGE, "motorcade_decoder_lag_ms", "Age of the journal record being decoded", NULL);
   mc_metric *visible = mc_metric_get(MC_METRIC_HISTOGRAM, "motorcade_visible_seconds",
                                      "From the arrival of a telemetry message until its samples can be read", NULL);
@@ -108,12 +114,13 @@ static void *decode(void *arg)
       sleep(1);
     }
   }
-  mc_journal_reader_destroy(&reader);
   return NULL;
 }
 
 mc_err server_decoder_start(server *s, mc_why *why)
 {
+  MC_TRY(open_reader(s, why)); /* a platform that takes messages and decodes none must not start */
+  atomic_store(&s->taken, mc_journal_reader_offset(s->decoder_reader));
   if (pthread_create(&s->decoder, NULL, decode, s))
     return mc_err_set(why, MC_ERR_MEMORY, "cannot start the decoder thread");
   s->decoder_running = true;
@@ -134,4 +141,5 @@ void server_decoder_stop(server *s)
     checkpoint(s);
   }
   s->saver_running = s->decoder_running = false;
+  mc_journal_reader_destroy(&s->decoder_reader);
 }

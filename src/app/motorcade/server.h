@@ -44,6 +44,7 @@ typedef struct server {
   /* decoder thread */
   pthread_t decoder;
   bool decoder_running;
+  mc_journal_reader *decoder_reader;
   _Atomic uint64_t taken; /* journal offset behind the last record that it took */
   pthread_t saver;        /* writes events and checkpoints beside it */
   bool saver_running;
