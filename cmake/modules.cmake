@@ -30,7 +30,7 @@ endfunction()
 
 mc_module(base FLOOR 0)
 mc_module(format FLOOR 1 USES base LINK PkgConfig::JANSSON PkgConfig::ZLIB ${SNAPPY_LIB})
-mc_module(access FLOOR 2 USES base format LINK PkgConfig::OPENSSL PkgConfig::JANSSON)
+mc_module(access FLOOR 2 USES base format LINK PkgConfig::OPENSSL PkgConfig::JANSSON PkgConfig::P11KIT)
 mc_module(signal FLOOR 2 USES base format LINK PkgConfig::YAML PkgConfig::JANSSON)
 mc_module(journal FLOOR 2 USES base format)
 mc_module(db FLOOR 2 USES base LINK PkgConfig::SQLITE)

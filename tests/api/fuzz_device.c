@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     end = mc_slice_find(in, '\n', at);
     size_t colon = mc_slice_find(in, ':', at);
     if (colon < end)
-      header[n++] = (mc_http_header){mc_slice_sub(in, at, colon), mc_slice_trim(mc_slice_sub(in, colon + 1, end))};
+      header[n++] = (mc_http_header){mc_slice_sub(in, at, colon - at), mc_slice_trim(mc_slice_sub(in, colon + 1, end - colon - 1))};
   }
   r.header_count = n;
   mc_gateway_message m;
