@@ -6,21 +6,34 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "base/clock.h"
-
 /* A nonce is 4 random bytes of this sealer and a 64-bit count from a random start. One sealer never repeats one; two sealers of one key (after a
  * restart) meet only when both their 96-bit starts lie within what either counts, which is as unlikely as for random nonces, and cheaper. */
 
-enum { NONCE = 12, TAG = 16, CONTEXTS = 8, ALGORITHM = 1 };
+enum { TAG = 16, CACHED = 64, ALGORITHM = 1 };
 
 struct mc_sealer {
-  pthread_mutex_t lock; /* of the free contexts; held for a few instructions */
-  EVP_CIPHER_CTX *idle[CONTEXTS];
-  size_t idle_len;
+  uint64_t serial; /* of the process; never 0, never again */
   uint8_t key[MC_KEY_BYTES];
   uint8_t nonce_head[4];
   _Atomic uint64_t count;
 };
+
+/* Setting a key up costs more than sealing a message with it, so a thread keeps the contexts that it used last. */
+typedef struct context {
+  uint64_t serial; /* of the sealer whose key is set; 0 none */
+  EVP_CIPHER_CTX *c;
+} context;
+static pthread_key_t cache_key;
+static pthread_once_t cache_once = PTHREAD_ONCE_INIT;
+
+static void cache_free(void *cache)
+{
+  for (context *c = cache; c < (context *)cache + CACHED; c++)
+    EVP_CIPHER_CTX_free(c->c); /* wipes its key schedule */
+  free(cache);
+}
+
+static void cache_init(void) { pthread_key_create(&cache_key, cache_free); }
 
 mc_err mc_key_random(uint8_t key[MC_KEY_BYTES])
 {
@@ -40,7 +53,8 @@ mc_err mc_sealer_create(const uint8_t key[MC_KEY_BYTES], mc_sealer **out)
     free(s);
     return MC_ERR_IO;
   }
-  pthread_mutex_init(&s->lock, NULL);
+  static _Atomic uint64_t serial;
+  s->serial = ++serial;
   memcpy(s->key, key, MC_KEY_BYTES);
   s->count = start;
   *out = s;
@@ -52,40 +66,35 @@ void mc_sealer_destroy(mc_sealer **sealer)
   mc_sealer *s = *sealer;
   if (!s)
     return;
-  for (size_t i = 0; i < s->idle_len; i++)
-    EVP_CIPHER_CTX_free(s->idle[i]); /* wipes its key schedule */
-  pthread_mutex_destroy(&s->lock);
   mc_key_wipe(s, sizeof *s);
   free(s);
   *sealer = NULL;
 }
 
-/* A context with the key set: setting it up costs more than sealing a message. */
-static EVP_CIPHER_CTX *take(mc_sealer *s)
+/* This thread's context with the key set. NULL: no memory. */
+static EVP_CIPHER_CTX *context_of(mc_sealer *s)
 {
-  EVP_CIPHER_CTX *c = NULL;
-  pthread_mutex_lock(&s->lock);
-  if (s->idle_len)
-    c = s->idle[--s->idle_len];
-  pthread_mutex_unlock(&s->lock);
-  if (c)
-    return c;
-  c = EVP_CIPHER_CTX_new();
-  if (c && EVP_CipherInit_ex(c, EVP_aes_256_gcm(), NULL, s->key, NULL, 1) == 1)
-    return c;
-  EVP_CIPHER_CTX_free(c);
-  return NULL;
+  pthread_once(&cache_once, cache_init);
+  context *cache = pthread_getspecific(cache_key);
+  if (!cache && (!(cache = calloc(CACHED, sizeof *cache)) || pthread_setspecific(cache_key, cache))) {
+    free(cache);
+    return NULL;
+  }
+  context *c = &cache[s->serial % CACHED];
+  if (c->serial == s->serial)
+    return c->c;
+  if (!c->c && !(c->c = EVP_CIPHER_CTX_new()))
+    return NULL;
+  bool ready = EVP_CipherInit_ex(c->c, EVP_aes_256_gcm(), NULL, s->key, NULL, 1) == 1;
+  c->serial = ready ? s->serial : 0;
+  return ready ? c->c : NULL;
 }
 
-static void give_back(mc_sealer *s, EVP_CIPHER_CTX *c)
+/* Nothing of a failed operation is left for the next. */
+static void context_spoil(mc_sealer *s)
 {
-  pthread_mutex_lock(&s->lock);
-  bool kept = s->idle_len < CONTEXTS;
-  if (kept)
-    s->idle[s->idle_len++] = c;
-  pthread_mutex_unlock(&s->lock);
-  if (!kept)
-    EVP_CIPHER_CTX_free(c);
+  context *cache = pthread_getspecific(cache_key);
+  cache[s->serial % CACHED].serial = 0;
 }
 
 static bool add_all(EVP_CIPHER_CTX *c, const mc_slice *part, size_t count, uint8_t *out)
@@ -112,7 +121,7 @@ static size_t sum(const mc_slice *part, size_t count)
 
 mc_err mc_seal(mc_sealer *s, const mc_slice *aad, size_t aad_count, const mc_slice *text, size_t text_count, uint8_t *out)
 {
-  EVP_CIPHER_CTX *c = take(s);
+  EVP_CIPHER_CTX *c = context_of(s);
   if (!c)
     return MC_ERR_MEMORY;
   int n;
@@ -122,10 +131,8 @@ mc_err mc_seal(mc_sealer *s, const mc_slice *aad, size_t aad_count, const mc_sli
   mc_store_le64(out + 8, s->count++);
   bool ok = EVP_CipherInit_ex(c, NULL, NULL, NULL, out + 4, 1) == 1 && add_all(c, aad, aad_count, NULL) && add_all(c, text, text_count, out + MC_SEAL_HEAD) &&
             EVP_CipherFinal_ex(c, out + MC_SEAL_HEAD + len, &n) == 1 && EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, TAG, out + MC_SEAL_HEAD + len) == 1;
-  if (ok)
-    give_back(s, c);
-  else
-    EVP_CIPHER_CTX_free(c);
+  if (!ok)
+    context_spoil(s);
   return ok ? MC_OK : MC_ERR_MEMORY;
 }
 
@@ -135,7 +142,7 @@ mc_err mc_unseal(mc_sealer *s, const mc_slice *aad, size_t aad_count, mc_slice s
     return MC_ERR_MALFORMED;
   if (sealed.data[0] != 1 || sealed.data[1] != ALGORITHM)
     return MC_ERR_UNSUPPORTED;
-  EVP_CIPHER_CTX *c = take(s);
+  EVP_CIPHER_CTX *c = context_of(s);
   if (!c)
     return MC_ERR_MEMORY;
   int n;
@@ -147,6 +154,7 @@ mc_err mc_unseal(mc_sealer *s, const mc_slice *aad, size_t aad_count, mc_slice s
   bool genuine = ready && EVP_CipherFinal_ex(c, text.len ? out + text.len : none, &n) == 1;
   if (!genuine && text.len)
     memset(out, 0, text.len); /* nothing unauthenticated is handed out */
-  give_back(s, c);
+  if (!ready)
+    context_spoil(s);
   return genuine ? MC_OK : MC_ERR_CHECKSUM;
 }

@@ -32,7 +32,7 @@ mc_err mc_master_unwrap(mc_master *m, mc_slice what, const uint8_t wrapped[MC_WR
 mc_err mc_master_create_file(const char *path, mc_why *why);
 
 /* ---- sealing ---- */
-typedef struct mc_sealer mc_sealer; /* one data key, ready for use; any thread */
+typedef struct mc_sealer mc_sealer; /* one data key, ready for use; any thread. About 64 bytes, and a kilobyte in each of the last 64 that a thread used */
 mc_err mc_sealer_create(const uint8_t key[MC_KEY_BYTES], mc_sealer **out);
 void mc_sealer_destroy(mc_sealer **s);
 mc_err mc_key_random(uint8_t key[MC_KEY_BYTES]);

@@ -249,6 +249,14 @@ mc_err mc_db_run(mc_db *db, mc_why *why, const char *sql, const char *kinds, ...
   return err;
 }
 
+mc_err mc_db_settle(mc_db *db, mc_why *why)
+{
+  pthread_mutex_lock(&db->lock);
+  mc_err err = db->tx_depth ? mc_err_set(why, MC_ERR_INVALID, "a database does not settle inside a change; end it first") : db->engine->settle(db->handle, why);
+  pthread_mutex_unlock(&db->lock);
+  return err;
+}
+
 mc_err mc_db_backup(mc_db *db, const char *path, mc_why *why)
 {
   pthread_mutex_lock(&db->lock);

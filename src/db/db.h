@@ -48,6 +48,9 @@ mc_err mc_db_run(mc_db *db, mc_why *why, const char *sql, const char *kinds, ...
 
 /* Dense ids: the next number of a named series ("vehicle", "signal/<tenant>"), from 1, never reused, even after a crash. Inside a write transaction. */
 mc_err mc_db_next_id(mc_db *db, const char *series, uint32_t *out, mc_why *why);
+/* What was changed or deleted so far no longer stands in any file of the database (SQLite: pages are zeroed, the write-ahead file emptied).
+ * Not inside a transaction. MC_ERR_CONFLICT: another process reads; try again. */
+mc_err mc_db_settle(mc_db *db, mc_why *why);
 /* Consistent copy of the whole database into a file (online). */
 mc_err mc_db_backup(mc_db *db, const char *path, mc_why *why);
 

@@ -27,6 +27,7 @@ typedef struct mc_db_engine {
   mc_slice (*column_blob)(void *stmt, int column);
   bool (*column_is_null)(void *stmt, int column);
   int64_t (*changes)(void *handle);
+  mc_err (*settle)(void *handle, mc_why *why);
   mc_err (*backup)(void *handle, const char *path, mc_why *why);
 } mc_db_engine;
 

@@ -225,6 +225,13 @@ static mc_err lite_backup(void *handle, const char *path, mc_why *why)
   return err;
 }
 
+static mc_err lite_settle(void *handle, mc_why *why)
+{
+  int in_log, moved;
+  int code = sqlite3_wal_checkpoint_v2(handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, &in_log, &moved);
+  return code == SQLITE_OK ? MC_OK : fail(handle, code, "emptying the write-ahead file", why);
+}
+
 static const mc_db_engine sqlite_engine = {
     .name = "sqlite",
     .close = lite_close,
@@ -245,6 +252,7 @@ static const mc_db_engine sqlite_engine = {
     .column_blob = lite_column_blob,
     .column_is_null = lite_column_is_null,
     .changes = lite_changes,
+    .settle = lite_settle,
     .backup = lite_backup,
 };
 
@@ -282,7 +290,7 @@ mc_err mc_db_open_sqlite(const char *path, mc_db **out, mc_why *why)
     err = check_wal(db, path, why);
   }
   if (!err)
-    err = lite_exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", why);
+    err = lite_exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON", why);
   if (!err)
     err = mc_db_create(&sqlite_engine, db, out, why);
   if (err) {

@@ -106,4 +106,33 @@ mc_slice mc_registry_signal_fqn(mc_registry *r, uint32_t tenant, uint32_t signal
 mc_err mc_registry_encoding_id(mc_registry *r, int type, double factor, double offset, uint32_t *out, mc_why *why);
 mc_err mc_registry_encoding_get(mc_registry *r, uint32_t encoding, int *type, double *factor, double *offset);
 
+/* ---- keys of what lies on disk: keyring.c ----
+ * Data keys live in the database, wrapped by the master key (access). A tenant has one for what has no subject; with subject keys, each vehicle and person
+ * has one of its own, and destroying it makes what was sealed under it unreadable everywhere: in the journal, its backups and its copies. Any thread;
+ * sealing and opening never touch the disk. */
+typedef struct mc_keyring mc_keyring;
+typedef enum mc_subject { MC_SUBJECT_TENANT = 1, MC_SUBJECT_VEHICLE = 2, MC_SUBJECT_PERSON = 3 } mc_subject;
+typedef struct mc_key_info {
+  uint32_t key_id, tenant, subject_id;
+  mc_subject subject;
+  int64_t created_us, destroyed_us; /* 0: it is in use */
+} mc_key_info;
+/* master is borrowed. subjects: vehicles and people get keys of their own from now on. A database made under another master key: MC_ERR_CHECKSUM. */
+mc_err mc_keyring_open(mc_db *db, mc_master *master, bool subjects, mc_keyring **out, mc_why *why);
+void mc_keyring_close(mc_keyring **k);
+bool mc_keyring_has_subjects(const mc_keyring *k);
+/* The key in use for a subject, from memory; 0: none (never made, or destroyed). MC_SUBJECT_TENANT: subject_id 0. */
+uint32_t mc_keyring_find(mc_keyring *k, uint32_t tenant, mc_subject subject, uint32_t subject_id);
+/* Each of these subjects has a key afterwards, on disk. Not inside a transaction. After a destruction a new key is made: what comes from then on is new. */
+mc_err mc_keyring_ensure(mc_keyring *k, uint32_t tenant, mc_subject subject, const uint32_t *subject_id, size_t count, mc_why *why);
+/* MC_ERR_NOT_FOUND: destroyed, or never there. Else as mc_seal and mc_unseal. */
+mc_err mc_keyring_seal(mc_keyring *k, uint32_t key_id, const mc_slice *aad, size_t aad_count, const mc_slice *text, size_t text_count, uint8_t *out);
+mc_err mc_keyring_unseal(mc_keyring *k, uint32_t key_id, const mc_slice *aad, size_t aad_count, mc_slice sealed, uint8_t *out);
+/* Destroys all keys that the subject has or had. On disk, write-ahead file included, when it returns. *count: how many; 0: MC_ERR_NOT_FOUND.
+ * digest (may be NULL): names the keys without telling them; from 32 zeros, SHA-256 of (digest, key) for each in order of their ids. */
+mc_err mc_keyring_destroy(mc_keyring *k, uint32_t tenant, mc_subject subject, uint32_t subject_id, size_t *count, uint8_t digest[32], mc_why *why);
+mc_err mc_keyring_list(mc_keyring *k, uint32_t tenant, mc_arena *arena, mc_key_info **out, size_t *count, mc_why *why);
+/* Wraps every key anew under another master key, in one transaction. The ring goes on under the new one, which is then borrowed instead. */
+mc_err mc_keyring_rewrap(mc_keyring *k, mc_master *fresh, mc_why *why);
+
 #endif
