@@ -169,8 +169,9 @@ static void test_a_master_key_stays_in_its_token(void)
   mc_master *m;
   mc_why why = {0};
   snprintf(path, sizeof path, "%s/softhsm2.conf", dir.path);
-  snprintf(command, sizeof command, "mkdir -p %s/tokens && printf 'directories.tokendir = %s/tokens\\nobjectstore.backend = file\\nlog.level = ERROR\\n' > %s && printf 4711 > %s/pin", dir.path, dir.path,
-           path, dir.path);
+  snprintf(command, sizeof command,
+           "mkdir -p %s/tokens && printf 'directories.tokendir = %s/tokens\\nobjectstore.backend = file\\nlog.level = ERROR\\n' > %s && printf 4711 > %s/pin",
+           dir.path, dir.path, path, dir.path);
   CHECK(system(command) == 0);
   setenv("SOFTHSM2_CONF", path, 1);
   snprintf(command, sizeof command,
