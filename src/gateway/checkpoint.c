@@ -84,7 +84,7 @@ static void pin(part *p, uint64_t offset) { p->pin = offset < p->pin ? offset : 
 static mc_err put_entry(part *p, uint64_t entry, uint32_t *count)
 {
   uint64_t offset = entry & MC_OUT_OFFSET;
-  if ((entry & (MC_OUT_DONE | MC_OUT_SHARED)) || offset >= p->floor) /* the second: its group's */
+  if ((entry & (MC_OUT_DONE | MC_OUT_SHARED | MC_OUT_ASSIGNED)) || offset >= p->floor) /* the second: its group's */
     return MC_OK;
   pin(p, offset);
   ++*count;
@@ -101,6 +101,26 @@ static mc_err put_entries(part *p, const mc_u64_ring *first, const mc_u64_ring *
     MC_TRY(put_entry(p, *mc_u64_ring_at(first, i), &count));
   for (uint32_t i = 0; second && i < second->len; i++)
     MC_TRY(put_entry(p, *mc_u64_ring_at(second, i), &count));
+  mc_store_le32(p->out->data + count_at, count);
+  return MC_OK;
+}
+
+/* What must keep its packet id. */
+static mc_err put_in_flight(part *p, const mc_outbox *o)
+{
+  size_t count_at = p->out->len;
+  uint32_t count = 0;
+  MC_TRY(put_le(p->out, 0, 4));
+  for (uint32_t i = 0; o && i < o->inflight.len; i++) {
+    uint64_t entry = *mc_u64_ring_at(&o->inflight, i);
+    if ((entry & MC_OUT_DONE) || !(entry & MC_OUT_ASSIGNED) || (entry & MC_OUT_OFFSET) >= p->floor)
+      continue;
+    pin(p, entry & MC_OUT_OFFSET);
+    MC_TRY(put_le(p->out, mc_outbox_id(o, i), 2));
+    MC_TRY(put_le(p->out, (entry & MC_OUT_RECEIVED) && !(entry & MC_OUT_RECEIVING), 1));
+    MC_TRY(put_le(p->out, mc_outbox_record_entry(entry), 8));
+    count++;
+  }
   mc_store_le32(p->out->data + count_at, count);
   return MC_OK;
 }
@@ -142,7 +162,7 @@ static mc_err put_session(part *p, mc_session *s)
   MC_TRY(put_subscriptions(out, s, p->scratch));
   MC_TRY(put_entries(p, o ? &o->inflight : NULL, o ? &o->waiting : NULL));
   MC_TRY(put_came(p, s));
-  MC_TRY(put_le(out, 0, 4)); /* in flight with QoS 2 */
+  MC_TRY(put_in_flight(p, o));
   MC_TRY(put_le(out, 0, 4)); /* pages */
   MC_TRY(put_le(out, 0, 4)); /* behind them */
   MC_TRY(put_le(out, s->will != NULL, 1));

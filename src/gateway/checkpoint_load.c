@@ -35,10 +35,10 @@ static mc_err load_entries(mc_session *s, mc_cursor *c, uint32_t version)
     return MC_ERR_MEMORY;
   for (uint32_t i = 0; i < count && c->ok; i++) {
     uint64_t v = mc_cursor_le64(c);
-    if (c->ok && (version == 1 ? v >> 1 : v) > MC_OUT_OFFSET)
+    if (c->ok && (version == 1 ? v >> 1 : v) > (MC_OUT_OFFSET | 7))
       return MC_ERR_MALFORMED;
     if (c->ok)
-      MC_TRY(mc_u64_ring_push(&o->waiting, version == 1 ? v >> 1 | (v & 1 ? MC_OUT_RETAINED : 0) : mc_outbox_entry_of(v)));
+      MC_TRY(mc_u64_ring_push(&o->waiting, version == 1 ? (v >> 1 & MC_OUT_OFFSET) | (v & 1 ? MC_OUT_RETAINED : 0) : mc_outbox_entry_of(v)));
   }
   if (o)
     mc_count_set(&s->queued, o->waiting.len);
@@ -54,6 +54,25 @@ static mc_err load_came(mc_session *s, mc_cursor *c)
       return MC_ERR_MALFORMED;
     if (c->ok)
       MC_TRY(mc_packet_ids_put(&s->came, id, 0));
+  }
+  return MC_OK;
+}
+
+static mc_err load_in_flight(mc_session *s, mc_cursor *c)
+{
+  uint32_t count = mc_cursor_le32(c);
+  mc_outbox *o = count ? mc_session_outbox(s) : NULL;
+  if (count && !o)
+    return MC_ERR_MEMORY;
+  for (uint32_t i = 0; i < count && c->ok; i++) {
+    uint16_t id = mc_cursor_le16(c);
+    bool received = mc_cursor_u8(c);
+    uint64_t v = mc_cursor_le64(c);
+    if (c->ok && (!id || v > (MC_OUT_OFFSET | 7)))
+      return MC_ERR_MALFORMED;
+    mc_err err = c->ok ? mc_outbox_restore(o, id, mc_outbox_entry_of(v) | MC_OUT_QOS2 | MC_OUT_ASSIGNED | MC_OUT_SENT | (received ? MC_OUT_RECEIVED : 0)) : MC_OK;
+    if (err != MC_OK)
+      return err == MC_ERR_FULL ? MC_ERR_MALFORMED : err;
   }
   return MC_OK;
 }
@@ -74,7 +93,7 @@ static mc_err load_exactly_once(mc_session *s, mc_cursor *c)
 {
   mc_session_will will;
   MC_TRY(load_came(s, c));
-  mc_cursor_le32(c);
+  MC_TRY(load_in_flight(s, c));
   mc_cursor_le32(c);
   mc_cursor_le32(c);
   if (!mc_cursor_u8(c))

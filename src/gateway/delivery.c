@@ -49,8 +49,8 @@ static mc_err props_for(mc_gateway_loop *l, const mc_message *m, const mc_sub_ma
   }
   mc_buf_clear(&l->props);
   MC_TRY(mc_buf_append_slice(&l->props, raw));
-  if (waited)
-    mc_store_be32(l->props.data + m->expiry_at + 1, m->expiry_s - waited);
+  if (waited) /* 0 at the end: what was begun is sent again all the same (3.3.2.3.3) */
+    mc_store_be32(l->props.data + m->expiry_at + 1, m->expiry_s > waited ? m->expiry_s - waited : 0);
   for (uint32_t i = match->ids; i != UINT32_MAX; i = l->subs.id.at[i].next)
     MC_TRY(mc_mqtt_put_number(&l->props, PROP_SUB_ID, l->subs.id.at[i].id));
   *out = mc_buf_slice(&l->props);
@@ -115,19 +115,22 @@ static void settle(mc_session *s, uint64_t entry)
     mc_session_note_acked(s, entry);
 }
 
-/* Sends a QoS 1 copy and keeps its entry in flight. False: no memory, nothing happened. */
-static bool put_qos1(mc_session *s, const mc_message *m, const mc_sub_match *match, uint64_t entry)
+/* Sends a QoS 1 or 2 copy and keeps its entry in flight. False: no memory, nothing happened. */
+static bool put_kept(mc_session *s, const mc_message *m, const mc_sub_match *match, uint64_t entry)
 {
   packet p;
-  if (!prepare(s, m, match, 1, entry & MC_OUT_RETAINED || (m->retain && match->retain_as_published), &p)) {
+  mc_outbox *o = s->outbox;
+  if (!prepare(s, m, match, entry & MC_OUT_QOS2 ? 2 : 1, entry & MC_OUT_RETAINED || (m->retain && match->retain_as_published), &p)) {
     settle(s, entry);
     return true;
   }
-  if (mc_outbox_send(s->outbox, entry | MC_OUT_SENT, &p.publish.packet_id) != MC_OK)
+  if (mc_outbox_send(o, entry | MC_OUT_SENT | MC_OUT_ON_AIR, &p.publish.packet_id) != MC_OK)
     return false;
-  if (put(s, &p))
+  if (put(s, &p)) {
+    o->on_air++;
     return true;
-  s->outbox->inflight.len--;
+  }
+  o->inflight.len--;
   return false;
 }
 
@@ -175,7 +178,12 @@ static void deliver_as(mc_session *s, mc_message *m, const mc_sub_match *match, 
   }
   if (!(entry & MC_OUT_SHARED) && (mc_outbox_scanned(o, m->offset) || (s->carried && m->source && m->offset <= s->carried[m->source - 1])))
     return;
-  if (may_go_now(s, o) && put_qos1(s, m, match, entry))
+  bool durable_id = false;
+  if (m->qos == 2 && match->qos == 2) {
+    entry |= MC_OUT_QOS2;
+    durable_id = s->persistent || (entry & MC_OUT_SHARED); /* the pump sees to it */
+  }
+  if (!durable_id && may_go_now(s, o) && put_kept(s, m, match, entry))
     mc_count_set(&s->inflight, o->inflight.len);
   else
     wait_in_line(s, entry);
@@ -253,8 +261,9 @@ static mc_err give_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc
   mc_outbox *o = mc_session_outbox(s);
   if (!o)
     return MC_ERR_MEMORY;
-  uint64_t entry = value->offset | MC_OUT_RETAINED;
-  if (may_go_now(s, o) && put_qos1(s, &m, &match, entry))
+  bool twice = m.qos == 2 && r->qos == 2;
+  uint64_t entry = value->offset | MC_OUT_RETAINED | (twice ? MC_OUT_QOS2 : 0);
+  if (!(twice && s->persistent) && may_go_now(s, o) && put_kept(s, &m, &match, entry))
     mc_count_set(&s->inflight, o->inflight.len);
   else
     wait_in_line(s, entry);
@@ -272,33 +281,51 @@ void mc_deliver_retained(mc_session *s, mc_slice filter, uint8_t options, uint32
 typedef struct back_ctx {
   mc_session *s;
   uint64_t entry;
-  bool resend;
+  uint64_t *at; /* in the ring of those in flight: to be sent from there; NULL: it waited */
   uint16_t packet_id;
   bool retry; /* no memory now: keep the entry */
 } back_ctx;
 
-/* What a queued message may still be: matched again against the subscriptions of now. */
+/* From the ring, under the id that it has there. */
+static bool put_again(back_ctx *b, const mc_message *m, const mc_sub_match *match)
+{
+  mc_session *s = b->s;
+  packet p;
+  if (!prepare(s, m, match, b->entry & MC_OUT_QOS2 ? 2 : 1, b->entry & MC_OUT_RETAINED || (m->retain && match->retain_as_published), &p))
+    return false;
+  p.publish.packet_id = b->packet_id;
+  p.publish.dup = b->entry & MC_OUT_SENT;
+  if (!put(s, &p)) {
+    b->retry = true;
+    return false;
+  }
+  *b->at |= MC_OUT_SENT | MC_OUT_ON_AIR;
+  s->outbox->on_air++;
+  if ((b->entry & MC_OUT_SHARED) && (b->entry & MC_OUT_QOS2)) { /* begun: it stays with this client (MQTT 5.0, 4.8.2) */
+    *b->at &= ~MC_OUT_SHARED;
+    mc_share_acked(s, b->entry & MC_OUT_OFFSET); /* may give it more: the ring may be another one now */
+  }
+  return true;
+}
+
+/* What a queued message may still be: matched again against the subscriptions of now. What was begun is completed (3.10.4). */
 static bool send_back(back_ctx *b, mc_message *m)
 {
   mc_session *s = b->s;
   mc_gateway_loop *l = s->home;
   mc_sub_match match;
+  bool begun = b->entry & (MC_OUT_SENT | MC_OUT_ASSIGNED);
   bool wanted = b->entry & MC_OUT_SHARED ? mc_share_match(s, b->entry & MC_OUT_OFFSET, &match)
                                          : mc_sub_tree_match_one(&l->subs, m->tenant, m->topic, &s->subs, &match);
-  if (!wanted || match.qos == 0 || mc_message_expired(l, m)) {
-    settle(s, b->entry); /* unsubscribed since, or too old: nothing is owed any more (3.10.4) */
+  wanted = wanted && match.qos > 0;
+  if (!begun && (!wanted || mc_message_expired(l, m)))
     return false;
-  }
-  if (!b->resend) {
-    b->retry = !put_qos1(s, m, &match, b->entry);
-    return !b->retry;
-  }
-  packet p;
-  if (!prepare(s, m, &match, 1, b->entry & MC_OUT_RETAINED || (m->retain && match.retain_as_published), &p))
-    return false;
-  p.publish.packet_id = b->packet_id;
-  p.publish.dup = b->entry & MC_OUT_SENT;
-  return put(s, &p);
+  if (!wanted)
+    match = (mc_sub_match){&s->subs, 2, false, UINT32_MAX};
+  if (b->at)
+    return put_again(b, m, &match);
+  b->retry = !put_kept(s, m, &match, match.qos == 2 ? b->entry : b->entry & ~MC_OUT_QOS2);
+  return !b->retry;
 }
 
 static mc_err send_back_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc_retained *value)
@@ -337,7 +364,7 @@ static bool queue_if_matching(mc_session *s, const mc_record *record)
       mc_map_remove(&s->outbox->skip, record->offset, NULL) ||
       !mc_sub_tree_match_one(&s->home->subs, m.tenant, m.topic, &s->subs, &match) || match.qos == 0)
     return false;
-  return mc_u64_ring_push(&s->outbox->waiting, record->offset) == MC_OK;
+  return mc_u64_ring_push(&s->outbox->waiting, record->offset | (m.qos == 2 && match.qos == 2 ? MC_OUT_QOS2 : 0)) == MC_OK;
 }
 
 const mc_journal_filter mc_message_streams = {1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND, 0};
@@ -429,18 +456,47 @@ void mc_deliver_want_pump(mc_session *s)
   mc_loop_wake(l);
 }
 
-static bool pump_resend(mc_session *s)
+/* What is due for the entry at the place `resend`. False: nothing can be done for it now. */
+static bool pump_ring(mc_session *s)
 {
   mc_outbox *o = s->outbox;
   if (o->resend >= o->inflight.len) {
     o->resend = UINT32_MAX;
     return false;
   }
-  uint64_t entry = *mc_u64_ring_at(&o->inflight, o->resend);
-  back_ctx b = {s, entry, true, mc_outbox_id(o, o->resend), false};
+  uint64_t *at = mc_u64_ring_at(&o->inflight, o->resend);
+  back_ctx b = {.s = s, .entry = *at, .at = at, .packet_id = mc_outbox_id(o, o->resend)};
+  if (*at & MC_OUT_UNASSIGNED)
+    return false;
+  if (!(*at & MC_OUT_DONE) && (*at & MC_OUT_RECEIVED)) {
+    mc_link_put_ack(s->link, MC_MQTT_PUBREL, b.packet_id, MC_MQTT_SUCCESS, NULL);
+  } else if (!(*at & MC_OUT_DONE)) {
+    if (o->on_air >= s->link->send_window)
+      return false;
+    if (!read_and_send(&b) && b.retry)
+      return false;
+    if (!(*mc_u64_ring_at(&o->inflight, o->resend) & MC_OUT_ON_AIR)) { /* nobody wants it any more, or it does not fit */
+      o->resend++;
+      mc_deliver_finish(s, b.packet_id);
+      return true;
+    }
+  }
   o->resend++;
-  if (!(entry & MC_OUT_DONE) && !read_and_send(&b))
-    mc_outbox_ack(o, b.packet_id, &entry);
+  return true;
+}
+
+/* It takes its place in the ring and is sent from there: behind others, or when its id is on disk. False: no memory. */
+static bool line_up(mc_session *s, uint64_t entry)
+{
+  mc_outbox *o = s->outbox;
+  uint16_t id;
+  bool durable_id = (entry & MC_OUT_QOS2) && s->persistent;
+  if (mc_outbox_send(o, entry | (durable_id ? MC_OUT_UNASSIGNED : 0), &id) != MC_OK)
+    return false;
+  if (o->resend == UINT32_MAX)
+    o->resend = o->inflight.len - 1;
+  if (durable_id && !o->assigning++)
+    o->assign_id = id;
   return true;
 }
 
@@ -448,14 +504,17 @@ static bool pump_resend(mc_session *s)
 static bool pump_step(mc_session *s)
 {
   mc_outbox *o = s->outbox;
-  if (o->resend != UINT32_MAX && pump_resend(s))
+  if (o->resend != UINT32_MAX && pump_ring(s))
     return true;
   if (o->inflight.len >= s->link->send_window)
     return false;
   if (!o->waiting.len)
     return mc_outbox_scanning(o) && (scan_on(s) || o->waiting.len);
   back_ctx b = {.s = s, .entry = mc_u64_ring_pop(&o->waiting)};
-  read_and_send(&b);
+  if (o->resend != UINT32_MAX || ((b.entry & MC_OUT_QOS2) && (s->persistent || (b.entry & MC_OUT_SHARED))))
+    b.retry = !line_up(s, b.entry);
+  else if (!read_and_send(&b) && !b.retry)
+    settle(s, b.entry); /* unsubscribed since, too old, gone: nothing is owed any more (3.10.4) */
   if (b.retry) /* room is there: it was just popped */
     mc_u64_ring_push_front(&o->waiting, b.entry);
   return !b.retry;
@@ -470,6 +529,8 @@ void mc_deliver_pump(mc_session *s)
   size_t n = 0;
   for (; more && n < MC_PUMP_BATCH && mc_conn_backlog(s->link->conn) < MC_QOS1_BACKLOG; n++)
     more = pump_step(s);
+  if (o->assigning && !o->assign_staged)
+    mc_qos2_assign(s);
   mc_count_set(&s->queued, o->waiting.len);
   mc_count_set(&s->inflight, o->inflight.len);
   bool full = mc_conn_backlog(s->link->conn) >= MC_QOS1_BACKLOG;
@@ -485,20 +546,50 @@ void mc_deliver_resume(mc_session *s)
   if (!o)
     return;
   o->resend = o->inflight.len ? 0 : UINT32_MAX;
+  mc_outbox_off_air(o);
   if (!mc_outbox_empty(o))
     mc_deliver_want_pump(s);
 }
 
-void mc_deliver_acked(mc_session *s, uint16_t packet_id, uint8_t code)
+void mc_deliver_finish(mc_session *s, uint16_t packet_id)
 {
   mc_outbox *o = s->outbox;
   uint64_t entry;
-  if (!o || !mc_outbox_ack(o, packet_id, &entry))
-    return; /* late or unknown: harmless (4.8 of neither version asks for more) */
-  if (code >= 0x80)
-    mc_log(MC_LOG_INFO, "gateway", "client refused a message", MC_KS("client", mc_session_id(s)), MC_KU("code", code), MC_KZ("name", mc_mqtt_reason_name(code)));
-  settle(s, entry);
+  if (!mc_outbox_ack(o, packet_id, &entry))
+    return;
+  if (entry & MC_OUT_ASSIGNED)
+    mc_session_note_complete(s, packet_id);
+  if (!(entry & MC_OUT_ASSIGNED) || (entry & MC_OUT_SHARED))
+    settle(s, entry);
   mc_count_set(&s->inflight, o->inflight.len);
   if (o->waiting.len || mc_outbox_scanning(o) || o->resend != UINT32_MAX)
     mc_deliver_want_pump(s);
+}
+
+mc_taken mc_deliver_acked(mc_link *link, const mc_mqtt_ack *p)
+{
+  mc_session *s = link->session;
+  uint64_t *at = s->outbox ? mc_outbox_at(s->outbox, p->packet_id) : NULL;
+  if (!at || !(*at & MC_OUT_SENT))
+    return MC_TAKEN; /* late or unknown: harmless (4.8 of neither version asks for more) */
+  if (*at & MC_OUT_QOS2) {
+    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "PUBACK for packet identifier %u, which was sent with QoS 2 (MQTT 5.0, 4.3)", p->packet_id);
+    return MC_TAKE_CLOSED;
+  }
+  if (p->code >= 0x80)
+    mc_log(MC_LOG_INFO, "gateway", "client refused a message", MC_KS("client", mc_session_id(s)), MC_KU("code", p->code), MC_KZ("name", mc_mqtt_reason_name(p->code)));
+  mc_deliver_finish(s, p->packet_id);
+  return MC_TAKEN;
+}
+
+void mc_deliver_keep_shared(mc_session *s)
+{
+  mc_outbox *o = s->outbox;
+  for (uint32_t i = 0; o && i < o->inflight.len; i++) {
+    uint64_t *at = mc_u64_ring_at(&o->inflight, i);
+    if (!(*at & MC_OUT_SHARED) || (*at & MC_OUT_DONE) || !(*at & (MC_OUT_ASSIGNED | MC_OUT_UNASSIGNED)))
+      continue;
+    *at &= ~MC_OUT_SHARED;
+    mc_share_acked(s, *at & MC_OUT_OFFSET);
+  }
 }

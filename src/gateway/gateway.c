@@ -59,6 +59,8 @@ static void on_turn_end(void *ctx)
     check_stopped(l);
 }
 
+static void on_retry_timer(mc_timer *timer) { mc_qos2_retry((mc_gateway_loop *)((char *)timer - offsetof(mc_gateway_loop, retry_timer))); }
+
 static void on_ack_timer(mc_timer *timer) { mc_session_flush_acked((mc_gateway_loop *)((char *)timer - offsetof(mc_gateway_loop, ack_timer))); }
 
 /* ---- life ---- */
@@ -71,6 +73,7 @@ static mc_err loop_init(mc_gateway *g, size_t index, mc_loop *loop, mc_why *why)
   l->deferred_tail = &l->deferred;
   l->wake.run = on_wake;
   l->ack_timer.fire = on_ack_timer;
+  l->retry_timer.fire = on_retry_timer;
   l->seen = calloc(g->loop_count, sizeof *l->seen);
   l->verdict = calloc(MC_VERDICTS, sizeof *l->verdict);
   if (!l->seen || !l->verdict)
@@ -156,6 +159,7 @@ static void loop_free(mc_gateway_loop *l)
     return;
   mc_loop_off_turn_end(l->loop, on_turn_end, l);
   mc_loop_timer_clear(l->loop, &l->ack_timer);
+  mc_loop_timer_clear(l->loop, &l->retry_timer);
   mc_loop_timer_clear(l->loop, &l->stop_timer);
   for (size_t k = 0; k < 2; k++)
     if (l->listener[k])

@@ -238,25 +238,13 @@ static mc_taken take_ping(mc_link *link)
   return MC_TAKEN;
 }
 
-/* We send nothing with QoS 2. A stray PUBCOMP or refusal is harmless (4.3.3), one for a QoS 1 message in flight is not. */
-static mc_taken take_qos2_answer(mc_link *link, const mc_mqtt_packet *p)
-{
-  bool ours = link->session->outbox && mc_outbox_has(link->session->outbox, p->ack.packet_id);
-  if (!ours && (p->type == MC_MQTT_PUBCOMP || p->ack.code >= 0x80))
-    return MC_TAKEN;
-  mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "%s for packet identifier %u, which was not sent with QoS 2", p->type == MC_MQTT_PUBREC ? "PUBREC" : "PUBCOMP",
-              p->ack.packet_id);
-  return MC_TAKE_CLOSED;
-}
-
 static mc_taken take(mc_link *link, const mc_mqtt_packet *p)
 {
   switch (p->type) {
   case MC_MQTT_PUBLISH:
     return mc_publish_take(link, &p->publish);
   case MC_MQTT_PUBACK:
-    mc_deliver_acked(link->session, p->ack.packet_id, p->ack.code);
-    return MC_TAKEN;
+    return mc_deliver_acked(link, &p->ack);
   case MC_MQTT_SUBSCRIBE:
     return mc_subscribe_take(link, &p->subscribe);
   case MC_MQTT_UNSUBSCRIBE:
@@ -266,8 +254,9 @@ static mc_taken take(mc_link *link, const mc_mqtt_packet *p)
   case MC_MQTT_DISCONNECT:
     return take_disconnect(link, &p->disconnect);
   case MC_MQTT_PUBREC:
+    return mc_qos2_received(link, &p->ack);
   case MC_MQTT_PUBCOMP:
-    return take_qos2_answer(link, p);
+    return mc_qos2_completed(link, &p->ack);
   case MC_MQTT_PUBREL:
     return mc_qos2_release(link, &p->ack);
   case MC_MQTT_CONNECT:

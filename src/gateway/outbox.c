@@ -95,28 +95,61 @@ static void leave_front(mc_outbox *o)
   }
 }
 
-bool mc_outbox_has(const mc_outbox *o, uint16_t packet_id)
+uint64_t *mc_outbox_at(const mc_outbox *o, uint16_t packet_id)
 {
-  uint32_t i = (packet_id + 65535u - o->first_id) % 65535u;
-  return packet_id != 0 && i < o->inflight.len && !(*mc_u64_ring_at(&o->inflight, i) & MC_OUT_DONE);
+  uint32_t i = mc_outbox_index(o, packet_id);
+  uint64_t *at = packet_id != 0 && i < o->inflight.len ? mc_u64_ring_at(&o->inflight, i) : NULL;
+  return at && !(*at & MC_OUT_DONE) ? at : NULL;
 }
 
 bool mc_outbox_ack(mc_outbox *o, uint16_t packet_id, uint64_t *entry)
 {
-  if (!mc_outbox_has(o, packet_id))
+  uint64_t *at = mc_outbox_at(o, packet_id);
+  if (!at)
     return false;
-  uint64_t *at = mc_u64_ring_at(&o->inflight, (packet_id + 65535u - o->first_id) % 65535u);
   *entry = *at;
+  o->on_air -= (*at & MC_OUT_ON_AIR) != 0;
   *at |= MC_OUT_DONE;
   leave_front(o);
   return true;
+}
+
+void mc_outbox_off_air(mc_outbox *o)
+{
+  for (uint32_t i = 0; i < o->inflight.len; i++)
+    *mc_u64_ring_at(&o->inflight, i) &= ~MC_OUT_ON_AIR;
+  o->on_air = 0;
+}
+
+mc_err mc_outbox_restore(mc_outbox *o, uint16_t packet_id, uint64_t entry)
+{
+  if (!o->inflight.len)
+    o->first_id = packet_id;
+  uint32_t behind = mc_outbox_index(o, packet_id), ahead = 65535u - behind;
+  if (behind < o->inflight.len) {
+    *mc_u64_ring_at(&o->inflight, behind) = entry;
+    return MC_OK;
+  }
+  bool back = behind - o->inflight.len < ahead; /* the shorter way */
+  uint32_t gap = back ? behind - o->inflight.len : ahead - 1;
+  if (o->inflight.len + gap + 1 > 65535)
+    return MC_ERR_FULL;
+  for (; gap > 0; gap--) {
+    MC_TRY(back ? mc_u64_ring_push(&o->inflight, MC_OUT_DONE) : mc_u64_ring_push_front(&o->inflight, MC_OUT_DONE));
+    if (!back)
+      o->first_id = (uint16_t)((o->first_id + 65533u) % 65535u + 1u);
+  }
+  MC_TRY(back ? mc_u64_ring_push(&o->inflight, entry) : mc_u64_ring_push_front(&o->inflight, entry));
+  if (!back)
+    o->first_id = packet_id;
+  return MC_OK;
 }
 
 void mc_outbox_drop_shared(mc_outbox *o)
 {
   for (uint32_t i = 0; i < o->inflight.len; i++)
     if (*mc_u64_ring_at(&o->inflight, i) & MC_OUT_SHARED)
-      *mc_u64_ring_at(&o->inflight, i) |= MC_OUT_DONE;
+      *mc_u64_ring_at(&o->inflight, i) |= MC_OUT_DONE; /* nothing is on air any more: it goes with the connection */
   leave_front(o);
   for (uint32_t left = o->waiting.len; left > 0; left--) { /* once round: each keeps its place but these */
     uint64_t entry = mc_u64_ring_pop(&o->waiting);
@@ -125,10 +158,11 @@ void mc_outbox_drop_shared(mc_outbox *o)
   }
 }
 
-bool mc_outbox_forget(mc_outbox *o, uint64_t offset)
+bool mc_outbox_forget(mc_outbox *o, uint64_t entry, bool exact)
 {
+  uint64_t mask = MC_OUT_OFFSET | (exact ? MC_OUT_RETAINED : 0);
   for (uint32_t i = 0; i < o->waiting.len; i++) {
-    if ((*mc_u64_ring_at(&o->waiting, i) & MC_OUT_OFFSET) != offset)
+    if ((*mc_u64_ring_at(&o->waiting, i) & mask) != (entry & mask))
       continue;
     for (; i > 0; i--) /* near the front as a rule */
       *mc_u64_ring_at(&o->waiting, i) = *mc_u64_ring_at(&o->waiting, i - 1);

@@ -3,7 +3,7 @@
  *   in flight: [ entry | entry | entry ]   packet id of the i-th = first id + i (1..65,535, wrapping)
  *   waiting:   [ offset | offset | ... ]   then, if that grew beyond its limit, "read the journal from scan_begin on"
  *
- * An entry is a journal offset (< 2^56) and flags. Because ids run on in order, an acknowledgement is found by subtraction; one that
+ * An entry is a journal offset (a multiple of 8, < 2^56) and flags. Because ids run on in order, an acknowledgement is found by subtraction; one that
  * comes out of order is marked and leaves when it reaches the front. Made when first needed, freed when empty. */
 #ifndef MC_GATEWAY_OUTBOX_H
 #define MC_GATEWAY_OUTBOX_H
@@ -11,21 +11,28 @@
 #include "base/map.h"
 #include "gateway/session_record.h"
 
-#define MC_OUT_OFFSET ((UINT64_C(1) << 56) - 1)
+#define MC_OUT_OFFSET ((UINT64_C(1) << 56) - 8)
 #define MC_OUT_RETAINED (UINT64_C(1) << 63) /* delivered because of a new subscription: RETAIN = 1 */
 #define MC_OUT_DONE (UINT64_C(1) << 62)     /* acknowledged out of order */
 #define MC_OUT_SENT (UINT64_C(1) << 61)     /* was sent at least once: DUP on the next time */
 #define MC_OUT_SHARED (UINT64_C(1) << 56)   /* of a shared subscription: the group's until it is acknowledged (share.h) */
-#define MC_OUT_QOS2 (UINT64_C(1) << 60)     /* with QoS 2 */
+#define MC_OUT_QOS2 (UINT64_C(1) << 60)     /* with QoS 2; the following are of such in flight */
+#define MC_OUT_UNASSIGNED (UINT64_C(1) << 59) /* its packet id must be on disk before it is sent */
+#define MC_OUT_ASSIGNED (UINT64_C(1) << 58)   /* ... and is */
+#define MC_OUT_RECEIVED (UINT64_C(1) << 57)   /* PUBREC came: PUBREL is what is sent */
+#define MC_OUT_RECEIVING UINT64_C(1)          /* ... but that is not on disk yet */
+#define MC_OUT_ON_AIR UINT64_C(2)             /* its PUBLISH was sent on this connection: counts against the client's Receive Maximum */
 
 /* As records name it: offset + flags (session_record.h). */
 static inline uint64_t mc_outbox_record_entry(uint64_t entry)
 {
-  return (entry & MC_OUT_OFFSET) | (entry & MC_OUT_RETAINED ? MC_ENTRY_RETAINED : 0) | (entry & MC_OUT_QOS2 ? MC_ENTRY_QOS2 : 0);
+  return (entry & MC_OUT_OFFSET) | (entry & MC_OUT_RETAINED ? MC_ENTRY_RETAINED : 0) | (entry & MC_OUT_QOS2 ? MC_ENTRY_QOS2 : 0) |
+         (entry & MC_OUT_SHARED ? MC_ENTRY_SHARED : 0);
 }
 static inline uint64_t mc_outbox_entry_of(uint64_t recorded)
 {
-  return (recorded & MC_OUT_OFFSET & ~(uint64_t)MC_ENTRY_FLAGS) | (recorded & MC_ENTRY_RETAINED ? MC_OUT_RETAINED : 0) | (recorded & MC_ENTRY_QOS2 ? MC_OUT_QOS2 : 0);
+  return (recorded & MC_OUT_OFFSET) | (recorded & MC_ENTRY_RETAINED ? MC_OUT_RETAINED : 0) | (recorded & MC_ENTRY_QOS2 ? MC_OUT_QOS2 : 0) |
+         (recorded & MC_ENTRY_SHARED ? MC_OUT_SHARED : 0);
 }
 
 typedef struct mc_u64_ring {
@@ -42,6 +49,10 @@ typedef struct mc_outbox {
   mc_u64_ring inflight, waiting;
   uint32_t resend;   /* inflight[resend..] is to be sent again on this connection; UINT32_MAX none */
   uint16_t first_id; /* packet id of inflight[0] */
+  uint16_t assign_id;   /* the first of those that wait for their "assigned" to be staged */
+  uint32_t assigning;   /* how many do */
+  bool assign_staged;   /* one "assigned" is on its way to the disk */
+  uint32_t on_air;      /* entries in flight with MC_OUT_ON_AIR */
   /* Messages with scan_begin <= offset < scan_end are found by reading the journal, not by live delivery. scan_end is UINT64_MAX until the
    * reader has caught up. Both UINT64_MAX: never scanned. */
   uint64_t scan_begin, scan_end;
@@ -59,12 +70,19 @@ static inline bool mc_outbox_scanned(const mc_outbox *o, uint64_t offset) { retu
 /* Adds an entry in flight and gives its packet id. */
 mc_err mc_outbox_send(mc_outbox *o, uint64_t entry, uint16_t *packet_id);
 static inline uint16_t mc_outbox_id(const mc_outbox *o, uint32_t i) { return (uint16_t)((o->first_id - 1u + i) % 65535u + 1u); }
-bool mc_outbox_has(const mc_outbox *o, uint16_t packet_id);
+/* The entry under this id; NULL: none is in flight (any more). */
+uint64_t *mc_outbox_at(const mc_outbox *o, uint16_t packet_id);
+static inline bool mc_outbox_has(const mc_outbox *o, uint16_t packet_id) { return mc_outbox_at(o, packet_id) != NULL; }
+/* Place of an id, which is in flight, in the ring. */
+static inline uint32_t mc_outbox_index(const mc_outbox *o, uint16_t packet_id) { return (packet_id + 65535u - o->first_id) % 65535u; }
+void mc_outbox_off_air(mc_outbox *o); /* a new connection: nothing was sent on it */
+/* After a restart: the entry was in flight under this id. Gaps are ids that are done. MC_ERR_FULL: too far from the others. */
+mc_err mc_outbox_restore(mc_outbox *o, uint16_t packet_id, uint64_t entry);
 /* The client has it. *entry: what it was. False: no such packet id is in flight (or it was acknowledged before). */
 bool mc_outbox_ack(mc_outbox *o, uint16_t packet_id, uint64_t *entry);
 /* Removes what belongs to groups (MC_OUT_SHARED): the connection has gone, others get it. */
 void mc_outbox_drop_shared(mc_outbox *o);
-/* Removes one offset wherever it is; for replay. */
-bool mc_outbox_forget(mc_outbox *o, uint64_t offset);
+/* Removes one that waits, wherever it is; for replay. exact: it was retained or not as the entry says. */
+bool mc_outbox_forget(mc_outbox *o, uint64_t entry, bool exact);
 
 #endif

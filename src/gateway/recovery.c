@@ -88,11 +88,30 @@ static void apply_open(recovery *rec, const mc_record *record, const mc_session_
   mc_recover_thing(s, r->thing, r->thing_name);
 }
 
+/* It was delivered, or is in flight: wherever it waits, it does no longer. */
+static void not_waiting(mc_outbox *o, uint64_t entry, bool exact)
+{
+  if (!mc_outbox_forget(o, entry, exact) && mc_outbox_scanned(o, entry & MC_OUT_OFFSET))
+    mc_map_put(&o->skip, entry & MC_OUT_OFFSET, 1);
+}
+
+static void apply_assigned(mc_session *s, uint16_t id, uint64_t entry)
+{
+  mc_outbox *o = mc_session_outbox(s);
+  uint64_t *at = o ? mc_outbox_at(o, id) : NULL;
+  if (o && !(entry & MC_OUT_SHARED))
+    not_waiting(o, entry, true);
+  if (at && ((*at ^ entry) & (MC_OUT_OFFSET | MC_OUT_RETAINED)) == 0)
+    return; /* the checkpoint knew */
+  if (!o || mc_outbox_restore(o, id, entry | MC_OUT_QOS2 | MC_OUT_ASSIGNED | MC_OUT_SENT) != MC_OK)
+    mc_log(MC_LOG_ERROR, "gateway", "a message in flight could not be taken in again", MC_KS("client", mc_session_id(s)), MC_KU("packet_id", id));
+}
+
 static void apply_lists(mc_session *s, const mc_record *record, const mc_session_record *r)
 {
   mc_session_filter f;
   size_t at = 0;
-  uint64_t entry = 0;
+  uint64_t entry = 0, *in_flight;
   uint16_t id;
   bool existed;
   switch (r->kind) {
@@ -109,11 +128,21 @@ static void apply_lists(mc_session *s, const mc_record *record, const mc_session
       mc_session_unsubscribe(s, f.filter);
     break;
   case MC_SESSION_ACKED:
-    while (s->outbox && mc_session_record_next_entry(r, &at, &entry)) {
-      uint64_t offset = mc_outbox_entry_of(entry) & MC_OUT_OFFSET;
-      if (!mc_outbox_forget(s->outbox, offset) && mc_outbox_scanned(s->outbox, offset))
-        mc_map_put(&s->outbox->skip, offset, 1);
-    }
+    while (s->outbox && mc_session_record_next_entry(r, &at, &entry))
+      not_waiting(s->outbox, mc_outbox_entry_of(entry), r->version > 1);
+    break;
+  case MC_SESSION_ASSIGNED:
+    while (mc_session_record_next_packet_id(r, &at, &id) && mc_session_record_next_entry(r, &at, &entry))
+      apply_assigned(s, id, mc_outbox_entry_of(entry));
+    break;
+  case MC_SESSION_RECEIVED:
+    while (s->outbox && mc_session_record_next_packet_id(r, &at, &id))
+      if ((in_flight = mc_outbox_at(s->outbox, id)))
+        *in_flight |= MC_OUT_RECEIVED;
+    break;
+  case MC_SESSION_COMPLETE:
+    while (s->outbox && mc_session_record_next_packet_id(r, &at, &id))
+      mc_outbox_ack(s->outbox, id, &entry);
     break;
   case MC_SESSION_RELEASED:
     while (mc_session_record_next_packet_id(r, &at, &id))
@@ -178,12 +207,12 @@ static const mc_sub_owner *publisher_of(mc_gateway *g, const mc_record *record)
              : NULL;
 }
 
-static void queue(mc_session *s, uint64_t offset)
+static void queue(mc_session *s, uint64_t offset, bool twice)
 {
   mc_outbox *o = mc_session_outbox(s);
   if (!o || offset < s->since || mc_outbox_scanned(o, offset))
     return;
-  if (mc_u64_ring_push(&o->waiting, offset) != MC_OK && !mc_outbox_scanning(o)) /* no memory: from here on by reading */
+  if (mc_u64_ring_push(&o->waiting, offset | (twice ? MC_OUT_QOS2 : 0)) != MC_OK && !mc_outbox_scanning(o)) /* no memory: from here on by reading */
     o->scan_begin = o->scan_at = offset;
 }
 
@@ -241,7 +270,7 @@ static void apply_message(recovery *r, const mc_record *record)
       if (l->subs.match.at[k].owner->group)
         mc_share_recover_message(l->subs.match.at[k].owner, m.offset);
       else if (l->subs.match.at[k].qos)
-        queue((mc_session *)l->subs.match.at[k].owner, m.offset);
+        queue((mc_session *)l->subs.match.at[k].owner, m.offset, m.qos == 2 && l->subs.match.at[k].qos == 2);
   }
 }
 
@@ -294,9 +323,22 @@ static mc_err replay(recovery *r, uint64_t floor, mc_why *why)
   return err == MC_ERR_END ? MC_OK : mc_err_set(why, err, "%s", told.text);
 }
 
+/* Messages of groups that were begun with this session: the group may not know yet. */
+static void settle_shared(mc_session *s)
+{
+  for (uint32_t i = 0; s->outbox && i < s->outbox->inflight.len; i++) {
+    uint64_t *at = mc_u64_ring_at(&s->outbox->inflight, i);
+    if (!(*at & MC_OUT_SHARED))
+      continue;
+    mc_share_recover_taken(s, *at & MC_OUT_OFFSET);
+    *at &= ~MC_OUT_SHARED;
+  }
+}
+
 /* Whose connection ended with the last process starts to expire now, and so does the delay of its will; the others go on. */
 static void settle_one(mc_session *s)
 {
+  settle_shared(s);
   mc_gateway_loop *l = s->home;
   int64_t wall = l->wall_us, now = mc_loop_now_us(l->loop);
   if (s->expiry_s == 0) {

@@ -6,6 +6,7 @@
 /* Sessions: born at CONNECT, found by (tenant, client id), ended by their expiry. */
 
 enum { ACK_FLUSH_US = 20000, ACK_KEEP_CAP = 64 };
+#define MC_NOTE_COMPLETE MC_OUT_DONE /* in mc_session.acked: not an entry but a packet id */
 
 void mc_session_key(uint32_t tenant, mc_slice client_id, mc_buf *out)
 {
@@ -383,31 +384,47 @@ void mc_session_note_acked(mc_session *s, uint64_t entry)
     mc_loop_timer_set(l->loop, &l->ack_timer, mc_loop_now_us(l->loop) + ACK_FLUSH_US);
 }
 
-static void flush_one(mc_session *s)
+void mc_session_note_complete(mc_session *s, uint16_t packet_id) { mc_session_note_acked(s, MC_NOTE_COMPLETE | packet_id); }
+
+/* One record of the notes of this kind. */
+static void flush_kind(mc_session *s, mc_session_kind kind)
 {
   mc_gateway_loop *l = s->home;
-  mc_session_record r = {.kind = MC_SESSION_ACKED, .client_id = mc_session_id(s)};
+  mc_session_record r = {.kind = kind, .client_id = mc_session_id(s)};
   uint64_t previous = 0;
   uint32_t count = 0;
   mc_buf_clear(&l->record);
-  if (!s->acked.len || mc_session_record_begin(&l->record, &r) != MC_OK)
+  mc_err err = mc_session_record_begin(&l->record, &r);
+  for (size_t i = 0; i < s->acked.len && err == MC_OK; i++) {
+    uint64_t note = s->acked.at[i];
+    if (((note & MC_NOTE_COMPLETE) != 0) != (kind == MC_SESSION_COMPLETE))
+      continue;
+    err = kind == MC_SESSION_COMPLETE ? mc_session_record_add_packet_id(&l->record, (uint16_t)note)
+                                      : mc_session_record_add_entry(&l->record, mc_outbox_record_entry(note), &previous);
+    count++;
+  }
+  if (err != MC_OK || !count)
     return;
-  for (size_t i = 0; i < s->acked.len; i++, count++)
-    if (mc_session_record_add_entry(&l->record, mc_outbox_record_entry(s->acked.at[i]), &previous) != MC_OK)
-      break;
   mc_session_record_set_count(&l->record, 0, count);
-  mc_session_stage(s, MC_SESSION_ACKED, MC_PENDING_RECORD, 0);
+  mc_session_stage(s, kind, MC_PENDING_RECORD, 0);
+}
+
+void mc_session_flush_own(mc_session *s)
+{
+  if (!s->acked.len)
+    return;
+  flush_kind(s, MC_SESSION_ACKED);
+  flush_kind(s, MC_SESSION_COMPLETE);
+  mc_vec_clear(&s->acked);
 }
 
 void mc_session_flush_acked(mc_gateway_loop *l)
 {
-  mc_share_flush_acked(l);
   while (l->acked) {
     mc_session *s = l->acked;
     l->acked = s->next_acked;
     s->in_acked = false;
-    flush_one(s);
-    mc_vec_clear(&s->acked);
+    mc_session_flush_own(s);
     if (s->acked.cap > ACK_KEEP_CAP || !s->link)
       mc_vec_free(&s->acked);
   }

@@ -177,6 +177,7 @@ mc_err mc_session_record_read(mc_slice bytes, mc_session_record *out, mc_why *wh
   if (kind < MC_SESSION_OPEN || kind >= MC_SESSION_KINDS || kinds[kind].since > version)
     return mc_err_set(why, MC_ERR_MALFORMED, "session record: kind %u at byte 1 is unknown in version %u", kind, version);
   out->kind = kind;
+  out->version = version;
   read_body(&c, version, out);
   if (!c.ok)
     return mc_err_set(why, MC_ERR_TRUNCATED, "session record \"%s\": ends at byte %zu inside a field, or a field is out of its range", kinds[kind].name, bytes.len);

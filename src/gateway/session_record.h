@@ -15,7 +15,7 @@ typedef enum mc_session_kind {
 mc_slice mc_session_kind_name(mc_session_kind kind);
 
 /* An entry: a message's journal offset (a multiple of 8) and how it is delivered. */
-enum { MC_ENTRY_RETAINED = 1, MC_ENTRY_QOS2 = 2, MC_ENTRY_FLAGS = 7 };
+enum { MC_ENTRY_RETAINED = 1, MC_ENTRY_QOS2 = 2, MC_ENTRY_SHARED = 4 };
 
 typedef struct mc_session_will {
   uint8_t qos, partition;
@@ -26,6 +26,7 @@ typedef struct mc_session_will {
 
 typedef struct mc_session_record {
   mc_session_kind kind;
+  uint8_t version; /* of the format it was read from */
   mc_slice client_id;
   /* open, closed */
   uint32_t expiry_s;

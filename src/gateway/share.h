@@ -98,6 +98,8 @@ void mc_share_groups_free(struct mc_gateway_loop *l);
 void mc_share_flush_acked(struct mc_gateway_loop *l);
 void mc_share_recover_message(mc_sub_owner *group, uint64_t offset);
 void mc_share_recover_record(mc_gateway *g, const mc_record *record);
+/* A message that a session began with QoS 2: no longer its groups'. */
+void mc_share_recover_taken(struct mc_session *s, uint64_t offset);
 /* A subscribe record at this offset carries the filter: a group that it made has nothing from before. */
 void mc_share_recover_subscribed(mc_gateway *g, uint32_t tenant, mc_slice filter, uint64_t offset);
 void mc_share_recovered(mc_gateway *g); /* after the last record */

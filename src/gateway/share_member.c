@@ -144,6 +144,7 @@ void mc_share_disconnected(mc_session *s)
 {
   if (!s->shares)
     return;
+  mc_deliver_keep_shared(s);
   if (s->outbox)
     mc_outbox_drop_shared(s->outbox);
   for (mc_share_member *m = s->shares, *next; m; m = next) {

@@ -88,6 +88,15 @@ void mc_share_recover_record(mc_gateway *g, const mc_record *record)
     mc_share_forget(group, offset);
 }
 
+void mc_share_recover_taken(mc_session *s, uint64_t offset)
+{
+  for (const mc_share_member *m = mc_share_next(s, NULL); m; m = mc_share_next(s, m)) {
+    mc_share_group *group = find_anywhere(s->home->gateway, s->tenant, mc_share_name(m), mc_share_filter(m));
+    if (group)
+      mc_share_forget(group, offset);
+  }
+}
+
 void mc_share_recover_subscribed(mc_gateway *g, uint32_t tenant, mc_slice filter, uint64_t offset)
 {
   mc_slice name, inner;

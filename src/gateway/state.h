@@ -143,7 +143,9 @@ typedef enum mc_pending_kind {
   MC_PENDING_OF_SESSION, /* from here on: `session` is set */
   MC_PENDING_PUBREC = MC_PENDING_OF_SESSION,
   MC_PENDING_PUBCOMP,
-  MC_PENDING_RECORD /* nothing follows */
+  MC_PENDING_PUBREL,
+  MC_PENDING_ASSIGNED, /* packet_id: the last of them */
+  MC_PENDING_RECORD    /* nothing follows */
 } mc_pending_kind;
 typedef struct mc_pending {
   mc_link *link;
@@ -205,7 +207,7 @@ struct mc_gateway_loop {
   mc_deferred *deferred, **deferred_tail;
   mc_batch *batch;
   mc_session *pump, *acked;
-  mc_timer ack_timer;
+  mc_timer ack_timer, retry_timer;
   mc_post wake;
   bool wake_posted;
   uint64_t low;       /* no staged record of ours will get an offset below this */
@@ -305,6 +307,8 @@ void mc_session_stage(mc_session *s, mc_session_kind kind, mc_pending_kind then,
 mc_taken mc_session_stage_answer(mc_link *link, mc_session_kind kind, mc_pending_kind then, uint16_t packet_id);
 void mc_session_unpin(mc_session *s); /* one staged less; frees a dying one */
 void mc_session_note_acked(mc_session *s, uint64_t entry); /* a value of the outbox */
+void mc_session_note_complete(mc_session *s, uint16_t packet_id);
+void mc_session_flush_own(mc_session *s); /* its notes only */
 void mc_session_flush_acked(mc_gateway_loop *l);
 void mc_session_set_error(mc_session *s, const char *text);
 
@@ -334,6 +338,11 @@ bool mc_qos2_came_before(mc_link *link, uint16_t packet_id);
 mc_err mc_qos2_store(mc_link *link, const mc_mqtt_publish *p, mc_record *record);
 mc_taken mc_qos2_release(mc_link *link, const mc_mqtt_ack *p); /* PUBREL */
 void mc_qos2_resume(mc_session *s); /* a new connection: nothing counts against its window yet */
+mc_taken mc_qos2_received(mc_link *link, const mc_mqtt_ack *p);  /* PUBREC */
+mc_taken mc_qos2_completed(mc_link *link, const mc_mqtt_ack *p); /* PUBCOMP */
+/* Makes the packet ids durable under which messages will go out; they are sent then. */
+void mc_qos2_assign(mc_session *s);
+void mc_qos2_retry(mc_gateway_loop *l); /* those for which that failed */
 /* What was staged for a session is on disk, or is not. */
 void mc_session_answer(mc_gateway_loop *l, const mc_pending *p, mc_err err);
 
@@ -361,7 +370,11 @@ void mc_deliver_shared(mc_session *s, mc_message *m, const mc_sub_match *match);
 bool mc_message_expired(const mc_gateway_loop *l, mc_message *m);
 extern const mc_journal_filter mc_message_streams;
 void mc_deliver_retained(mc_session *s, mc_slice filter, uint8_t options, uint32_t id);
-void mc_deliver_acked(mc_session *s, uint16_t packet_id, uint8_t code);
+mc_taken mc_deliver_acked(mc_link *link, const mc_mqtt_ack *p); /* PUBACK */
+/* What is in flight under this id is finished: answered, refused, or never to be sent. */
+void mc_deliver_finish(mc_session *s, uint16_t packet_id);
+/* QoS 2 messages of groups that were begun with this client stay with it (MQTT 5.0, 4.8.2). */
+void mc_deliver_keep_shared(mc_session *s);
 void mc_deliver_resume(mc_session *s); /* after CONNACK: what is owed */
 void mc_deliver_pump(mc_session *s);
 void mc_deliver_want_pump(mc_session *s);

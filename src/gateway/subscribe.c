@@ -60,7 +60,7 @@ static uint8_t subscribe_one(mc_link *link, const mc_mqtt_filter *f, uint32_t id
     return refuse(a, MC_MQTT_NOT_AUTHORIZED, f->filter, "the policy of this client does not name it; a vehicle may subscribe only under its own name");
   if (s->subs.count + mc_share_count(s) >= g->limit.max_subscriptions)
     return refuse(a, MC_MQTT_QUOTA, f->filter, "this session has as many subscriptions as it may");
-  uint8_t qos = f->qos > 1 ? 1 : f->qos;
+  uint8_t qos = f->qos;
   uint8_t options = (uint8_t)(qos | (f->no_local ? MC_SUB_NO_LOCAL : 0) | (f->retain_as_published ? MC_SUB_RETAIN_AS_PUBLISHED : 0) | f->retain_handling << 4);
   mc_err err = mc_session_subscribe(s, f->filter, options, id, existed);
   if (err == MC_ERR_TOO_LARGE)
