@@ -20,7 +20,7 @@ struct mc_claim {
   mc_buf filters;    /* the session's subscriptions on their way */
   uint32_t tenant, thing, expiry_s, kicks;
   uint16_t asked_keep_alive_s;
-  bool clean, assigned, clamped, present, held;
+  bool clean, assigned, clamped, present, held, wants_response_info;
   char *thing_name; /* NULL: the client id */
   char address[56];
   uint16_t id_len;
@@ -158,6 +158,8 @@ static void connack(mc_link *link, const struct mc_claim *c)
     if (c->assigned)
       mc_mqtt_put_text(props, 0x12, claim_id(c));
     put_number(props, 0x22, limit->topic_alias_max);
+    if (c->wants_response_info)
+      mc_response_info_put(link, props);
   }
   mc_buf *out = mc_conn_out(link->conn);
   size_t before = out->len;
@@ -493,6 +495,7 @@ static struct mc_claim *claim_of(mc_link *link, const mc_mqtt_connect *c, const 
   claim->tenant = who->tenant;
   claim->thing = who->id;
   claim->clean = c->clean;
+  claim->wants_response_info = (c->props.present & MC_MQTT_P_REQUEST_RESPONSE) && c->props.request_response;
   claim->kicks = kicks;
   uint32_t most = g->limit.max_session_expiry_s;
   /* 3.1.1 has no expiry: a kept session stays for as long as this server keeps any. */

@@ -232,12 +232,13 @@ static void answer_failure(mc_gateway_loop *l, const mc_pending *p, mc_err err)
   mc_link_end(link, code, "%s", text);
 }
 
-static void apply_retained(mc_gateway *g, const mc_record *r)
+static void apply_retained(mc_gateway *g, const mc_record *r, const mc_session *publisher)
 {
   mc_message m;
   if (!(r->flags & MC_RECORD_RETAIN) || !mc_message_of_record(r, &m))
     return;
-  mc_retained value = {.offset = r->offset, .time_us = r->time_us, .principal = r->principal, .qos = m.qos, .flags = r->flags & MC_RECORD_V5};
+  mc_retained value = {.offset = r->offset, .time_us = r->time_us, .publisher = mc_session_mark(publisher), .principal = r->principal, .qos = m.qos,
+                       .flags = r->flags & MC_RECORD_V5};
   mc_err err = mc_retained_put(&g->retained, r->tenant, r->topic, &value, m.props, r->payload);
   if (err != MC_OK)
     mc_log(MC_LOG_ERROR, "gateway", "retained message not kept in memory", MC_KS("topic", r->topic), MC_KZ("error", mc_err_text(err)));
@@ -250,11 +251,12 @@ static void deliver_own(mc_gateway_loop *l, const mc_commit *c)
   uint32_t i = 0;
   for (size_t at = 0; mc_commit_next(c, &at, &r); i++) {
     const mc_pending *p = pending_at(l, i);
+    const mc_session *publisher = p->link ? p->link->session : NULL;
     if (p->retain)
-      apply_retained(l->gateway, &r);
+      apply_retained(l->gateway, &r, publisher);
     if (!l->subs.count || !deliverable(&r, &m))
       continue;
-    m.publisher = p->link ? p->link->session : NULL;
+    m.publisher = publisher;
     mc_deliver(l, &m);
   }
 }

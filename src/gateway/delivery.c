@@ -231,6 +231,7 @@ void mc_deliver(mc_gateway_loop *l, mc_message *m)
 typedef struct retained_ctx {
   mc_session *s;
   uint8_t qos;
+  bool no_local;
   uint32_t id;
 } retained_ctx;
 
@@ -247,7 +248,7 @@ static mc_err give_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc
   mc_session *s = r->s;
   mc_gateway_loop *l = s->home;
   mc_message m = message_of_retained(tenant, topic, value);
-  if (mc_message_expired(l, &m))
+  if (mc_message_expired(l, &m) || (r->no_local && value->publisher == mc_session_mark(s))) /* 3.8.3-3 */
     return MC_OK;
   mc_vec_clear(&l->subs.id);
   mc_sub_match match = {&s->subs, r->qos, true, UINT32_MAX};
@@ -272,7 +273,7 @@ static mc_err give_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc
 
 void mc_deliver_retained(mc_session *s, mc_slice filter, uint8_t options, uint32_t id)
 {
-  retained_ctx r = {s, options & MC_SUB_QOS, id};
+  retained_ctx r = {s, options & MC_SUB_QOS, options & MC_SUB_NO_LOCAL, id};
   if (mc_retained_match(&s->home->gateway->retained, s->tenant, filter, give_retained, &r) != MC_OK)
     mc_log(MC_LOG_ERROR, "gateway", "out of memory: retained messages not delivered", MC_KS("client", mc_session_id(s)), MC_KS("filter", filter));
 }

@@ -12,6 +12,7 @@ typedef struct mc_retained {
   uint64_t offset; /* journal offset of the message */
   int64_t time_us;
   uint32_t props_len, payload_len;
+  uint64_t publisher; /* mc_session_mark of the client that published it; 0: not known (after a restart), or none */
   uint32_t principal; /* thing that published it; 0: the platform, the development port, or read from a checkpoint */
   uint8_t qos, flags; /* flags: MC_RECORD_V5 */
   uint8_t bytes[];    /* properties, payload */

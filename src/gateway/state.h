@@ -116,6 +116,8 @@ struct mc_session {
   char id[];
 };
 static inline mc_slice mc_session_id(const mc_session *s) { return mc_slice_of(s->id, s->id_len); }
+/* Tells clients apart where their session is not at hand; never 0. s NULL: 0. */
+static inline uint64_t mc_session_mark(const mc_session *s) { return s ? (mc_slice_hash(mc_session_id(s)) + s->tenant) | 1 : 0; }
 
 /* One message on its way to subscribers; borrows everything. */
 #define MC_NO_OFFSET UINT64_MAX
@@ -281,6 +283,9 @@ void mc_admission_refuse(mc_link *link, uint8_t version, uint8_t code, const cha
 void mc_admission_abandon(mc_link *link); /* it closed while its session was on the way */
 
 typedef enum mc_taken { MC_TAKEN, MC_TAKE_LATER, MC_TAKE_CLOSED } mc_taken;
+
+/* ---- response.c ---- nothing is put where the policy names nothing that fits */
+mc_err mc_response_info_put(mc_link *link, mc_buf *props);
 
 /* ---- session.c ---- */
 mc_err mc_session_create(mc_gateway_loop *l, uint32_t tenant, mc_slice client_id, mc_session **out);

@@ -6,6 +6,7 @@
 /* SUBSCRIBE and UNSUBSCRIBE. For a session that outlives its connection the answer waits until the change is on disk. */
 
 typedef struct answer {
+  uint8_t fresh[8192]; /* by filter: the subscription is new */
   uint8_t code[8192]; /* a SUBSCRIBE of 1 MiB has more filters than anybody may hold: see MOST */
   size_t count;
   const char *text; /* of the first refusal */
@@ -91,7 +92,8 @@ static mc_taken answer_when_durable(mc_link *link, mc_session_kind kind, const m
     memcpy(reply->bytes + packet->len, wanted.data, wanted.len);
   mc_record record = {.stream = MC_STREAM_SESSION, .partition = s->partition, .tenant = s->tenant, .principal = s->thing, .time_us = l->wall_us,
                       .topic = mc_session_kind_name(kind), .payload = mc_buf_slice(&l->record)};
-  mc_pending pending = {.link = link, .reply = reply, .kind = MC_PENDING_REPLY};
+  mc_pending pending = {.link = link, .kind = MC_PENDING_REPLY};
+  pending.reply = reply;
   mc_err err = l->deferred ? MC_ERR_FULL : mc_pending_push(l, &record, &pending); /* never before the session's own record */
   if (err == MC_OK)
     return MC_TAKEN;
@@ -106,7 +108,7 @@ static mc_taken answer_when_durable(mc_link *link, mc_session_kind kind, const m
     l->blocked = link;
     mc_conn_pause(link->conn, true);
   }
-  return MC_TAKE_LATER; /* taken again as a whole: subscribing twice is harmless */
+  return MC_TAKE_LATER; /* taken again as a whole */
 }
 
 static void note_refusal(mc_link *link, const answer *a, uint8_t code)
@@ -127,7 +129,7 @@ static mc_err want_retained(mc_buf *wanted, const mc_mqtt_filter *f, uint8_t qos
 {
   if (f->retain_handling == 2 || (f->retain_handling == 1 && existed) || mc_slice_starts(f->filter, MC_LIT(MC_SHARE_PREFIX))) /* 4.8.2: never to these */
     return MC_OK;
-  uint8_t head[7] = {qos};
+  uint8_t head[7] = {(uint8_t)(qos | (f->no_local ? MC_SUB_NO_LOCAL : 0))};
   mc_store_le32(head + 1, id);
   mc_store_le16(head + 5, (uint16_t)f->filter.len);
   MC_TRY(mc_buf_append(wanted, head, sizeof head));
@@ -138,11 +140,20 @@ void mc_subscribe_retained(mc_session *s, mc_slice wanted)
 {
   mc_cursor c = mc_cursor_of(wanted);
   while (mc_cursor_left(&c)) {
-    uint8_t qos = mc_cursor_u8(&c);
+    uint8_t options = mc_cursor_u8(&c);
     uint32_t id = mc_cursor_le32(&c);
     mc_slice filter = mc_cursor_bytes(&c, mc_cursor_le16(&c));
-    mc_deliver_retained(s, filter, qos, id);
+    mc_deliver_retained(s, filter, options, id);
   }
+}
+
+/* The packet will be taken again as a whole; what is new must be new then, too (retain handling 1). */
+static void take_back(mc_session *s, const mc_mqtt_subscribe *p, const answer *a)
+{
+  mc_mqtt_filter f;
+  for (size_t at = 0, i = 0; mc_mqtt_filter_next(p, false, &at, &f); i++)
+    if (a->fresh[i])
+      mc_session_unsubscribe(s, f.filter);
 }
 
 mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
@@ -167,6 +178,7 @@ mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
   for (size_t at = 0; mc_mqtt_filter_next(p, false, &at, &f); a.count++) {
     bool had = false;
     uint8_t code = a.code[a.count] = subscribe_one(link, &f, id, &a, &had);
+    a.fresh[a.count] = code <= 2 && !had;
     if (code > 2) {
       refused = code;
       continue;
@@ -187,6 +199,8 @@ mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
     return MC_TAKE_CLOSED;
   }
   mc_taken taken = answer_when_durable(link, MC_SESSION_SUBSCRIBE, &l->scratch, stored > 0);
+  if (taken == MC_TAKE_LATER)
+    take_back(s, p, &a);
   if (taken != MC_TAKEN)
     return taken;
   note_refusal(link, &a, refused);
