@@ -259,9 +259,6 @@ static mc_taken take(mc_link *link, const mc_mqtt_packet *p)
     return mc_qos2_completed(link, &p->ack);
   case MC_MQTT_PUBREL:
     return mc_qos2_release(link, &p->ack);
-  case MC_MQTT_CONNECT:
-    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a second CONNECT on one connection (MQTT 5.0, 3.1.0-2)");
-    return MC_TAKE_CLOSED;
   case MC_MQTT_AUTH:
     mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "AUTH without an authentication method in CONNECT (MQTT 5.0, 4.12)");
     return MC_TAKE_CLOSED;
@@ -285,6 +282,10 @@ static mc_taken take_bytes(mc_link *link, mc_slice bytes)
   unsigned type = bytes.data[0] >> 4;
   if (type == MC_MQTT_CONNACK || type == MC_MQTT_SUBACK || type == MC_MQTT_UNSUBACK || type == MC_MQTT_PINGRESP) {
     mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a packet that only a server sends (type %u)", type);
+    return MC_TAKE_CLOSED;
+  }
+  if (!first && type == MC_MQTT_CONNECT) { /* whatever is in it: what a CONNECT is refused for is no reason that a DISCONNECT may give */
+    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a second CONNECT on one connection (MQTT 5.0, 3.1.0-2)");
     return MC_TAKE_CLOSED;
   }
   if (first)

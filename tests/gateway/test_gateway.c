@@ -462,6 +462,20 @@ static void test_tells_why_it_refuses(void)
   client_close(&a);
 }
 
+/* What the first CONNECT of an unknown version is refused with (0x84) is no reason that a DISCONNECT may give (MQTT 5.0, 3.14.2.1). */
+static void test_a_second_connect_is_a_protocol_error_whatever_is_in_it(void)
+{
+  static const char *const second[] = {"\x10\x0d\x00\x04MQTT\x2d\x02\x00\x00\x00\x00\x00", "\x10\x0d\x00\x04MQTX\x05\x02\x00\x00\x00\x00\x00"};
+  for (size_t i = 0; i < 2; i++) {
+    client a;
+    CHECK(client_connect(&a, port, 5, "twice", true, 0));
+    client_send(&a, mc_slice_of(second[i], 15));
+    CHECK_INT(client_next(&a), MC_MQTT_DISCONNECT);
+    CHECK_INT(a.packet.disconnect.code, MC_MQTT_PROTOCOL_ERROR);
+    client_close(&a);
+  }
+}
+
 static void test_a_third_version_gets_the_refusal_it_understands(void)
 {
   client a;
@@ -644,6 +658,7 @@ int main(void)
   RUN(test_ends_a_silent_client_at_one_and_a_half_keep_alives);
   RUN(test_ends_a_session_when_it_expires);
   RUN(test_tells_why_it_refuses);
+  RUN(test_a_second_connect_is_a_protocol_error_whatever_is_in_it);
   RUN(test_a_third_version_gets_the_refusal_it_understands);
   RUN(test_takes_packets_cut_at_every_byte);
   RUN(test_damaged_packets_end_only_their_own_connection);
