@@ -40,7 +40,7 @@ static mc_err make_vehicles(const char *dir, uint32_t count, mc_why *why)
   if (!err)
     err = mc_db_open_sqlite(path, &db, why);
   if (!err)
-    err = mc_registry_open(&(mc_registry_config){db, NULL, mc_buf_slice(&ca), mc_buf_slice(&ca_key)}, &r, why);
+    err = mc_registry_open(&(mc_registry_config){.db = db, .ca_cert_pem = mc_buf_slice(&ca), .ca_key_pem = mc_buf_slice(&ca_key)}, &r, why);
   for (uint32_t i = 0; i < count && !err; i++) {
     mc_vehicle v = {.tenant = MC_TENANT_DEFAULT};
     mc_buf cert = {0}, key = {0};

@@ -188,6 +188,27 @@ mc_err api_op_vehicle_create(api_call *c)
   return write_one(c, &v);
 }
 
+mc_err api_op_vehicle_erase(api_call *c)
+{
+  mc_vehicle v;
+  mc_thing thing = {0};
+  mc_buf receipt = {0};
+  MC_TRY(call_vehicle(c, &v));
+  mc_registry *r = c->api->config.registry;
+  mc_registry_thing_find(r, v.tenant, mc_slice_str(v.name), &thing); /* none: there is no session to forget */
+  uint32_t key = mc_registry_key_of_thing(r, v.tenant, thing.id);
+  mc_err err = mc_registry_vehicle_erase(r, v.tenant, v.id, mc_slice_str(c->who.name), body_text(c, "reason"), &receipt, &c->why);
+  if (!err && c->api->config.gateway && thing.id)
+    mc_gateway_forget(c->api->config.gateway, v.tenant, thing.id, key, "the vehicle's messages were erased; connect again");
+  if (!err) {
+    mc_json_object(&c->json);
+    mc_json_text_field(&c->json, "receipt", mc_buf_slice(&receipt));
+    mc_json_object_end(&c->json);
+  }
+  mc_buf_free(&receipt);
+  return err;
+}
+
 mc_err api_op_vehicle_update(api_call *c)
 {
   mc_vehicle v;

@@ -515,6 +515,7 @@ static void set_link(mc_link *link, const mc_mqtt_connect *c, const mc_principal
   link->keep_alive_s = c->keep_alive_s;
   link->send_window = limit->max_inflight;
   link->reason_wanted = c->version == MC_MQTT_5;
+  link->key_id = mc_registry_key_of_thing(link->home->gateway->registry, who->tenant, who->id);
   link->partition = mc_journal_partition_of(who->name[0] ? mc_slice_str(who->name) : c->client_id);
   if (c->props.present & MC_MQTT_P_RECEIVE_MAX && c->props.receive_max < link->send_window)
     link->send_window = c->props.receive_max;

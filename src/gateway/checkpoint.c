@@ -231,18 +231,39 @@ static void on_ask(mc_post *post)
 bool mc_checkpoint_holds_moves(const mc_gateway_loop *l) { return l->token_sent; }
 
 /* ---- the file ---- */
-static mc_err put_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc_retained *value)
+typedef struct retained_out {
+  const mc_journal *journal; /* enciphers as it does */
+  mc_buf *out;
+} retained_out;
+
+static mc_err put_one(mc_buf *out, const mc_retained *value, mc_record record, mc_slice topic)
 {
-  mc_buf *out = ctx;
-  MC_TRY(put_le(out, tenant, 4));
+  MC_TRY(put_le(out, record.tenant, 4));
   MC_TRY(put_le(out, value->offset, 8));
   MC_TRY(put_le(out, (uint64_t)value->time_us, 8));
   MC_TRY(put_le(out, value->qos, 1));
-  MC_TRY(put_le(out, value->flags, 1));
+  MC_TRY(put_le(out, record.flags, 1));
   MC_TRY(put_text(out, topic));
-  MC_TRY(put_le(out, value->props_len, 4));
-  MC_TRY(put_le(out, value->payload_len, 4));
-  return mc_buf_append(out, value->bytes, (size_t)value->props_len + value->payload_len);
+  MC_TRY(put_le(out, record.props.len, 4));
+  MC_TRY(put_le(out, record.payload.len, 4));
+  MC_TRY(mc_buf_append_slice(out, record.props));
+  MC_TRY(mc_buf_append_slice(out, record.payload));
+  return record.flags & MC_RECORD_ENCIPHERED ? put_le(out, record.key_id, 4) : MC_OK;
+}
+
+static mc_err put_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc_retained *value)
+{
+  const retained_out *to = ctx;
+  mc_buf sealed = {0};
+  mc_record record, plain = {.stream = MC_STREAM_MESSAGE, .flags = value->flags, .tenant = tenant, .key_id = value->key_id, .time_us = value->time_us, .topic = topic,
+                             .props = mc_slice_of(value->bytes, value->props_len), .payload = mc_slice_of(value->bytes + value->props_len, value->payload_len)};
+  mc_err err = mc_journal_encipher(to->journal, &plain, &sealed, &record);
+  if (err == MC_ERR_NOT_FOUND) /* its key was destroyed: it is no more */
+    err = MC_OK;
+  else if (!err)
+    err = put_one(to->out, value, record, topic);
+  mc_buf_free(&sealed);
+  return err;
 }
 
 static mc_err put_groups(const mc_checkpointer *c, mc_buf *out)
@@ -276,7 +297,8 @@ static mc_err assemble(mc_checkpointer *c, uint64_t floor, uint64_t *pin, mc_buf
   for (size_t i = 0; i < g->loop_count; i++)
     MC_TRY(mc_buf_append_slice(out, mc_buf_slice(&c->part[i])));
   MC_TRY(put_groups(c, out));
-  MC_TRY(mc_retained_all(&g->retained, put_retained, out));
+  retained_out to = {g->journal, out};
+  MC_TRY(mc_retained_all(&g->retained, put_retained, &to));
   return put_le(out, mc_crc32c(0, out->data, out->len), 4);
 }
 

@@ -143,9 +143,19 @@ static mc_err load_retained(mc_gateway *g, mc_cursor *c)
   mc_slice topic = get_text(c);
   uint32_t props_len = mc_cursor_le32(c), payload_len = mc_cursor_le32(c);
   mc_slice props = mc_cursor_bytes(c, props_len), payload = mc_cursor_bytes(c, payload_len);
+  mc_record record = {.stream = MC_STREAM_MESSAGE, .flags = value.flags, .tenant = tenant, .time_us = value.time_us, .topic = topic, .props = props, .payload = payload};
+  if (value.flags & MC_RECORD_ENCIPHERED)
+    value.key_id = record.key_id = mc_cursor_le32(c);
   if (!c->ok)
     return MC_ERR_MALFORMED;
-  mc_err err = mc_retained_put(&g->retained, tenant, topic, &value, props, payload);
+  mc_buf opened = {0};
+  mc_err err = mc_journal_decipher(g->journal, &record, &opened);
+  value.flags &= (uint8_t)~MC_RECORD_ENCIPHERED;
+  if (!err)
+    err = mc_retained_put(&g->retained, tenant, topic, &value, record.props, record.payload);
+  mc_buf_free(&opened);
+  if (err == MC_ERR_NOT_FOUND) /* its key was destroyed: it is no more */
+    return MC_OK;
   if (err != MC_ERR_FULL)
     return err;
   mc_log(MC_LOG_ERROR, "gateway", "retained message not kept: there are more than this build keeps", MC_KS("topic", topic));
@@ -155,7 +165,7 @@ static mc_err load_retained(mc_gateway *g, mc_cursor *c)
 /* The sum first: only of a file that is whole does the version tell anything. */
 static mc_err check(mc_slice file, mc_why *why)
 {
-  if (file.len < 36 || !mc_slice_starts(file, mc_slice_str(MC_CHECKPOINT_MAGIC)))
+  if (file.len < 32 || /* version 1 with nothing in it */ !mc_slice_starts(file, mc_slice_str(MC_CHECKPOINT_MAGIC)))
     return mc_err_set(why, MC_ERR_MALFORMED, "%zu bytes that are not a session checkpoint", file.len);
   if (mc_load_le32(file.data + file.len - 4) != mc_crc32c(0, file.data, file.len - 4))
     return mc_err_set(why, MC_ERR_CHECKSUM, "the checksum over its %zu bytes differs", file.len);

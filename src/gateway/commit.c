@@ -51,12 +51,25 @@ static bool deliverable(const mc_record *r, mc_message *out)
   return mc_message_of_record(r, out) && (out->qos || r->stream != MC_STREAM_MESSAGE);
 }
 
+/* Enciphered ones are opened for delivery. False: the key was destroyed between commit and now, or there is no memory. */
+static bool opened(mc_gateway_loop *l, mc_record *r)
+{
+  if (!(r->flags & MC_RECORD_ENCIPHERED))
+    return true;
+  mc_err err = mc_journal_decipher(l->gateway->journal, r, &l->opened);
+  if (err && err != MC_ERR_NOT_FOUND) {
+    mc_count_add(&l->count.lost, 1);
+    mc_log(MC_LOG_ERROR, "gateway", "an enciphered message could not be opened for delivery", MC_KS("topic", r->topic), MC_KZ("error", mc_err_text(err)));
+  }
+  return err == MC_OK;
+}
+
 static void deliver_commit(mc_gateway_loop *l, const mc_commit *c)
 {
   mc_record r;
   mc_message m;
   for (size_t at = 0; mc_commit_next(c, &at, &r);)
-    if (deliverable(&r, &m))
+    if (opened(l, &r) && deliverable(&r, &m))
       mc_deliver(l, &m);
 }
 
@@ -237,7 +250,7 @@ static void apply_retained(mc_gateway *g, const mc_record *r, const mc_session *
   mc_message m;
   if (!(r->flags & MC_RECORD_RETAIN) || !mc_message_of_record(r, &m))
     return;
-  mc_retained value = {.offset = r->offset, .time_us = r->time_us, .publisher = mc_session_mark(publisher), .principal = r->principal, .qos = m.qos,
+  mc_retained value = {.offset = r->offset, .time_us = r->time_us, .publisher = mc_session_mark(publisher), .principal = r->principal, .key_id = r->key_id, .qos = m.qos,
                        .flags = r->flags & MC_RECORD_V5};
   mc_err err = mc_retained_put(&g->retained, r->tenant, r->topic, &value, m.props, r->payload);
   if (err != MC_OK)
@@ -252,6 +265,8 @@ static void deliver_own(mc_gateway_loop *l, const mc_commit *c)
   for (size_t at = 0; mc_commit_next(c, &at, &r); i++) {
     const mc_pending *p = pending_at(l, i);
     const mc_session *publisher = p->link ? p->link->session : NULL;
+    if (!opened(l, &r))
+      continue;
     if (p->retain)
       apply_retained(l->gateway, &r, publisher);
     if (!l->subs.count || !deliverable(&r, &m))

@@ -191,6 +191,7 @@ static void loop_free(mc_gateway_loop *l)
   free(l->verdict);
   mc_share_loop_free(l);
   mc_sub_tree_free(&l->subs);
+  mc_buf_free(&l->opened);
   mc_buf_free(&l->scratch);
   mc_buf_free(&l->props);
   mc_buf_free(&l->read);
@@ -388,6 +389,7 @@ typedef struct kick_post {
   mc_gateway_loop *loop;
   uint32_t tenant, thing;
   uint8_t code;
+  bool forget; /* its session, too */
   char text[160];
 } kick_post;
 
@@ -398,15 +400,20 @@ static void on_kick(mc_post *post)
   for (mc_session *s = k->loop->sessions, *next; s; s = next) {
     next = s->next;
     mc_link *link = s->link;
-    if (!link || s->tenant != k->tenant || s->thing != k->thing)
+    if (s->tenant != k->tenant || s->thing != k->thing)
       continue;
-    mc_link_end(link, k->code, "%s", k->text);
-    mc_session_detach(s, link, link->end_text ? link->end_text : k->text);
+    uint32_t expiry_s = s->expiry_s;
+    if (link) {
+      mc_link_end(link, k->code, "%s", k->text);
+      mc_session_detach(s, link, link->end_text ? link->end_text : k->text);
+    }
+    if (k->forget && !(link && expiry_s == 0)) /* else it ended with its connection */
+      mc_session_destroy(s, true);
   }
   free(k);
 }
 
-void mc_gateway_kick(mc_gateway *g, uint32_t tenant, uint32_t thing, uint8_t reason_code, const char *text)
+static void kick(mc_gateway *g, uint32_t tenant, uint32_t thing, uint8_t reason_code, const char *text, bool forget)
 {
   if (!thing)
     return;
@@ -417,8 +424,19 @@ void mc_gateway_kick(mc_gateway *g, uint32_t tenant, uint32_t thing, uint8_t rea
       mc_log(MC_LOG_ERROR, "gateway", "out of memory: a session was not ended", MC_KU("thing", thing));
       continue;
     }
-    *k = (kick_post){.post = {.run = on_kick}, .loop = &g->loop[i], .tenant = tenant, .thing = thing, .code = reason_code};
+    *k = (kick_post){.post = {.run = on_kick}, .loop = &g->loop[i], .tenant = tenant, .thing = thing, .code = reason_code, .forget = forget};
     mc_slice_to_str(mc_slice_str(text), k->text, sizeof k->text);
     mc_loop_post(g->loop[i].loop, &k->post);
   }
+}
+
+void mc_gateway_kick(mc_gateway *g, uint32_t tenant, uint32_t thing, uint8_t reason_code, const char *text)
+{
+  kick(g, tenant, thing, reason_code, text, false);
+}
+
+void mc_gateway_forget(mc_gateway *g, uint32_t tenant, uint32_t thing, uint32_t key_id, const char *text)
+{
+  kick(g, tenant, thing, MC_MQTT_ADMIN_ACTION, text, true);
+  mc_retained_forget(&g->retained, tenant, key_id);
 }

@@ -72,6 +72,9 @@ mc_err mc_gateway_publish_as(mc_gateway *g, const mc_loop *loop, const mc_peer *
 /* Ends live sessions of a thing (revoked, renamed, removed). Any thread. */
 void mc_gateway_kick(mc_gateway *g, uint32_t tenant, uint32_t thing, uint8_t reason_code, const char *text);
 
+/* The same, and forgets it: its session with all that waits in it, and the retained messages under a data key that was destroyed. Any thread. */
+void mc_gateway_forget(mc_gateway *g, uint32_t tenant, uint32_t thing, uint32_t key_id, const char *text);
+
 /* The stream that publishes on a topic are journaled under (TELEMETRY, CHECKIN, else MESSAGE). */
 mc_stream mc_gateway_stream_of_topic(mc_slice topic);
 

@@ -78,6 +78,7 @@ mc_err mc_gateway_publish_as(mc_gateway *g, const mc_loop *loop, const mc_peer *
                       .flags = (uint8_t)((m->qos ? MC_RECORD_QOS1 : 0) | (m->retain ? MC_RECORD_RETAIN : 0) | MC_RECORD_V5),
                       .source = mc_loop_source(l),
                       .tenant = who.tenant,
+                      .key_id = mc_registry_key_of_thing(g->registry, who.tenant, who.id),
                       .principal = who.id,
                       .time_us = l->wall_us,
                       .topic = m->topic,

@@ -224,7 +224,7 @@ static void deliver_now(mc_gateway_loop *l, const mc_record *r, const mc_session
 /* A retained QoS 0 message: nobody waits for an answer, so it counts at once. The journal only keeps it for a restart. */
 static void retain_now(mc_gateway_loop *l, const mc_record *r, const mc_session *publisher)
 {
-  mc_retained value = {.offset = MC_NO_OFFSET, .time_us = r->time_us, .publisher = mc_session_mark(publisher), .principal = r->principal, .flags = r->flags & MC_RECORD_V5};
+  mc_retained value = {.offset = MC_NO_OFFSET, .time_us = r->time_us, .publisher = mc_session_mark(publisher), .principal = r->principal, .key_id = r->key_id, .flags = r->flags & MC_RECORD_V5};
   mc_retained_put(&l->gateway->retained, r->tenant, r->topic, &value, r->props, r->payload);
   if (r->stream == MC_STREAM_MESSAGE)
     deliver_now(l, r, publisher);
@@ -268,6 +268,7 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
                       .flags = (uint8_t)((p->qos == 2 ? MC_RECORD_QOS2 : p->qos ? MC_RECORD_QOS1 : 0) | (p->retain ? MC_RECORD_RETAIN : 0) | (link->version == MC_MQTT_5 ? MC_RECORD_V5 : 0)),
                       .source = mc_loop_source(l),
                       .tenant = s->tenant,
+                      .key_id = link->key_id,
                       .principal = s->thing,
                       .time_us = l->wall_us,
                       .topic = topic,

@@ -257,7 +257,7 @@ static void apply_message(recovery *r, const mc_record *record)
     return;
   apply_origin(g, record);
   if (m.retain) {
-    mc_retained value = {.offset = m.offset, .time_us = m.time_us, .principal = record->principal, .qos = m.qos, .flags = record->flags & MC_RECORD_V5};
+    mc_retained value = {.offset = m.offset, .time_us = m.time_us, .principal = record->principal, .key_id = record->key_id, .qos = m.qos, .flags = record->flags & MC_RECORD_V5};
     mc_retained_put(&g->retained, m.tenant, m.topic, &value, m.props, m.payload);
   }
   if (m.qos == 0)

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
+
 mc_err mc_retained_init(mc_retained_store *store)
 {
   *store = (mc_retained_store){0};
@@ -208,6 +210,39 @@ mc_err mc_retained_all(mc_retained_store *store, mc_retained_visit visit, void *
   pthread_mutex_unlock(&store->lock);
   mc_buf_free(&w.topic);
   return err;
+}
+
+typedef struct forget {
+  uint32_t tenant, key_id;
+  mc_buf topics; /* length 2, text */
+} forget;
+
+static mc_err note_topic(void *ctx, uint32_t tenant, mc_slice topic, const mc_retained *value)
+{
+  forget *f = ctx;
+  uint8_t len[2];
+  if (tenant != f->tenant || value->key_id != f->key_id)
+    return MC_OK;
+  mc_store_le16(len, (uint16_t)topic.len);
+  MC_TRY(mc_buf_append(&f->topics, len, sizeof len));
+  return mc_buf_append_slice(&f->topics, topic);
+}
+
+void mc_retained_forget(mc_retained_store *store, uint32_t tenant, uint32_t key_id)
+{
+  forget f = {.tenant = tenant, .key_id = key_id};
+  mc_retained none = {0};
+  if (!key_id)
+    return;
+  mc_err err = mc_retained_all(store, note_topic, &f);
+  mc_cursor c = mc_cursor_of(mc_buf_slice(&f.topics));
+  while (mc_cursor_left(&c)) {
+    uint16_t len = mc_cursor_le16(&c);
+    mc_retained_put(store, tenant, mc_cursor_bytes(&c, len), &none, (mc_slice){0}, (mc_slice){0});
+  }
+  mc_buf_free(&f.topics);
+  if (err)
+    mc_log(MC_LOG_ERROR, "gateway", "out of memory: some retained messages of an erased vehicle stay in memory until the next start", MC_KU("key", key_id));
 }
 
 bool mc_retained_by_offset(mc_retained_store *store, uint64_t offset, mc_retained_visit visit, void *ctx)

@@ -49,6 +49,7 @@ struct mc_link {
   mc_link *next_blocked;
   struct mc_alias_table *alias; /* topic aliases of the client, made at first use */
   struct mc_claim *claim;  /* waits for its session to come from another loop */
+  uint32_t key_id;         /* the vehicle's data key; 0: the journal's choice */
   uint64_t verdict_key;    /* salt of this connection's cached policy verdicts */
   int64_t last_in_us;      /* monotonic */
   uint32_t pending;        /* records in the journal's staging that will be answered here */
@@ -217,7 +218,7 @@ struct mc_gateway_loop {
   int64_t wall_us;    /* at the start of the current callback */
   uint64_t link_serial;
   mc_verdict *verdict;
-  mc_buf scratch, props, read, record, wanted;
+  mc_buf scratch, props, read, record, wanted, opened;
   mc_listener *listener[2]; /* mtls, dev */
   /* checkpoint */
   size_t tokens; /* of loops that have nothing older on its way to here */

@@ -69,6 +69,7 @@ void mc_will_fire(mc_session *s)
                         .flags = (uint8_t)((w->is.qos == 2 ? MC_RECORD_QOS2 : w->is.qos ? MC_RECORD_QOS1 : 0) | (w->is.retain ? MC_RECORD_RETAIN : 0) |
                                            (w->is.v5 ? MC_RECORD_V5 : 0)),
                         .tenant = s->tenant,
+                        .key_id = mc_registry_key_of_thing(s->home->gateway->registry, s->tenant, w->is.principal),
                         .principal = w->is.principal,
                         .time_us = mc_clock_wall_us(),
                         .topic = w->is.topic,

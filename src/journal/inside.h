@@ -68,6 +68,7 @@ struct mc_journal_writer {
   atomic_bool destroyed;
   atomic_size_t staged; /* bytes not yet committed or failed */
   uint64_t next_ticket; /* owner's thread */
+  mc_buf sealed;        /* owner's thread: the payload that is staged next */
   pthread_mutex_t lock;
   mc_chunk *active;   /* under lock */
   mc_chunk_list full; /* under lock */
@@ -99,6 +100,7 @@ struct mc_journal {
   uint32_t group_bytes;
   _Atomic size_t staged_limit; /* of a writer; follows the disk */
   uint8_t id[MC_JOURNAL_ID];
+  mc_journal_cipher cipher; /* seal NULL: none */
   atomic_uint refs;
   atomic_bool closed;
   mc_file *lock_file;
@@ -160,7 +162,7 @@ struct mc_journal {
   uint64_t durable_low;  /* lowest durable offset of all consumers; UINT64_MAX without any */
   bool consumers_dirty;
 
-  mc_metric *m_records, *m_bytes, *m_groups, *m_failures, *m_sync;
+  mc_metric *m_erased, *m_records, *m_bytes, *m_groups, *m_failures, *m_sync;
   mc_metric *m_sync_cost, *m_throughput, *m_wait, *m_budget;
 };
 

@@ -84,6 +84,7 @@ static void get_metrics(mc_journal *j)
   j->m_records = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_records_total", "Records made durable.", NULL);
   j->m_bytes = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_bytes_total", "Bytes of records made durable.", NULL);
   j->m_groups = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_groups_total", "Groups written, one sync each.", NULL);
+  j->m_erased = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_erased_total", "Records passed over by readers because their key was destroyed.", NULL);
   j->m_failures = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_failures_total", "Groups refused because a write failed.", NULL);
   j->m_sync_cost = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_sync_cost_us", "Learned: what a group costs on this disk apart from its bytes.", NULL);
   j->m_throughput = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_disk_bytes_per_second", "Learned: how fast this disk takes groups.", NULL);
@@ -154,6 +155,8 @@ mc_err mc_journal_open(const mc_journal_config *config, mc_journal **out, mc_why
   j->segment_bytes = config->segment_bytes ? config->segment_bytes : 64 << 20;
   j->retain_bytes = config->retain_bytes;
   j->group_bytes = config->group_bytes ? config->group_bytes : 256 << 10;
+  if (config->cipher)
+    j->cipher = *config->cipher;
   set_pace(j, config);
   j->durable_low = UINT64_MAX;
   atomic_init(&j->refs, 1);

@@ -53,6 +53,18 @@ typedef struct mc_journal mc_journal;
 typedef struct mc_journal_writer mc_journal_writer;
 typedef struct mc_journal_reader mc_journal_reader;
 
+/* Enciphering (option): payloads and properties are sealed under data keys that the caller keeps; topics and headers stay readable, so that filters, retention,
+ * compaction, verify and back-up need no key. All functions: any thread, no disk. */
+enum { MC_CIPHER_EXTRA = 32 }; /* bytes that sealing adds */
+typedef struct mc_journal_cipher {
+  void *ctx;
+  uint32_t (*key_of)(void *ctx, const mc_record *r); /* for a record that names no key; 0: it stays open */
+  /* out: sum of text + MC_CIPHER_EXTRA bytes */
+  mc_err (*seal)(void *ctx, uint32_t key_id, const mc_slice *aad, size_t aad_count, const mc_slice *text, size_t text_count, uint8_t *out);
+  /* out: sealed.len - MC_CIPHER_EXTRA bytes. MC_ERR_NOT_FOUND: the key was destroyed */
+  mc_err (*open)(void *ctx, uint32_t key_id, const mc_slice *aad, size_t aad_count, mc_slice sealed, uint8_t *out);
+} mc_journal_cipher;
+
 typedef struct mc_journal_config {
   const mc_fs *fs;
   const char *dir;           /* created when missing, locked */
@@ -61,6 +73,7 @@ typedef struct mc_journal_config {
   uint32_t group_wait_us;    /* else after this long at most, less at a light load; 0: 1000 */
   uint64_t retain_bytes;     /* oldest whole segments beyond this go, if every consumer has passed them; 0: keep */
   uint32_t max_staged_bytes; /* per writer; append fails with MC_ERR_FULL beyond it, on a slow disk beyond twice; 0: 16 MiB */
+  const mc_journal_cipher *cipher; /* copied; NULL: nothing is enciphered */
   uint64_t journal_id[2];    /* of a journal that is made; zeros: random. Only tests set it */
 } mc_journal_config;
 
@@ -81,6 +94,10 @@ typedef struct mc_commit {
   mc_slice bytes;        /* the records, encoded: walk with mc_commit_next */
 } mc_commit;
 bool mc_commit_next(const mc_commit *c, size_t *at, mc_record *out); /* *at starts at 0; record borrows from the commit */
+/* A record of a commit that is enciphered, opened into bytes; others are left as they are. MC_ERR_NOT_FOUND: its key was destroyed meanwhile. Any thread. */
+mc_err mc_journal_decipher(const mc_journal *journal, mc_record *r, mc_buf *bytes);
+/* The opposite, for files that keep a message elsewhere than in the journal (checkpoints): *out is r, sealed into bytes if it has a key. */
+mc_err mc_journal_encipher(const mc_journal *journal, const mc_record *r, mc_buf *bytes, mc_record *out);
 void mc_commit_retain(const mc_commit *c); /* any thread */
 void mc_commit_release(const mc_commit *c); /* any thread; the last one frees the bytes */
 
@@ -109,10 +126,11 @@ mc_err mc_journal_reader_create(mc_journal *journal, uint64_t offset, mc_journal
 void mc_journal_reader_destroy(mc_journal_reader **reader);
 /* Next record; it borrows until the next call. MC_ERR_END: caught up for now (see mc_journal_wait).
  * MC_ERR_NOT_FOUND: retention has passed this reader; the text names the oldest offset kept, make a new reader there.
- * MC_ERR_CHECKSUM: damaged bytes, told once with their offset; the next call goes on behind them. */
+ * MC_ERR_CHECKSUM: damaged bytes, told once with their offset; the next call goes on behind them.
+ * Enciphered records come opened; those whose key was destroyed are passed over. Without a cipher (offline) they come sealed. */
 mc_err mc_journal_reader_next(mc_journal_reader *reader, mc_record *out, mc_why *why);
 uint64_t mc_journal_reader_offset(const mc_journal_reader *reader); /* where the next record begins */
-/* One record by its exact offset; copies into out_bytes. For offline queues. */
+/* One record by its exact offset; copies into out_bytes. For offline queues. MC_ERR_NOT_FOUND also when its key was destroyed. */
 mc_err mc_journal_read_at(mc_journal *journal, uint64_t offset, mc_buf *bytes, mc_record *out, mc_why *why);
 
 /* Consumers hold what they have not read: retention removes no segment at or behind their offset. On disk within about 0.2 s. */

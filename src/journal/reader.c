@@ -16,6 +16,7 @@ struct mc_journal_reader {
   bool inside; /* window.file is the segment seg_first */
   uint64_t seg_first, seg_size;
   mc_window window;
+  mc_buf opened; /* the payload of an enciphered record */
   uint64_t reads_checked;
   int slot; /* live: in reader_at, so that what it reads next stays in memory; -1 none */
   uint64_t nothing_behind; /* offline: an end behind which nothing was found; not searched again at every poll */
@@ -222,6 +223,25 @@ static mc_err live_group(mc_journal_reader *r, uint64_t stop, mc_why *why)
   return MC_OK;
 }
 
+/* Opens an enciphered record. One whose key was destroyed is passed over: it is as if it had never been. */
+static mc_err open_record(mc_journal_reader *r, mc_record *rec, uint32_t size, bool *got, mc_why *why)
+{
+  mc_err err = mc_journal_decipher(r->journal, rec, &r->opened);
+  if (!err)
+    return MC_OK;
+  *got = false;
+  if (err == MC_ERR_NOT_FOUND) {
+    mc_metric_add(r->journal->m_erased, 1);
+    return MC_OK;
+  }
+  if (err == MC_ERR_MEMORY) {
+    r->at -= size; /* it is read again */
+    return mc_err_set(why, err, "journal %s: out of memory for a record of %u bytes", dir_of(r), size);
+  }
+  return mc_err_set(why, MC_ERR_CHECKSUM, "journal %s: the record at offset %llu does not open under its key %u: it was changed, or the key is another", dir_of(r),
+                    (unsigned long long)rec->offset, rec->key_id);
+}
+
 /* Reads what stands at r->at, inside the segment and below the limit. *got: a record was handed out. */
 static mc_err step(mc_journal_reader *r, mc_record *out, bool *got, mc_why *why)
 {
@@ -248,6 +268,8 @@ static mc_err step(mc_journal_reader *r, mc_record *out, bool *got, mc_why *why)
   rec.offset = r->at;
   r->at += size;
   *got = wanted(r, &rec);
+  if (*got && r->journal && r->journal->cipher.open && (rec.flags & MC_RECORD_ENCIPHERED))
+    MC_TRY(open_record(r, &rec, size, got, why));
   if (*got)
     *out = rec;
   return MC_OK;
@@ -295,6 +317,7 @@ void mc_journal_reader_destroy(mc_journal_reader **reader)
   if (!r)
     return;
   mc_window_free(&r->window);
+  mc_buf_free(&r->opened);
   if (r->journal) {
     mc_journal_follow_on(r->journal, r->slot, UINT64_MAX);
     mc_journal_unref(r->journal);
@@ -467,6 +490,25 @@ static mc_err read_handle(mc_journal *j, uint64_t offset, mc_why *why)
   return err;
 }
 
+/* Opens a record that lies in `bytes` in place of its sealed form. */
+static mc_err open_in(mc_journal *j, mc_buf *bytes, mc_record *r, mc_why *why)
+{
+  mc_buf opened = {0};
+  mc_record plain = *r;
+  mc_err err = mc_journal_decipher(j, &plain, &opened);
+  size_t at = (size_t)(r->payload.data - bytes->data); /* topic stays where it is, in front */
+  if (!err) {
+    memcpy(bytes->data + at, opened.data, r->payload.len - MC_CIPHER_EXTRA);
+    plain.props.data = bytes->data + at + (plain.props.data - opened.data);
+    plain.payload.data = bytes->data + at + (plain.payload.data - opened.data);
+    *r = plain;
+  }
+  mc_buf_free(&opened);
+  if (err == MC_ERR_NOT_FOUND)
+    return mc_err_set(why, err, "journal %s: the record at offset %llu was erased: its key was destroyed", j->dir, (unsigned long long)r->offset);
+  return err ? mc_err_set(why, err, "journal %s: the record at offset %llu does not open under its key %u", j->dir, (unsigned long long)r->offset, r->key_id) : MC_OK;
+}
+
 /* table_lock held for reading: the segment cannot be recycled meanwhile. */
 static mc_err read_record(mc_journal *j, const mc_segment *s, uint64_t offset, mc_buf *bytes, mc_record *out, mc_why *why)
 {
@@ -494,7 +536,7 @@ static mc_err read_record(mc_journal *j, const mc_segment *s, uint64_t offset, m
   if (err)
     return mc_err_set(why, MC_ERR_INVALID, "journal %s: no record begins at offset %llu", j->dir, (unsigned long long)offset);
   out->offset = offset;
-  return MC_OK;
+  return j->cipher.open && (out->flags & MC_RECORD_ENCIPHERED) ? open_in(j, bytes, out, why) : MC_OK;
 }
 
 mc_err mc_journal_read_at(mc_journal *j, uint64_t offset, mc_buf *bytes, mc_record *out, mc_why *why)

@@ -11,6 +11,7 @@ void mc_writer_unref(mc_journal_writer *w)
   if (w->active)
     mc_chunk_free(w->active);
   pthread_mutex_destroy(&w->lock);
+  mc_buf_free(&w->sealed);
   mc_journal *j = w->journal;
   free(w);
   mc_journal_unref(j);
@@ -121,6 +122,13 @@ mc_err mc_journal_append(mc_journal_writer *w, const mc_record *record, uint64_t
 {
   mc_journal *j = w->journal;
   uint32_t size;
+  mc_record sealed;
+  if (j->cipher.seal) {
+    if (record->props.len > UINT16_MAX)
+      return MC_ERR_TOO_LARGE;
+    MC_TRY(mc_journal_encipher(j, record, &w->sealed, &sealed));
+    record = &sealed;
+  }
   MC_TRY(mc_record_size(record, &size));
   if (size > mc_segment_room(j->segment_bytes))
     return MC_ERR_TOO_LARGE;

@@ -32,6 +32,11 @@ mc_err mc_pki_issue_client(mc_slice ca_cert_pem, mc_slice ca_key_pem, const char
 /* Signs a request; its subject is replaced by common_name. */
 mc_err mc_pki_sign_csr(mc_slice ca_cert_pem, mc_slice ca_key_pem, mc_slice csr_pem, const char *common_name, int days, mc_buf *cert_pem, mc_why *why);
 
+/* Signs a text with the CA's key (ECDSA or RSA over SHA-256); the signature is appended in base64. */
+mc_err mc_pki_sign(mc_slice ca_key_pem, mc_slice text, mc_buf *signature, mc_why *why);
+/* MC_ERR_CHECKSUM: not signed by this CA, or changed since. */
+mc_err mc_pki_verify(mc_slice ca_cert_pem, mc_slice text, mc_slice signature, mc_why *why);
+
 /* ---- TLS contexts (shared, immutable after creation, any thread) ---- */
 typedef struct mc_tls mc_tls;
 typedef enum mc_alpn { MC_ALPN_NONE, MC_ALPN_MQTT_CERT /* x-amzn-mqtt-ca */, MC_ALPN_MQTT /* mqtt */, MC_ALPN_HTTP_CERT /* x-amzn-http-ca */, MC_ALPN_HTTP11, MC_ALPN_OTHER } mc_alpn;

@@ -343,3 +343,38 @@ mc_err mc_pki_sign_csr(mc_slice ca_cert_pem, mc_slice ca_key_pem, mc_slice csr_p
   issuer_free(&by);
   return err;
 }
+
+/* ---- texts ---- */
+mc_err mc_pki_sign(mc_slice ca_key_pem, mc_slice text, mc_buf *signature, mc_why *why)
+{
+  EVP_PKEY *key = NULL;
+  uint8_t raw[1024];
+  size_t len = sizeof raw;
+  MC_TRY(mc_pem_read_key(ca_key_pem, &key, why));
+  EVP_MD_CTX *md = EVP_MD_CTX_new();
+  bool ok = md && EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, key) == 1 && EVP_DigestSign(md, raw, &len, text.data, text.len) == 1 &&
+            mc_buf_reserve(signature, (len + 2) / 3 * 4 + 1) == MC_OK;
+  if (ok)
+    signature->len += (size_t)EVP_EncodeBlock(signature->data + signature->len, raw, (int)len);
+  EVP_MD_CTX_free(md);
+  EVP_PKEY_free(key);
+  return ok ? MC_OK : mc_openssl_why(why, MC_ERR_TLS, "signing a text");
+}
+
+mc_err mc_pki_verify(mc_slice ca_cert_pem, mc_slice text, mc_slice signature, mc_why *why)
+{
+  uint8_t raw[1024];
+  if (signature.len == 0 || signature.len % 4 || signature.len > sizeof raw)
+    return mc_err_set(why, MC_ERR_MALFORMED, "the signature is not base64");
+  int n = EVP_DecodeBlock(raw, signature.data, (int)signature.len);
+  for (size_t i = 0; n > 0 && i < 2 && signature.data[signature.len - 1 - i] == '='; i++)
+    n--;
+  X509 *cert = NULL;
+  MC_TRY(mc_pem_read_cert(ca_cert_pem, &cert, why));
+  EVP_MD_CTX *md = EVP_MD_CTX_new();
+  bool ok = n > 0 && md && EVP_DigestVerifyInit(md, NULL, EVP_sha256(), NULL, X509_get0_pubkey(cert)) == 1 && EVP_DigestVerify(md, raw, (size_t)n, text.data, text.len) == 1;
+  EVP_MD_CTX_free(md);
+  X509_free(cert);
+  ERR_clear_error();
+  return ok ? MC_OK : mc_err_set(why, MC_ERR_CHECKSUM, "it was not signed by this certificate authority, or was changed since");
+}

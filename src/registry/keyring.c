@@ -197,6 +197,21 @@ mc_err mc_keyring_open(mc_db *db, mc_master *master, bool subjects, mc_keyring *
   return err;
 }
 
+mc_err mc_keyring_exists(mc_db *db, bool *out, mc_why *why)
+{
+  mc_stmt *s = NULL;
+  *out = false;
+  MC_TRY(mc_db_begin(db, false, why));
+  mc_err err = mc_db_prepare(db, "SELECT 1 FROM schema_migration WHERE module = 'keyring'", &s, why);
+  if (!err) {
+    err = mc_stmt_step(s, why);
+    *out = err == MC_OK;
+    mc_stmt_release(&s);
+  }
+  mc_db_end(db, true, NULL);
+  return err == MC_ERR_END ? MC_OK : err;
+}
+
 void mc_keyring_close(mc_keyring **ring)
 {
   mc_keyring *k = *ring;

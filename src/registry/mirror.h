@@ -66,6 +66,7 @@ typedef struct throttle throttle;
 struct mc_registry {
   mc_db *db;
   mc_journal *journal;
+  mc_keyring *keyring; /* borrowed; may be NULL */
   mc_buf ca_cert, ca_key;
   throttle *throttle;
   char dummy_hash[160]; /* of a password nobody knows: unknown names cost as much as known ones */
@@ -139,5 +140,10 @@ void throttle_success(throttle *t, mc_slice name_key, mc_slice address);
 
 /* Text of a name for messages: printable, at most 40 bytes, terminated. */
 const char *registry_shown(mc_slice name, char out[48]);
+
+/* ---- erasure.c ---- */
+/* Every tenant and, with subject keys, every vehicle has a key afterwards. At open. */
+mc_err registry_keys_of_all(mc_registry *r, mc_why *why);
+mc_err registry_key_for_vehicles(mc_registry *r, uint32_t tenant, const uint32_t *vehicle, size_t count, mc_why *why);
 
 #endif

@@ -15,10 +15,12 @@
 typedef struct mc_registry mc_registry;
 enum { MC_TENANT_DEFAULT = 1 };
 
+typedef struct mc_keyring mc_keyring; /* below */
 typedef struct mc_registry_config {
   mc_db *db;
   mc_journal *journal;  /* changes are journaled on MC_STREAM_REGISTRY; NULL in tests */
   mc_slice ca_cert_pem, ca_key_pem; /* our own CA: issues device certificates */
+  mc_keyring *keyring;  /* borrowed; NULL: nothing is enciphered. With subject keys every vehicle gets one, those that exist at open */
 } mc_registry_config;
 mc_err mc_registry_open(const mc_registry_config *config, mc_registry **out, mc_why *why); /* migrates its tables */
 void mc_registry_close(mc_registry **registry);
@@ -110,7 +112,6 @@ mc_err mc_registry_encoding_get(mc_registry *r, uint32_t encoding, int *type, do
  * Data keys live in the database, wrapped by the master key (access). A tenant has one for what has no subject; with subject keys, each vehicle and person
  * has one of its own, and destroying it makes what was sealed under it unreadable everywhere: in the journal, its backups and its copies. Any thread;
  * sealing and opening never touch the disk. */
-typedef struct mc_keyring mc_keyring;
 typedef enum mc_subject { MC_SUBJECT_TENANT = 1, MC_SUBJECT_VEHICLE = 2, MC_SUBJECT_PERSON = 3 } mc_subject;
 typedef struct mc_key_info {
   uint32_t key_id, tenant, subject_id;
@@ -120,6 +121,8 @@ typedef struct mc_key_info {
 /* master is borrowed. subjects: vehicles and people get keys of their own from now on. A database made under another master key: MC_ERR_CHECKSUM. */
 mc_err mc_keyring_open(mc_db *db, mc_master *master, bool subjects, mc_keyring **out, mc_why *why);
 void mc_keyring_close(mc_keyring **k);
+/* Were keys ever made in this database? Then what they sealed can be read only with the master key. */
+mc_err mc_keyring_exists(mc_db *db, bool *out, mc_why *why);
 bool mc_keyring_has_subjects(const mc_keyring *k);
 /* The key in use for a subject, from memory; 0: none (never made, or destroyed). MC_SUBJECT_TENANT: subject_id 0. */
 uint32_t mc_keyring_find(mc_keyring *k, uint32_t tenant, mc_subject subject, uint32_t subject_id);
@@ -132,6 +135,13 @@ mc_err mc_keyring_unseal(mc_keyring *k, uint32_t key_id, const mc_slice *aad, si
  * digest (may be NULL): names the keys without telling them; from 32 zeros, SHA-256 of (digest, key) for each in order of their ids. */
 mc_err mc_keyring_destroy(mc_keyring *k, uint32_t tenant, mc_subject subject, uint32_t subject_id, size_t *count, uint8_t digest[32], mc_why *why);
 mc_err mc_keyring_list(mc_keyring *k, uint32_t tenant, mc_arena *arena, mc_key_info **out, size_t *count, mc_why *why);
+/* The key of the vehicle that a thing is fitted to now; 0: it has none. From memory. */
+uint32_t mc_registry_key_of_thing(mc_registry *r, uint32_t tenant, uint32_t thing);
+/* Destroys the vehicle's keys and gives it a new one for what comes. receipt: a JSON text (appended), signed with our CA's key: what was destroyed and what
+ * that made unreadable. MC_ERR_UNSUPPORTED: there are no subject keys. */
+mc_err mc_registry_vehicle_erase(mc_registry *r, uint32_t tenant, uint32_t vehicle, mc_slice by, mc_slice reason, mc_buf *receipt, mc_why *why);
+/* Is it a receipt that this CA signed, unchanged? */
+mc_err mc_registry_receipt_check(mc_slice ca_cert_pem, mc_slice receipt, mc_why *why);
 /* Wraps every key anew under another master key, in one transaction. The ring goes on under the new one, which is then borrowed instead. */
 mc_err mc_keyring_rewrap(mc_keyring *k, mc_master *fresh, mc_why *why);
 

@@ -157,7 +157,7 @@ mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *w
   if (!keep_thing)
     free(t);
   change_end(r);
-  return err;
+  return err ? err : registry_key_for_vehicles(r, vehicle->tenant, &vehicle->id, 1, why);
 }
 
 mc_err mc_registry_vehicle_update(mc_registry *r, const mc_vehicle *vehicle, mc_why *why)

@@ -79,7 +79,7 @@ static bool begin(void)
   if (!ca.len && mc_pki_create_ca("test CA", 10, &ca, &ca_key, &why))
     return false;
   if (mc_db_open_sqlite(":memory:", &db, &why) ||
-      mc_registry_open(&(mc_registry_config){db, NULL, mc_buf_slice(&ca), mc_buf_slice(&ca_key)}, &registry, &why) || !open_module() ||
+      mc_registry_open(&(mc_registry_config){.db = db, .ca_cert_pem = mc_buf_slice(&ca), .ca_key_pem = mc_buf_slice(&ca_key)}, &registry, &why) || !open_module() ||
       mc_registry_vehicle_create(registry, &car, &why) || mc_registry_thing_find(registry, 1, MC_LIT("car-1"), &thing)) {
     printf("# %s\n", why.text);
     return false;

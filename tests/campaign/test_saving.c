@@ -27,7 +27,7 @@ static bool begin(void)
   mc_why why = {0};
   car = (mc_vehicle){.tenant = 1, .name = "car-1"};
   if ((!ca.len && mc_pki_create_ca("test CA", 10, &ca, &ca_key, &why)) || mc_db_open_sqlite(":memory:", &db, &why) ||
-      mc_registry_open(&(mc_registry_config){db, NULL, mc_buf_slice(&ca), mc_buf_slice(&ca_key)}, &registry, &why) ||
+      mc_registry_open(&(mc_registry_config){.db = db, .ca_cert_pem = mc_buf_slice(&ca), .ca_key_pem = mc_buf_slice(&ca_key)}, &registry, &why) ||
       mc_campaigns_open(&(mc_campaigns_config){.db = db, .registry = registry, .publish = publish}, &c, &why) ||
       mc_registry_vehicle_create(registry, &car, &why) || mc_registry_thing_find(registry, 1, MC_LIT("car-1"), &thing) ||
       mc_registry_signal_id(registry, 1, MC_LIT("Vehicle.Speed"), &signal_id, &why)) {

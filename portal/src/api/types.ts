@@ -145,6 +145,16 @@ export interface VehicleCreate {
   manifest?: string
 }
 
+export interface VehicleErasure {
+  /** why, for the receipt and the audit */
+  reason: string
+}
+
+export interface ErasureReceipt {
+  /** two lines: the facts as JSON, and the certificate authority's signature over that line (`motorcade key check` verifies it) */
+  receipt: string
+}
+
 export interface VehicleUpdate {
   vin?: string
   make?: string
@@ -603,6 +613,8 @@ export interface Operations {
   vehicle_get: { path: { id: string | number }; query: undefined; body: undefined; reply: Vehicle }
   /** Change facts or manifest of a vehicle. */
   vehicle_update: { path: { id: string | number }; query: undefined; body: VehicleUpdate; reply: Vehicle }
+  /** Destroy the vehicle's data key: its messages in the journal and in copies of it can no longer be read by anybody. The signed receipt says what is covered. The vehicle goes on under a new key. */
+  vehicle_erase: { path: { id: string | number }; query: undefined; body: VehicleErasure; reply: ErasureReceipt }
   /** The last value of every signal, with its time. With `offset`, waits (at most 5 s) until that journal offset is visible. */
   vehicle_latest: { path: { id: string | number }; query: { offset?: number }; body: undefined; reply: LatestList }
   /** Samples of up to 16 signals in [from, to). More than `points` samples are down-sampled to min, max and mean per bucket. */
@@ -684,6 +696,7 @@ export const operations = {
   vehicle_create: { method: "POST", path: "/api/v1/vehicles", permission: "vehicle:write" },
   vehicle_get: { method: "GET", path: "/api/v1/vehicles/{id}", permission: "vehicle:read" },
   vehicle_update: { method: "PATCH", path: "/api/v1/vehicles/{id}", permission: "vehicle:write" },
+  vehicle_erase: { method: "POST", path: "/api/v1/vehicles/{id}/erasure", permission: "erasure:write" },
   vehicle_latest: { method: "GET", path: "/api/v1/vehicles/{id}/latest", permission: "vehicle:read" },
   vehicle_history: { method: "GET", path: "/api/v1/vehicles/{id}/history", permission: "vehicle:read" },
   vehicle_track: { method: "GET", path: "/api/v1/vehicles/{id}/track", permission: "vehicle:read" },

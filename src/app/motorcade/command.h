@@ -18,6 +18,7 @@ int command_catalog(int argc, char **argv);
 int command_campaign(int argc, char **argv);
 int command_journal(int argc, char **argv);
 int command_store(int argc, char **argv);
+int command_key(int argc, char **argv);
 int command_bench(int argc, char **argv);
 
 /* ---- shared by commands ---- */

@@ -94,7 +94,7 @@ static mc_err make_admin(const settings *s, const char *admin, char *password, s
   if (!err)
     err = mc_db_open_sqlite(path, &db, why);
   if (!err)
-    err = mc_registry_open(&(mc_registry_config){db, NULL, mc_buf_slice(&ca), mc_buf_slice(&ca_key)}, &registry, why);
+    err = mc_registry_open(&(mc_registry_config){.db = db, .ca_cert_pem = mc_buf_slice(&ca), .ca_key_pem = mc_buf_slice(&ca_key)}, &registry, why);
   mc_user *users = NULL, user;
   size_t count = 0;
   if (!err)

@@ -24,6 +24,7 @@ static const command commands[] = {
     {"campaign", command_campaign, "list, create, show, run, suspend, end, delete: what vehicles send"},
     {"journal", command_journal, "tail, verify, stats: the durable log"},
     {"store", command_store, "verify, stats: history segments"},
+    {"key", command_key, "create, list, rewrap, check: keys of an enciphered data folder, receipts of erasures"},
     {"bench", command_bench, "measure mqtt, ingest, edge or store beside peers found here"},
 };
 enum { COUNT = sizeof commands / sizeof commands[0] };

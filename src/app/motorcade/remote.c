@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include "app/motorcade/command.h"
@@ -272,6 +273,27 @@ static int issue_certificate(remote *r, json_int_t id, const char *dir)
   return code;
 }
 
+static int erase_vehicle(remote *r, json_int_t id, const char *reason, const char *out)
+{
+  char path[128];
+  if (access(out, F_OK) == 0) { /* before, not after */
+    mc_err_set(&r->why, MC_ERR_EXISTS, "%s is there already; name another file for the receipt", out);
+    return fail(r);
+  }
+  snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT "/erasure", id);
+  json_t *done = ask(r, "POST", path, json_pack("{s:s}", "reason", reason));
+  if (!done)
+    return 1;
+  const char *receipt = text_of(done, "receipt");
+  int code = mc_fs_replace(mc_fs_posix(), out, mc_slice_str(receipt), 0644, &r->why) ? fail(r) : 0;
+  if (code)
+    printf("%s", receipt); /* it must not be lost */
+  else
+    printf("erased; the receipt is in %s (`motorcade key check %s` verifies it)\n", out, out);
+  json_decref(done);
+  return code;
+}
+
 int command_vehicle(int argc, char **argv)
 {
   static const char usage[] =
@@ -281,12 +303,15 @@ int command_vehicle(int argc, char **argv)
       "       motorcade vehicle show NAME\n"
       "       motorcade vehicle latest NAME [--json]\n"
       "       motorcade vehicle set NAME [--vin V] [--make M] [--model M] [--kind K] [--manifest NAME]\n"
-      "--out writes cert.pem, key.pem and ca.pem for the vehicle's agent.\n";
+      "       motorcade vehicle erase NAME --reason TEXT --out RECEIPT\n"
+      "--out writes cert.pem, key.pem and ca.pem for the vehicle's agent. erase destroys the vehicle's data key (setting subject_keys)\n"
+      "and writes a signed receipt, which says what can no longer be read; nothing brings it back.\n";
   int ended;
   if (command_help(&argc, argv, usage, &ended))
     return ended;
   remote r;
-  const char *filter = option_take(&argc, argv, "--filter", NULL), *out = option_take(&argc, argv, "--out", NULL);
+  const char *filter = option_take(&argc, argv, "--filter", NULL), *out = option_take(&argc, argv, "--out", NULL),
+             *reason = option_take(&argc, argv, "--reason", NULL);
   json_t *body = json_object();
   static const char *const keys[] = {"vin", "make", "model", "kind", "manifest"};
   for (int i = 0; i < 5; i++) {
@@ -327,6 +352,10 @@ int command_vehicle(int argc, char **argv)
   if (!strcmp(what, "certificate") && out) {
     json_decref(body);
     return issue_certificate(&r, id, out);
+  }
+  if (!strcmp(what, "erase") && reason && out) {
+    json_decref(body);
+    return erase_vehicle(&r, id, reason, out);
   }
   if (!strcmp(what, "latest")) {
     static const char *const field[] = {"fqn", "value", "text", "unit", "time", "age_ms"};

@@ -80,7 +80,7 @@ static mc_err open_tls_and_registry(server *s, mc_why *why)
     err = mc_tls_server_create(&config, &s->tls, why);
   }
   if (!err) {
-    mc_registry_config config = {s->db, s->journal, mc_buf_slice(&ca), mc_buf_slice(&ca_key)};
+    mc_registry_config config = {s->db, s->journal, mc_buf_slice(&ca), mc_buf_slice(&ca_key), s->keyring};
     err = mc_registry_open(&config, &s->registry, why);
   }
   mc_buf_free(&ca);
@@ -90,12 +90,46 @@ static mc_err open_tls_and_registry(server *s, mc_why *why)
   return err;
 }
 
+/* ---- enciphering: the journal asks, the keyring answers ---- */
+static uint32_t key_of(void *ctx, const mc_record *r)
+{
+  return mc_keyring_find(ctx, r->tenant, MC_SUBJECT_TENANT, 0);
+}
+
+static mc_err seal(void *ctx, uint32_t key_id, const mc_slice *aad, size_t aad_count, const mc_slice *text, size_t text_count, uint8_t *out)
+{
+  return mc_keyring_seal(ctx, key_id, aad, aad_count, text, text_count, out);
+}
+
+static mc_err unseal(void *ctx, uint32_t key_id, const mc_slice *aad, size_t aad_count, mc_slice sealed, uint8_t *out)
+{
+  return mc_keyring_unseal(ctx, key_id, aad, aad_count, sealed, out);
+}
+
+/* Before the journal: what it holds may be enciphered. */
+static mc_err open_keys(server *s, mc_why *why)
+{
+  bool exists = false;
+  if (s->set.master_key[0]) {
+    MC_TRY(mc_master_open(s->set.master_key, &s->master, why));
+    return mc_keyring_open(s->db, s->master, s->set.subject_keys, &s->keyring, why);
+  }
+  if (s->set.subject_keys)
+    return mc_err_set(why, MC_ERR_INVALID, "subject_keys needs master_key: name the key that wraps them");
+  MC_TRY(mc_keyring_exists(s->db, &exists, why));
+  return exists ? mc_err_set(why, MC_ERR_INVALID, "this data was enciphered and no master_key is set: without it messages would seem to be missing; set it in %s/motorcade.conf",
+                             s->set.data)
+                : MC_OK;
+}
+
 static mc_err open_journal(server *s, mc_why *why)
 {
+  mc_journal_cipher cipher = {s->keyring, key_of, seal, unseal};
   char path[700];
   snprintf(path, sizeof path, "%s/journal", s->set.data);
   mc_journal_config config = {
-      .fs = mc_fs_posix(), .dir = path, .group_wait_us = s->set.journal_group_wait_us, .retain_bytes = s->set.journal_retain_mb << 20};
+      .fs = mc_fs_posix(), .dir = path, .group_wait_us = s->set.journal_group_wait_us, .retain_bytes = s->set.journal_retain_mb << 20,
+      .cipher = s->keyring ? &cipher : NULL};
   return mc_journal_open(&config, &s->journal, why);
 }
 
@@ -194,9 +228,10 @@ mc_err server_open(server *s, mc_why *why)
   snprintf(path, sizeof path, "%s/ca.pem", s->set.data);
   if (access(path, F_OK)) /* a mistyped folder is not made */
     return mc_err_set(why, MC_ERR_NOT_FOUND, "%s is missing: run `motorcade init --data %s` first", path, s->set.data);
-  MC_TRY(open_journal(s, why)); /* takes the folder's lock */
   snprintf(path, sizeof path, "%s/motorcade.db", s->set.data);
   MC_TRY(mc_db_open_sqlite(path, &s->db, why));
+  MC_TRY(open_keys(s, why));
+  MC_TRY(open_journal(s, why)); /* takes the folder's lock */
   MC_TRY(open_tls_and_registry(s, why));
   MC_TRY(open_readers(s, why));
   MC_TRY(check_extract(s, why));
@@ -326,8 +361,10 @@ void server_stop(server *s)
   mc_store_close(&s->store);
   mc_twin_close(&s->twin);
   mc_registry_close(&s->registry);
-  mc_db_close(&s->db);
   mc_journal_close(&s->journal);
+  mc_keyring_close(&s->keyring);
+  mc_db_close(&s->db);
+  mc_master_close(&s->master);
   mc_geo_map_destroy(&s->map);
   mc_geo_graph_destroy(&s->graph);
   mc_tls_destroy(&s->tls);

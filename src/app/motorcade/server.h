@@ -29,6 +29,8 @@ typedef struct server_loop {
 typedef struct server {
   settings set;
   mc_db *db;
+  mc_master *master;   /* with the setting master_key */
+  mc_keyring *keyring;
   mc_journal *journal;
   mc_registry *registry;
   mc_twin *twin;

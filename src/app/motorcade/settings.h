@@ -20,7 +20,8 @@ typedef struct settings {
   uint32_t journal_group_wait_us, store_memory_mb, store_flush_s;
   uint64_t journal_retain_mb;
   uint32_t store_retain_days;
-  bool insecure_dev, metrics_open;
+  char master_key[1024];
+  bool insecure_dev, metrics_open, subject_keys;
 } settings;
 
 void settings_default(settings *s);
