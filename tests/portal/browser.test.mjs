@@ -152,6 +152,25 @@ test('the map draws the base map and the vehicles, and reports no error', async 
   assert.ok(pixels > 60, `${pixels} pixels in the colours of vehicles`)
 })
 
+test('a base map that is still being made is waited for', async () => {
+  const { identifier } = await page.evaluateOnNewDocument(() => {
+    const real = window.fetch
+    window.refused = 0
+    window.fetch = (url, ...rest) => {
+      if (url !== '/api/v1/map' || window.refused === 2) return real(url, ...rest)
+      window.refused++
+      return Promise.resolve(new Response('{"title":"Not yet"}', { status: 503, headers: { 'content-type': 'application/problem+json' } }))
+    }
+  })
+  await page.goto(new URL('/map', base()).href)
+  await page.waitForFunction(() => /being made/.test(document.querySelector('.map-note')?.textContent ?? ''), { timeout: 10_000, polling: 20 })
+  await settle(page)
+  assert.equal(await page.evaluate(() => window.refused), 2)
+  assert.equal(await page.$('.map-note, .failure'), null)
+  assert.ok(await page.$('.map-box'))
+  await page.removeScriptToEvaluateOnNewDocument(identifier)
+})
+
 const listed = () => [
   '/', '/map', '/vehicles', `/vehicles/${own.vehicle.id}`, `/vehicles/${own.vehicle.id}?tab=events`, `/vehicles/${own.vehicle.id}?tab=device`, '/campaigns',
   ...(own.campaign ? [`/campaigns/${own.campaign.id}`, `/campaigns/${own.campaign.id}/edit`] : []), '/campaigns/new', '/devices', '/signals', '/settings', '/nowhere',

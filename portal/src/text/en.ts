@@ -186,6 +186,7 @@ export const en = {
   'silent.all': 'Show all',
 
   'map.label': 'Map of the fleet. Arrow keys move it, plus and minus zoom. The vehicle list holds the same vehicles.',
+  'map.making': 'The base map is being made; it appears here in a moment.',
   'map.in': 'Zoom in',
   'map.out': 'Zoom out',
   'map.fit': 'Show all vehicles',
