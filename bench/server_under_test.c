@@ -86,21 +86,6 @@ static mc_err run_and_wait(const char *const *argv, const char *log, mc_why *why
   return MC_OK;
 }
 
-/* The base map is made beside everything else in the first seconds; what is measured begins after it. */
-static mc_err wait_for_map(uint16_t http, mc_why *why)
-{
-  for (int i = 0; i < 600; i++) {
-    mc_buf text = {0};
-    mc_err err = bench_http_get(http, NULL, "/api/v1/health", &text, why);
-    bool making = !err && memmem(text.data, text.len, "being made", 10);
-    mc_buf_free(&text);
-    if (err || !making)
-      return err;
-    usleep(100000); /* strangers may ask 20 times a second */
-  }
-  return mc_err_set(why, MC_ERR_TIMEOUT, "the base map is not there after a minute");
-}
-
 mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_server *s, mc_why *why)
 {
   *s = (bench_server){.name = "motorcade", .plain = bench_free_port(), .tls = bench_free_port()};
@@ -119,8 +104,7 @@ mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_se
                          "--tls-port", "0",     "--http-port", http,   "--log-level", "warn", "--metrics-open", "true", NULL};
   MC_TRY(bench_spawn(serve, log, &s->process, why));
   MC_TRY(bench_wait_port(s->plain, 20000, why));
-  MC_TRY(bench_wait_port(http_port, 5000, why));
-  return wait_for_map(http_port, why);
+  return bench_wait_port(http_port, 5000, why);
 }
 
 void bench_stop(bench_server *s)

@@ -64,7 +64,7 @@ mc_err mc_api_create(const mc_api_config *config, mc_api **out, mc_why *why)
     return mc_err_set(why, MC_ERR_MEMORY, "no memory for the API");
   api->config = *config;
   atomic_store(&api->map, config->map);
-  atomic_store(&api->map_coming, !config->map && config->map_later);
+  atomic_store(&api->map_state, config->map || !config->want_map ? API_MAP_SETTLED : API_MAP_UNASKED);
   api->started_us = mc_clock_mono_us();
   pthread_mutex_init(&api->rate.lock, NULL);
   mc_err err = fill(api, why);
@@ -83,7 +83,7 @@ void mc_api_set_map(mc_api *api, mc_geo_map *map, const char *reason)
 {
   snprintf(api->map_reason, sizeof api->map_reason, "%s", reason ? reason : "");
   atomic_store(&api->map, map);
-  atomic_store(&api->map_coming, false);
+  atomic_store(&api->map_state, API_MAP_SETTLED);
 }
 
 void mc_api_stop(mc_api *api)

@@ -26,15 +26,16 @@ typedef struct mc_api_config {
   mc_journal *journal; /* audit records */
   mc_db *db;           /* idempotency keys */
   mc_geo_map *map;     /* may be NULL: map operations answer 404 with the reason */
-  bool map_later;      /* mc_api_set_map follows; until then map operations answer 503 */
+  /* Makes the map: called once, on any thread, when somebody first opens the portal or asks for the map; must not block. mc_api_set_map follows,
+   * and until then map operations answer 503. NULL: there is no other map than the one above. */
+  void (*want_map)(void *ctx);
   const char *portal_dir; /* built portal; NULL or missing: a page that says how to build it */
   const char *version;
   size_t workers;      /* 0: 2 */
   double rate_per_s;   /* requests a second of one principal, bursts of four times that; strangers a fifth. 0: 100 */
   const char *hosts;   /* names, comma-separated, that requests without TLS may carry in Host beside loopback ones; NULL: none */
   bool metrics_open;   /* /metrics without sign-in for loopback peers */
-  /* extra health parts and the decoder's lag, from app */
-  void *ctx;
+  void *ctx; /* of want_map and decoder_lag_ms */
   int64_t (*decoder_lag_ms)(void *ctx);
 } mc_api_config;
 mc_err mc_api_create(const mc_api_config *config, mc_api **out, mc_why *why);
@@ -42,7 +43,7 @@ mc_err mc_api_create(const mc_api_config *config, mc_api **out, mc_why *why);
 mc_http_server *mc_api_http(mc_api *api);
 /* Live ticks run on this loop (one of the server's). */
 mc_err mc_api_start_live(mc_api *api, mc_loop *loop, mc_why *why);
-/* The base map that was being made (map_later), or NULL and why there is none. Any thread, once, before mc_api_destroy. */
+/* The base map that want_map asked for, or NULL and why there is none. Any thread, once, before mc_api_destroy. */
 void mc_api_set_map(mc_api *api, mc_geo_map *map, const char *reason);
 void mc_api_stop(mc_api *api); /* answers what is under way, closes live streams */
 void mc_api_destroy(mc_api **api);

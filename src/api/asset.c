@@ -190,8 +190,9 @@ static void send_asset(const asset *f, mc_http_request *r)
   send_page(r, 200, f->type, mc_buf_slice(br ? &f->br : &f->plain), br, f->etag, f->immutable);
 }
 
-bool assets_answer(api_assets *a, mc_http_request *r)
+bool assets_answer(api_assets *a, mc_http_request *r, bool *page)
 {
+  *page = false;
   if (!mc_slice_eq_str(r->method, "GET") && !mc_slice_eq_str(r->method, "HEAD"))
     return false;
   if (mc_slice_starts(r->path, MC_LIT("/api/")) || mc_slice_starts(r->path, MC_LIT("/aws/")))
@@ -210,7 +211,8 @@ bool assets_answer(api_assets *a, mc_http_request *r)
   bool is_page = mc_slice_find(r->path, '.', last) == r->path.len;
   if (!is_page || (!takes_html && r->path.len > 1))
     return false;
-  if (mc_strmap_get(&a->by_path, MC_LIT("/index.html"), &index))
+  *page = mc_strmap_get(&a->by_path, MC_LIT("/index.html"), &index);
+  if (*page)
     send_asset(&a->file.at[index], r);
   else
     send_page(r, 200, "text/html; charset=utf-8", mc_slice_of(unbuilt, sizeof unbuilt - 1), false, "", false);

@@ -41,8 +41,8 @@ struct mc_api {
   api_patterns *patterns;
   api_rate rate;
   _Atomic(mc_geo_map *) map;
-  _Atomic bool map_coming;
-  char map_reason[256]; /* why there is none; written before map_coming turns false */
+  _Atomic int map_state; /* api_map_state */
+  char map_reason[256];  /* why there is none; written before map_state says so */
   int64_t started_us; /* monotonic */
   _Atomic int waiting; /* handlers that wait for an offset */
   _Atomic bool stopping;
@@ -164,8 +164,14 @@ const char *device_message(const mc_http_request *r, mc_gateway_message *m, mc_b
 /* ---- asset.c ---- */
 mc_err assets_load(const char *dir, api_assets **out, mc_why *why);
 void assets_free(api_assets **a);
-/* Answers with a file, the page of the portal, or false. On the loop. */
-bool assets_answer(api_assets *a, mc_http_request *r);
+/* Answers with a file, the page of the portal (then *page), or false. On the loop. */
+bool assets_answer(api_assets *a, mc_http_request *r, bool *page);
+
+/* ---- map.c ---- */
+typedef enum api_map_state { API_MAP_SETTLED /* a map, or none */, API_MAP_UNASKED, API_MAP_COMING } api_map_state;
+/* Somebody needs the base map: the first one has it made. Any thread. */
+void map_wanted(mc_api *api);
+const char *map_text(const mc_api *api); /* for people: whether there is one */
 
 /* ---- host.c ---- */
 /* May a request without TLS name this host? Loopback names always, others when the settings list them. */

@@ -1,15 +1,37 @@
 /* The base map. */
 #include "api/inside.h"
 
+void map_wanted(mc_api *api)
+{
+  int unasked = API_MAP_UNASKED;
+  if (atomic_compare_exchange_strong(&api->map_state, &unasked, API_MAP_COMING))
+    api->config.want_map(api->config.ctx);
+}
+
+const char *map_text(const mc_api *api)
+{
+  int state = atomic_load(&api->map_state); /* before the map: one that comes in between is seen */
+  if (atomic_load(&api->map))
+    return "loaded";
+  if (state == API_MAP_COMING)
+    return "is being made";
+  if (state == API_MAP_UNASKED)
+    return "is made when somebody opens the portal or asks for it";
+  return api->map_reason[0] ? api->map_reason : "no base map is loaded";
+}
+
 static mc_err get_map(api_call *c, mc_geo_map **out)
 {
   mc_api *api = c->api;
-  bool coming = atomic_load(&api->map_coming); /* before the map: a map that comes in between is seen */
+  map_wanted(api);
+  int state = atomic_load(&api->map_state); /* before the map: one that comes in between is seen */
   *out = atomic_load(&api->map);
   if (*out)
     return MC_OK;
-  if (coming)
-    return mc_err_set(&c->why, MC_ERR_AGAIN, "the base map is still being made; ask again in a few seconds");
+  if (state == API_MAP_COMING) {
+    reply_header(c, "Retry-After", MC_LIT("1"));
+    return mc_err_set(&c->why, MC_ERR_AGAIN, "the base map is still being made; ask again in a second");
+  }
   if (api->map_reason[0])
     return mc_err_set(&c->why, MC_ERR_NOT_FOUND, "no base map: %s", api->map_reason);
   return mc_err_set(&c->why, MC_ERR_NOT_FOUND, "no base map is loaded; start with an OSM extract or with the demo's town");

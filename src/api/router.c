@@ -292,8 +292,12 @@ api_call *router_begin(mc_api *api, mc_http_request *r)
   mc_slice param[API_PARAMS] = {{0}};
   bool known_path = false;
   const api_operation *op = router_match(r->method, r->path, param, &known_path);
-  if (!op && !known_path && (device_answer(api, r) || assets_answer(api->assets, r)))
+  bool page = false;
+  if (!op && !known_path && (device_answer(api, r) || assets_answer(api->assets, r, &page))) {
+    if (page) /* its first view is the map: by the time somebody signed in it is there */
+      map_wanted(api);
     return NULL;
+  }
   api_call *c = call_create(api, r);
   if (!c)
     return NULL;

@@ -51,7 +51,7 @@ mc_err api_op_health(api_call *c)
   write_part(j, "journal", journal != NULL, journal ? held : "not configured");
   write_part(j, "database", database, database ? "answers" : why.text);
   write_part(j, "decoder", current, decoder);
-  write_part(j, "map", true, api->config.map ? "loaded" : "no base map is loaded");
+  write_part(j, "map", true, map_text(api));
   mc_json_array_end(j);
   mc_json_object_end(j);
   return MC_OK;

@@ -42,6 +42,7 @@ typedef struct world_config {
   double rate_per_s;
   const char *portal_dir;
   bool metrics_open, with_map;
+  void (*want_map)(void *ctx); /* ctx: the world */
   bool by_hand; /* no thread runs the loop: the caller turns it (fuzz targets) */
 } world_config;
 
@@ -110,7 +111,7 @@ static inline mc_err world_modules(world *w, const world_config *config, mc_why 
     MC_TRY(mc_geo_make_town(7, &w->map, NULL, why));
   mc_api_config api = {.registry = w->registry, .twin = w->twin, .store = w->store, .campaigns = w->campaigns, .gateway = w->gateway, .journal = w->journal,
                        .db = w->db, .map = w->map, .portal_dir = config->portal_dir, .version = "test", .workers = 2, .rate_per_s = config->rate_per_s,
-                       .hosts = "localhost, fleet.example.org,192.0.2.7,2001:db8::7", .metrics_open = config->metrics_open};
+                       .hosts = "localhost, fleet.example.org,192.0.2.7,2001:db8::7", .metrics_open = config->metrics_open, .want_map = config->want_map, .ctx = w};
   MC_TRY(mc_api_create(&api, &w->api, why));
   MC_TRY(mc_api_start_live(w->api, w->loop, why));
   mc_listener_config listen = {.host = "127.0.0.1", .handler = mc_http_server_handler(), .ctx = mc_api_http(w->api)};

@@ -1,5 +1,6 @@
 #include "app/motorcade/server.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,7 +154,7 @@ static mc_err open_readers(server *s, mc_why *why)
   return mc_campaigns_open(&campaigns, &s->campaigns, why);
 }
 
-static mc_err open_map(server *s, mc_why *why)
+static mc_err load_map(server *s, mc_why *why)
 {
   mc_geo_graph **graph = s->want_graph ? &s->graph : NULL;
   if (!s->set.osm[0])
@@ -168,7 +169,16 @@ static mc_err open_map(server *s, mc_why *why)
   return err;
 }
 
-/* Making or reading the map takes seconds; vehicles do not wait for it. */
+/* What making it took and does not need any more goes back to the system. */
+static mc_err open_map(server *s, mc_why *why)
+{
+  mc_err err = load_map(s, why);
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  return err;
+}
+
 static void *make_map(void *arg)
 {
   server *s = arg;
@@ -177,6 +187,15 @@ static void *make_map(void *arg)
     mc_log(MC_LOG_ERROR, "serve", "there is no base map", MC_KZ("reason", why.text));
   mc_api_set_map(s->api, s->map, why.text);
   return NULL;
+}
+
+/* Making or reading the map takes seconds and tens of MiB: it is made when somebody wants to see it, and vehicles do not wait for it. */
+static void want_map(void *ctx)
+{
+  server *s = ctx;
+  s->map_making = pthread_create(&s->map_maker, NULL, make_map, s) == 0;
+  if (!s->map_making)
+    mc_api_set_map(s->api, NULL, "there was no memory for the thread that makes it; start the server again");
 }
 
 static mc_err check_extract(const server *s, mc_why *why)
@@ -209,7 +228,7 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
                        .journal = s->journal,
                        .db = s->db,
                        .map = s->map,
-                       .map_later = !s->want_graph,
+                       .want_map = want_map,
                        .portal_dir = s->set.portal,
                        .version = MC_VERSION,
                        .hosts = s->set.names,
@@ -306,13 +325,7 @@ mc_err server_start(server *s, mc_why *why)
       return mc_err_set(why, MC_ERR_MEMORY, "cannot start loop thread %zu", i);
     s->loop[i].running = true;
   }
-  MC_TRY(server_decoder_start(s, why));
-  if (s->map)
-    return MC_OK;
-  if (pthread_create(&s->map_maker, NULL, make_map, s))
-    return mc_err_set(why, MC_ERR_MEMORY, "cannot start the thread that makes the map");
-  s->map_making = true;
-  return MC_OK;
+  return server_decoder_start(s, why);
 }
 
 /* Listeners belong to their loop's thread. */

@@ -56,7 +56,7 @@ typedef struct server {
   mc_block_sink observer;
   uint16_t http_port, mqtt_port, tls_port, dev_port; /* as bound */
   bool want_graph;
-  pthread_t map_maker; /* unless want_graph: the map is made beside everything else */
+  pthread_t map_maker; /* unless want_graph: the map is made when somebody first wants to see it */
   bool map_making;
 } server;
 
