@@ -218,6 +218,7 @@ static void on_ask(mc_post *post)
   mc_checkpointer *c = l->gateway->checkpointer;
   size_t n = l->gateway->loop_count;
   mc_fan_out_batch(l);
+  mc_share_post_flush(l); /* what is not ours to give again as of now: before our token */
   pthread_mutex_lock(&c->lock);
   c->low[l->index] = l->pending.len ? l->low : mc_journal_end_offset(l->gateway->journal);
   pthread_mutex_unlock(&c->lock);

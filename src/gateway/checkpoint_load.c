@@ -70,7 +70,10 @@ static mc_err load_in_flight(mc_session *s, mc_cursor *c)
     uint64_t v = mc_cursor_le64(c);
     if (c->ok && (!id || v > (MC_OUT_OFFSET | 7)))
       return MC_ERR_MALFORMED;
-    mc_err err = c->ok ? mc_outbox_restore(o, id, mc_outbox_entry_of(v) | MC_OUT_QOS2 | MC_OUT_ASSIGNED | MC_OUT_SENT | (received ? MC_OUT_RECEIVED : 0)) : MC_OK;
+    uint64_t entry = mc_outbox_entry_of(v);
+    if (entry & MC_OUT_SHARED) /* its group was told before the checkpoint was made */
+      entry = (entry & ~MC_OUT_SHARED) | MC_OUT_BY_GROUP;
+    mc_err err = c->ok ? mc_outbox_restore(o, id, entry | MC_OUT_QOS2 | MC_OUT_ASSIGNED | MC_OUT_SENT | (received ? MC_OUT_RECEIVED : 0)) : MC_OK;
     if (err != MC_OK)
       return err == MC_ERR_FULL ? MC_ERR_MALFORMED : err;
   }

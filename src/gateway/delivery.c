@@ -302,10 +302,8 @@ static bool put_again(back_ctx *b, const mc_message *m, const mc_sub_match *matc
   }
   *b->at |= MC_OUT_SENT | MC_OUT_ON_AIR;
   s->outbox->on_air++;
-  if ((b->entry & MC_OUT_SHARED) && (b->entry & MC_OUT_QOS2)) { /* begun: it stays with this client (MQTT 5.0, 4.8.2) */
-    *b->at &= ~MC_OUT_SHARED;
-    mc_share_acked(s, b->entry & MC_OUT_OFFSET); /* may give it more: the ring may be another one now */
-  }
+  if ((b->entry & MC_OUT_SHARED) && (b->entry & MC_OUT_QOS2)) /* begun: it stays with this client (MQTT 5.0, 4.8.2-4) */
+    mc_share_own(s, b->at);
   return true;
 }
 
@@ -316,8 +314,9 @@ static bool send_back(back_ctx *b, mc_message *m)
   mc_gateway_loop *l = s->home;
   mc_sub_match match;
   bool begun = b->entry & (MC_OUT_SENT | MC_OUT_ASSIGNED);
-  bool wanted = b->entry & MC_OUT_SHARED ? mc_share_match(s, b->entry & MC_OUT_OFFSET, &match)
-                                         : mc_sub_tree_match_one(&l->subs, m->tenant, m->topic, &s->subs, &match);
+  bool wanted = b->entry & MC_OUT_SHARED     ? mc_share_match(s, b->entry & MC_OUT_OFFSET, &match)
+                : b->entry & MC_OUT_BY_GROUP ? mc_share_match_topic(s, m->topic, &match)
+                                             : mc_sub_tree_match_one(&l->subs, m->tenant, m->topic, &s->subs, &match);
   wanted = wanted && match.qos > 0;
   if (!begun && (!wanted || mc_message_expired(l, m)))
     return false;
@@ -581,16 +580,4 @@ mc_taken mc_deliver_acked(mc_link *link, const mc_mqtt_ack *p)
     mc_log(MC_LOG_INFO, "gateway", "client refused a message", MC_KS("client", mc_session_id(s)), MC_KU("code", p->code), MC_KZ("name", mc_mqtt_reason_name(p->code)));
   mc_deliver_finish(s, p->packet_id);
   return MC_TAKEN;
-}
-
-void mc_deliver_keep_shared(mc_session *s)
-{
-  mc_outbox *o = s->outbox;
-  for (uint32_t i = 0; o && i < o->inflight.len; i++) {
-    uint64_t *at = mc_u64_ring_at(&o->inflight, i);
-    if (!(*at & MC_OUT_SHARED) || (*at & MC_OUT_DONE) || !(*at & (MC_OUT_ASSIGNED | MC_OUT_UNASSIGNED)))
-      continue;
-    *at &= ~MC_OUT_SHARED;
-    mc_share_acked(s, *at & MC_OUT_OFFSET);
-  }
 }

@@ -145,11 +145,31 @@ mc_err mc_outbox_restore(mc_outbox *o, uint16_t packet_id, uint64_t entry)
   return MC_OK;
 }
 
+bool mc_outbox_is_staged(const mc_outbox *o, uint32_t i)
+{
+  return (*mc_u64_ring_at(&o->inflight, i) & MC_OUT_UNASSIGNED) && !(o->assigning && i >= mc_outbox_index(o, o->assign_id));
+}
+
+static void drop_in_flight(mc_outbox *o)
+{
+  uint32_t first = UINT32_MAX; /* of those that go on waiting to be staged */
+  for (uint32_t i = o->inflight.len; i-- > 0;) {
+    uint64_t *at = mc_u64_ring_at(&o->inflight, i);
+    bool staged = mc_outbox_is_staged(o, i);
+    if ((*at & MC_OUT_SHARED) && !staged) { /* nothing is on air any more: it goes with the connection */
+      o->assigning -= (*at & MC_OUT_UNASSIGNED) != 0;
+      *at = (*at & ~MC_OUT_UNASSIGNED) | MC_OUT_DONE;
+    } else if ((*at & MC_OUT_UNASSIGNED) && !staged) {
+      first = i;
+    }
+  }
+  if (first != UINT32_MAX)
+    o->assign_id = mc_outbox_id(o, first);
+}
+
 void mc_outbox_drop_shared(mc_outbox *o)
 {
-  for (uint32_t i = 0; i < o->inflight.len; i++)
-    if (*mc_u64_ring_at(&o->inflight, i) & MC_OUT_SHARED)
-      *mc_u64_ring_at(&o->inflight, i) |= MC_OUT_DONE; /* nothing is on air any more: it goes with the connection */
+  drop_in_flight(o);
   leave_front(o);
   for (uint32_t left = o->waiting.len; left > 0; left--) { /* once round: each keeps its place but these */
     uint64_t entry = mc_u64_ring_pop(&o->waiting);

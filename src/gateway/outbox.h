@@ -21,13 +21,14 @@
 #define MC_OUT_ASSIGNED (UINT64_C(1) << 58)   /* ... and is */
 #define MC_OUT_RECEIVED (UINT64_C(1) << 57)   /* PUBREC came: PUBREL is what is sent */
 #define MC_OUT_RECEIVING UINT64_C(1)          /* ... but that is not on disk yet */
+#define MC_OUT_BY_GROUP UINT64_C(4)           /* it was MC_OUT_SHARED; now it is this session's alone */
 #define MC_OUT_ON_AIR UINT64_C(2)             /* its PUBLISH was sent on this connection: counts against the client's Receive Maximum */
 
 /* As records name it: offset + flags (session_record.h). */
 static inline uint64_t mc_outbox_record_entry(uint64_t entry)
 {
   return (entry & MC_OUT_OFFSET) | (entry & MC_OUT_RETAINED ? MC_ENTRY_RETAINED : 0) | (entry & MC_OUT_QOS2 ? MC_ENTRY_QOS2 : 0) |
-         (entry & MC_OUT_SHARED ? MC_ENTRY_SHARED : 0);
+         (entry & (MC_OUT_SHARED | MC_OUT_BY_GROUP) ? MC_ENTRY_SHARED : 0);
 }
 static inline uint64_t mc_outbox_entry_of(uint64_t recorded)
 {
@@ -80,7 +81,9 @@ void mc_outbox_off_air(mc_outbox *o); /* a new connection: nothing was sent on i
 mc_err mc_outbox_restore(mc_outbox *o, uint16_t packet_id, uint64_t entry);
 /* The client has it. *entry: what it was. False: no such packet id is in flight (or it was acknowledged before). */
 bool mc_outbox_ack(mc_outbox *o, uint16_t packet_id, uint64_t *entry);
-/* Removes what belongs to groups (MC_OUT_SHARED): the connection has gone, others get it. */
+/* An "assigned" with it is on its way to the disk: the session keeps it, whatever happens to the connection. */
+bool mc_outbox_is_staged(const mc_outbox *o, uint32_t i);
+/* Removes what belongs to groups (MC_OUT_SHARED) and is not staged: the connection has gone, others get it. */
 void mc_outbox_drop_shared(mc_outbox *o);
 /* Removes one that waits, wherever it is; for replay. exact: it was retained or not as the entry says. */
 bool mc_outbox_forget(mc_outbox *o, uint64_t entry, bool exact);

@@ -206,8 +206,11 @@ static void assigned(const mc_pending *p, mc_err err)
   }
   for (uint32_t i = 0, last = mc_outbox_index(o, p->packet_id); i <= last && i < o->inflight.len; i++) {
     uint64_t *at = mc_u64_ring_at(&o->inflight, i);
-    if (*at & MC_OUT_UNASSIGNED)
-      *at = (*at & ~MC_OUT_UNASSIGNED) | MC_OUT_ASSIGNED;
+    if (!(*at & MC_OUT_UNASSIGNED))
+      continue;
+    *at = (*at & ~MC_OUT_UNASSIGNED) | MC_OUT_ASSIGNED;
+    if (*at & MC_OUT_SHARED)
+      mc_share_own(s, at);
   }
   mc_deliver_want_pump(s);
 }

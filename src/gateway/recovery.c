@@ -99,8 +99,12 @@ static void apply_assigned(mc_session *s, uint16_t id, uint64_t entry)
 {
   mc_outbox *o = mc_session_outbox(s);
   uint64_t *at = o ? mc_outbox_at(o, id) : NULL;
-  if (o && !(entry & MC_OUT_SHARED))
+  if (entry & MC_OUT_SHARED) {
+    entry = (entry & ~MC_OUT_SHARED) | MC_OUT_BY_GROUP;
+    mc_share_recover_taken(s, entry & MC_OUT_OFFSET);
+  } else if (o) {
     not_waiting(o, entry, true);
+  }
   if (at && ((*at ^ entry) & (MC_OUT_OFFSET | MC_OUT_RETAINED)) == 0)
     return; /* the checkpoint knew */
   if (!o || mc_outbox_restore(o, id, entry | MC_OUT_QOS2 | MC_OUT_ASSIGNED | MC_OUT_SENT) != MC_OK)
@@ -323,22 +327,9 @@ static mc_err replay(recovery *r, uint64_t floor, mc_why *why)
   return err == MC_ERR_END ? MC_OK : mc_err_set(why, err, "%s", told.text);
 }
 
-/* Messages of groups that were begun with this session: the group may not know yet. */
-static void settle_shared(mc_session *s)
-{
-  for (uint32_t i = 0; s->outbox && i < s->outbox->inflight.len; i++) {
-    uint64_t *at = mc_u64_ring_at(&s->outbox->inflight, i);
-    if (!(*at & MC_OUT_SHARED))
-      continue;
-    mc_share_recover_taken(s, *at & MC_OUT_OFFSET);
-    *at &= ~MC_OUT_SHARED;
-  }
-}
-
 /* Whose connection ended with the last process starts to expire now, and so does the delay of its will; the others go on. */
 static void settle_one(mc_session *s)
 {
-  settle_shared(s);
   mc_gateway_loop *l = s->home;
   int64_t wall = l->wall_us, now = mc_loop_now_us(l->loop);
   if (s->expiry_s == 0) {

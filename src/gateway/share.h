@@ -29,7 +29,7 @@ typedef struct mc_share_member {
   struct mc_share_member *next; /* of the session */
   struct mc_session *session;
   uint64_t serial; /* of this process */
-  mc_map held;     /* offsets that were given to it and are not acknowledged */
+  mc_map held;     /* offsets that were given to it and are still the group's, too */
   uint32_t epoch;  /* counts its connections: what was given to an earlier one is not taken */
   uint32_t id;     /* subscription identifier, 0 none */
   size_t home;
@@ -65,6 +65,7 @@ typedef struct mc_share_seat {
 mc_err mc_share_post_seat(struct mc_gateway_loop *l, size_t home, const mc_share_seat *seat); /* leaves at once: an answer may depend on it */
 mc_err mc_share_post_drop(struct mc_gateway_loop *l, size_t home, uint64_t serial);
 mc_err mc_share_post_done(struct mc_gateway_loop *l, size_t home, uint64_t serial, uint64_t offset, uint32_t load);
+mc_err mc_share_post_keep(struct mc_gateway_loop *l, size_t home, uint64_t serial, uint64_t offset);
 mc_err mc_share_post_give(struct mc_gateway_loop *l, size_t to, uint64_t serial, uint32_t epoch, uint8_t qos, struct mc_message *m);
 void mc_share_post_flush(struct mc_gateway_loop *l);
 void mc_share_loop_free(struct mc_gateway_loop *l);
@@ -82,7 +83,11 @@ const mc_share_member *mc_share_next(const struct mc_session *s, const mc_share_
 mc_err mc_share_text(const mc_share_member *m, mc_buf *out);
 /* The subscription that a queued shared message came by; false: none, nothing is owed any more. */
 bool mc_share_match(struct mc_session *s, uint64_t offset, mc_sub_match *out);
+/* The same for one that is the session's alone (MC_OUT_BY_GROUP). */
+bool mc_share_match_topic(struct mc_session *s, mc_slice topic, mc_sub_match *out);
 void mc_share_acked(struct mc_session *s, uint64_t offset);
+/* The entry stays with this session from now on (MQTT 5.0, 4.8.2-4): its "assigned" is on disk, or it was sent to a session that ends with its connection. */
+void mc_share_own(struct mc_session *s, uint64_t *entry);
 void mc_share_arrive(struct mc_gateway_loop *l, uint64_t serial, uint32_t epoch, uint8_t qos, struct mc_message *m);
 
 /* ---- the home's side: share_group.c ---- */
@@ -90,6 +95,7 @@ void mc_share_take(mc_sub_owner *group, struct mc_message *m); /* a message that
 void mc_share_seat_set(struct mc_gateway_loop *l, const mc_share_seat *seat);
 void mc_share_seat_drop(struct mc_gateway_loop *l, uint64_t serial);
 void mc_share_seat_done(struct mc_gateway_loop *l, uint64_t serial, uint64_t offset, uint32_t load);
+void mc_share_seat_keep(struct mc_gateway_loop *l, uint64_t serial, uint64_t offset); /* not given to others while this seat exists */
 void mc_share_pump(struct mc_gateway_loop *l);
 void mc_share_groups_free(struct mc_gateway_loop *l);
 
@@ -98,7 +104,7 @@ void mc_share_groups_free(struct mc_gateway_loop *l);
 void mc_share_flush_acked(struct mc_gateway_loop *l);
 void mc_share_recover_message(mc_sub_owner *group, uint64_t offset);
 void mc_share_recover_record(mc_gateway *g, const mc_record *record);
-/* A message that a session began with QoS 2: no longer its groups'. */
+/* "assigned" says that a message of one of its groups is this session's alone. */
 void mc_share_recover_taken(struct mc_session *s, uint64_t offset);
 /* A subscribe record at this offset carries the filter: a group that it made has nothing from before. */
 void mc_share_recover_subscribed(mc_gateway *g, uint32_t tenant, mc_slice filter, uint64_t offset);

@@ -143,7 +143,7 @@ void mc_share_seat_set(mc_gateway_loop *l, const mc_share_seat *s)
     return;
   }
   if (!s->connected || p->epoch != s->epoch)
-    mc_share_take_back(g, p);
+    mc_share_take_back(g, p, false);
   p->epoch = s->epoch;
   p->load = s->load;
   p->loop = s->loop;
@@ -161,7 +161,7 @@ void mc_share_seat_drop(mc_gateway_loop *l, uint64_t serial)
   mc_share_place *p = g ? place_of(g, serial) : NULL;
   if (!p)
     return;
-  mc_share_take_back(g, p);
+  mc_share_take_back(g, p, true);
   mc_map_remove(&l->share.seats, serial, NULL);
   size_t i = (size_t)(p - g->seats.at);
   g->seats.len--; /* the order is the turn's */
@@ -176,7 +176,7 @@ void mc_share_seat_done(mc_gateway_loop *l, uint64_t serial, uint64_t offset, ui
   mc_share_group *g = group_of(l, serial);
   mc_share_place *p = g ? place_of(g, serial) : NULL;
   uint64_t holder;
-  if (!p || !mc_map_get(&g->held, offset, &holder) || holder != serial)
+  if (!p || !mc_map_get(&g->held, offset, &holder) || (holder & ~MC_SHARE_KEPT) != serial)
     return;
   mc_map_remove(&g->held, offset, NULL);
   p->outstanding--;
@@ -184,6 +184,14 @@ void mc_share_seat_done(mc_gateway_loop *l, uint64_t serial, uint64_t offset, ui
   mc_share_done(g, offset);
   if (g->waiting.len || mc_share_scanning(g))
     mc_share_want_pump(g);
+}
+
+void mc_share_seat_keep(mc_gateway_loop *l, uint64_t serial, uint64_t offset)
+{
+  mc_share_group *g = group_of(l, serial);
+  uint64_t holder;
+  if (g && mc_map_get(&g->held, offset, &holder) && holder == serial)
+    mc_map_put(&g->held, offset, serial | MC_SHARE_KEPT); /* it is there: cannot fail */
 }
 
 /* ---- whose turn it is ---- */

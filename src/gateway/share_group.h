@@ -13,6 +13,9 @@ typedef struct mc_share_place {
   bool connected, leaving, persistent;
 } mc_share_place;
 
+/* The member's "assigned" is on its way to the disk (QoS 2): others do not get it when the connection goes. */
+#define MC_SHARE_KEPT (UINT64_C(1) << 63)
+
 /* A message is in exactly one of: waiting, held, "read the journal from scan_at on"; or it is done. */
 struct mc_share_group {
   mc_sub_owner subs; /* first: a match hands it back */
@@ -23,7 +26,7 @@ struct mc_share_group {
   bool in_pump, in_acked;
   mc_share_group *next_pump, *next_acked;
   uint64_t since; /* nothing older than this offset is for it; UINT64_MAX: not yet known (recovery) */
-  mc_map held;    /* offset -> serial of the seat that has it */
+  mc_map held;    /* offset -> serial of the seat that has it, and MC_SHARE_KEPT */
   mc_u64_ring waiting;
   uint64_t scan_begin, scan_end, scan_at; /* as in mc_outbox */
   mc_journal_reader *reader;
@@ -48,7 +51,7 @@ void mc_share_want_pump(mc_share_group *g);
 /* ---- share_queue.c ---- */
 void mc_share_wait(mc_share_group *g, uint64_t offset);
 void mc_share_done(mc_share_group *g, uint64_t offset); /* nobody needs it any more */
-void mc_share_take_back(mc_share_group *g, mc_share_place *seat); /* what it held waits again */
+void mc_share_take_back(mc_share_group *g, mc_share_place *seat, bool kept_too); /* what it held waits again */
 void mc_share_queue_clear(mc_share_group *g);
 /* Gives what waits, as far as seats have room. True: call again. */
 bool mc_share_queue_step(mc_share_group *g);

@@ -4,6 +4,8 @@
 
 #include "gateway/state.h"
 
+enum { HELD = 1, KEPT = 2 /* while it is away */ };
+
 /* A session's places in groups: told to the groups' homes, and what the homes give, to the client. */
 
 static mc_share_member *find(const mc_session *s, mc_slice name, mc_slice filter)
@@ -140,18 +142,49 @@ void mc_share_connected(mc_session *s)
   }
 }
 
+static void keep(mc_session *s, uint64_t offset)
+{
+  mc_share_member *m = s->shares;
+  uint64_t how;
+  while (m && !(mc_map_get(&m->held, offset, &how) && how == HELD))
+    m = m->next;
+  if (!m)
+    return;
+  mc_map_put(&m->held, offset, KEPT); /* it is there: cannot fail */
+  if (mc_share_post_keep(s->home, m->home, m->serial, offset) != MC_OK)
+    mc_log(MC_LOG_ERROR, "gateway", "out of memory: a message of a shared subscription may come twice", MC_KS("client", mc_session_id(s)));
+}
+
+/* Of what it holds only what is staged stays with it; the home hears so before it hears that the connection has gone. */
+static void keep_staged(mc_session *s)
+{
+  const mc_outbox *o = s->outbox;
+  for (uint32_t i = 0; o && o->assign_staged && i < o->inflight.len; i++)
+    if ((*mc_u64_ring_at(&o->inflight, i) & MC_OUT_SHARED) && mc_outbox_is_staged(o, i))
+      keep(s, *mc_u64_ring_at(&o->inflight, i) & MC_OUT_OFFSET);
+  for (mc_share_member *m = s->shares; m; m = m->next) {
+    mc_map kept = {0};
+    size_t at = 0;
+    uint64_t offset, how;
+    while (mc_map_next(&m->held, &at, &offset, &how))
+      if (how == KEPT && mc_map_put(&kept, offset, KEPT) != MC_OK)
+        mc_log(MC_LOG_ERROR, "gateway", "out of memory: a message of a shared subscription waits for a restart", MC_KS("client", mc_session_id(s)));
+    mc_map_free(&m->held);
+    m->held = kept;
+  }
+}
+
 void mc_share_disconnected(mc_session *s)
 {
   if (!s->shares)
     return;
-  mc_deliver_keep_shared(s);
+  keep_staged(s);
   if (s->outbox)
     mc_outbox_drop_shared(s->outbox);
   for (mc_share_member *m = s->shares, *next; m; m = next) {
     next = m->next;
-    mc_map_free(&m->held);
     m->connected = false;
-    if (!m->leaving) {
+    if (!m->leaving || m->held.len) {
       tell(m, false);
       continue;
     }
@@ -234,6 +267,24 @@ bool mc_share_match(mc_session *s, uint64_t offset, mc_sub_match *out)
   return m != NULL;
 }
 
+bool mc_share_match_topic(mc_session *s, mc_slice topic, mc_sub_match *out)
+{
+  mc_share_member *m = s->shares;
+  while (m && !mc_mqtt_topic_matches(mc_share_filter(m), topic))
+    m = m->next;
+  if (m) {
+    mc_vec_clear(&s->home->subs.id);
+    match_of(m, out);
+  }
+  return m != NULL;
+}
+
+void mc_share_own(mc_session *s, uint64_t *entry)
+{
+  *entry = (*entry & ~MC_OUT_SHARED) | MC_OUT_BY_GROUP;
+  mc_share_acked(s, *entry & MC_OUT_OFFSET);
+}
+
 void mc_share_acked(mc_session *s, uint64_t offset)
 {
   mc_share_member *m = holder_of(s, offset);
@@ -261,6 +312,6 @@ void mc_share_arrive(mc_gateway_loop *l, uint64_t serial, uint32_t epoch, uint8_
   mc_sub_match match;
   match_of(m, &match);
   match.qos = qos;
-  if (qos == 0 || mc_map_put(&m->held, message->offset, 1) == MC_OK)
+  if (qos == 0 || mc_map_put(&m->held, message->offset, HELD) == MC_OK)
     mc_deliver_shared(m->session, message, &match);
 }

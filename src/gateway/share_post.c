@@ -7,8 +7,8 @@
 /* What shared subscriptions tell other loops. One buffer a loop and turn, in order; formats in memory only:
  * a kind byte, then the fields as written below. */
 
-enum { SEAT = 1, DROP, DONE, GIVE };
-enum { ROOM = 64 << 10, SEAT_HEAD = 1 + 8 + 4 + 4 + 4 + 2 + 2 + 1 + 1 + 2 + 2, DROP_SIZE = 1 + 8, DONE_SIZE = 1 + 8 + 8 + 4, GIVE_HEAD = 1 + 8 + 4 + 1 + 1 + 8 + 8 + 4 + 4 + 4 };
+enum { SEAT = 1, DROP, DONE, KEEP, GIVE };
+enum { ROOM = 64 << 10, SEAT_HEAD = 1 + 8 + 4 + 4 + 4 + 2 + 2 + 1 + 1 + 2 + 2, DROP_SIZE = 1 + 8, DONE_SIZE = 1 + 8 + 8 + 4, KEEP_SIZE = 1 + 8 + 8, GIVE_HEAD = 1 + 8 + 4 + 1 + 1 + 8 + 8 + 4 + 4 + 4 };
 enum { CONNECTED = 1, LEAVING = 2, PERSISTENT = 4, COUNTED = 8 };
 
 struct mc_share_post {
@@ -48,6 +48,12 @@ static void read_done(mc_gateway_loop *l, mc_cursor *c)
   mc_share_seat_done(l, serial, offset, mc_cursor_le32(c));
 }
 
+static void read_keep(mc_gateway_loop *l, mc_cursor *c)
+{
+  uint64_t serial = mc_cursor_le64(c);
+  mc_share_seat_keep(l, serial, mc_cursor_le64(c));
+}
+
 static void read_give(mc_gateway_loop *l, mc_cursor *c)
 {
   uint64_t serial = mc_cursor_le64(c);
@@ -79,6 +85,9 @@ static void arrived(mc_post *post)
       break;
     case DONE:
       read_done(l, &c);
+      break;
+    case KEEP:
+      read_keep(l, &c);
       break;
     default:
       read_give(l, &c);
@@ -181,6 +190,21 @@ mc_err mc_share_post_done(mc_gateway_loop *l, size_t home, uint64_t serial, uint
   mc_store_le64(p + 1, serial);
   mc_store_le64(p + 9, offset);
   mc_store_le32(p + 17, load);
+  return MC_OK;
+}
+
+mc_err mc_share_post_keep(mc_gateway_loop *l, size_t home, uint64_t serial, uint64_t offset)
+{
+  if (directly(l, home)) {
+    mc_share_seat_keep(&l->gateway->loop[home], serial, offset);
+    return MC_OK;
+  }
+  uint8_t *p = room(l, home, KEEP_SIZE);
+  if (!p)
+    return MC_ERR_MEMORY;
+  *p = KEEP;
+  mc_store_le64(p + 1, serial);
+  mc_store_le64(p + 9, offset);
   return MC_OK;
 }
 

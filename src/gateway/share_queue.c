@@ -47,18 +47,17 @@ static int latest_first(const void *a, const void *b)
   return x < y ? 1 : x > y ? -1 : 0;
 }
 
-void mc_share_take_back(mc_share_group *g, mc_share_place *seat)
+void mc_share_take_back(mc_share_group *g, mc_share_place *seat, bool kept_too)
 {
   MC_VEC(uint64_t) back = {0};
+  mc_err err = MC_OK;
   size_t at = 0;
-  uint64_t offset, serial;
-  if (!seat->outstanding)
-    return;
-  while (mc_map_next(&g->held, &at, &offset, &serial))
-    if (serial == seat->serial && mc_vec_push(&back, offset) != MC_OK)
-      break;
-  if (back.len < seat->outstanding) {
-    mc_count_add(&g->home->count.lost, seat->outstanding - back.len);
+  uint64_t offset, holder;
+  while (seat->outstanding && err == MC_OK && mc_map_next(&g->held, &at, &offset, &holder))
+    if (holder == seat->serial || (kept_too && holder == (seat->serial | MC_SHARE_KEPT)))
+      err = mc_vec_push(&back, offset);
+  if (err != MC_OK) {
+    mc_count_add(&g->home->count.lost, 1);
     mc_log(MC_LOG_ERROR, "gateway", "out of memory: messages of a shared subscription wait for a restart", MC_KS("group", mc_share_group_name(g)));
   }
   if (back.len)
@@ -68,7 +67,7 @@ void mc_share_take_back(mc_share_group *g, mc_share_place *seat)
     if (g->subs.count && mc_u64_ring_push_front(&g->waiting, back.at[i]) != MC_OK)
       mc_count_add(&g->home->count.lost, 1);
   }
-  seat->outstanding = 0;
+  seat->outstanding -= (uint32_t)back.len;
   mc_vec_free(&back);
 }
 

@@ -88,12 +88,14 @@ void mc_share_recover_record(mc_gateway *g, const mc_record *record)
     mc_share_forget(group, offset);
 }
 
+/* Of several groups that have it, one: its copy of the message is this one. */
 void mc_share_recover_taken(mc_session *s, uint64_t offset)
 {
-  for (const mc_share_member *m = mc_share_next(s, NULL); m; m = mc_share_next(s, m)) {
-    mc_share_group *group = find_anywhere(s->home->gateway, s->tenant, mc_share_name(m), mc_share_filter(m));
-    if (group)
-      mc_share_forget(group, offset);
+  mc_gateway *g = s->home->gateway;
+  for (const mc_share_member *m = s->shares; m; m = m->next) {
+    mc_share_group *group = find_anywhere(g, s->tenant, mc_share_name(m), mc_share_filter(m));
+    if (group && mc_share_forget(group, offset))
+      return;
   }
 }
 

@@ -379,8 +379,6 @@ void mc_deliver_retained(mc_session *s, mc_slice filter, uint8_t options, uint32
 mc_taken mc_deliver_acked(mc_link *link, const mc_mqtt_ack *p); /* PUBACK */
 /* What is in flight under this id is finished: answered, refused, or never to be sent. */
 void mc_deliver_finish(mc_session *s, uint16_t packet_id);
-/* QoS 2 messages of groups that were begun with this client stay with it (MQTT 5.0, 4.8.2). */
-void mc_deliver_keep_shared(mc_session *s);
 void mc_deliver_resume(mc_session *s); /* after CONNACK: what is owed */
 void mc_deliver_pump(mc_session *s);
 void mc_deliver_want_pump(mc_session *s);

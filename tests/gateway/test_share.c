@@ -491,11 +491,149 @@ static void test_no_acknowledged_message_is_lost_when_members_and_the_server_are
   rig_remove(&r);
 }
 
+/* ---- QoS 2 ---- */
+/* A member that keeps what MQTT 5.0, 4.3.3 asks of a receiver, through all its connections. */
+typedef struct receiver {
+  client c;
+  bool came[65536];
+} receiver;
+
+/* Receive Maximum 40: most of what comes waits with the group. */
+static bool connect_receiver(receiver *r, uint16_t p, const char *id)
+{
+  mc_buf props = {0};
+  mc_mqtt_put_number(&props, 0x11, 3600);
+  mc_mqtt_put_number(&props, 0x21, 40);
+  mc_mqtt_connect with = {.version = 5, .client_id = mc_slice_str(id), .keep_alive_s = 60, .props.raw = mc_buf_slice(&props)};
+  bool ok = client_connect_with(&r->c, p, with) == MC_MQTT_CONNACK && r->c.packet.connack.code == 0;
+  mc_buf_free(&props);
+  return ok;
+}
+
+/* Handles what is there; a new message counts in seen[]. False: the connection has gone. */
+static bool receive(receiver *r, int ms, int *seen)
+{
+  for (;;) {
+    int type = client_next_within(&r->c, ms);
+    if (type == MC_MQTT_PUBLISH) {
+      uint16_t id = r->c.packet.publish.packet_id;
+      char text[32];
+      mc_slice_to_str(r->c.packet.publish.payload, text, sizeof text);
+      if (!r->came[id])
+        seen[atoi(text)]++;
+      r->came[id] = true;
+      client_answer(&r->c, MC_MQTT_PUBREC, id, 0);
+    } else if (type == MC_MQTT_PUBREL) {
+      r->came[r->c.packet.ack.packet_id] = false;
+      client_answer(&r->c, MC_MQTT_PUBCOMP, r->c.packet.ack.packet_id, 0);
+    } else {
+      return type == CLIENT_QUIET;
+    }
+  }
+}
+
+static void put2(client *c, int number, uint16_t id, bool dup)
+{
+  char text[32];
+  snprintf(text, sizeof text, "%d", number);
+  mc_mqtt_publish p = {.topic = MC_LIT("twice"), .payload = mc_slice_str(text), .qos = 2, .dup = dup, .packet_id = id};
+  mc_mqtt_write_publish(&c->out, 5, &p, (mc_slice){0});
+  client_flush(c);
+}
+
+/* The sender's side: what has no PUBREC is sent again, what has no PUBCOMP is released again. */
+enum { UNSENT, SENT, RELEASED, COMPLETE };
+static bool send_on(client *c, int ms, uint8_t *state)
+{
+  for (;;) {
+    int type = client_next_within(c, ms);
+    uint16_t id = type == MC_MQTT_PUBREC || type == MC_MQTT_PUBCOMP ? c->packet.ack.packet_id : 0;
+    if (type == MC_MQTT_PUBREC) {
+      state[id - 1] = RELEASED;
+      client_answer(c, MC_MQTT_PUBREL, id, 0);
+    } else if (type == MC_MQTT_PUBCOMP) {
+      state[id - 1] = COMPLETE;
+    } else {
+      return type == CLIENT_QUIET;
+    }
+  }
+}
+
+static void take_up(client *c, uint16_t p, uint8_t *state, int n)
+{
+  CHECK(client_connect(c, p, 5, "twice-p", false, 3600));
+  for (int i = 0; i < n; i++) {
+    if (state[i] == SENT)
+      put2(c, i, (uint16_t)(i + 1), true);
+    if (state[i] == RELEASED)
+      client_answer(c, MC_MQTT_PUBREL, (uint16_t)(i + 1), 0);
+  }
+}
+
+/* As above with QoS 2 all the way: each message reaches exactly one member, once. */
+static void test_qos_2_is_exactly_once_when_members_and_the_server_are_killed(void)
+{
+  enum { ROUNDS = 8, PER_ROUND = 120, N = ROUNDS * PER_ROUND };
+  rig r = {0};
+  static receiver m[2];
+  static int seen[N];
+  static uint8_t state[N];
+  client pub = {.fd = -1};
+  memset(m, 0, sizeof m);
+  memset(seen, 0, sizeof seen);
+  memset(state, 0, sizeof state);
+  for (int round = 0; round <= ROUNDS && !tap_this_failed; round++) {
+    pid_t pid;
+    uint16_t p = rig_fork(&r, 3, &pid);
+    static const char *const id[] = {"twice-0", "twice-1"};
+    for (int i = 0; i < 2; i++) {
+      CHECK(connect_receiver(&m[i], p, id[i]));
+      if (round == 0)
+        CHECK_INT(client_subscribe(&m[i].c, "$share/twice/twice", 2), 2);
+    }
+    take_up(&pub, p, state, N);
+    for (int k = 0; k < PER_ROUND && round < ROUNDS; k++) {
+      int number = round * PER_ROUND + k;
+      state[number] = SENT;
+      put2(&pub, number, (uint16_t)(number + 1), false);
+      if (k % 20 != 19)
+        continue;
+      send_on(&pub, 2, state);
+      if (!receive(&m[k / 20 % 2], 2, seen))
+        break;
+      if (k / 20 == round % 6) { /* no goodbye */
+        client_close(&m[round % 2].c);
+        CHECK(connect_receiver(&m[round % 2], p, id[round % 2]));
+      }
+    }
+    for (int quiet = 0; round == ROUNDS && quiet < 5; quiet++) /* the last one lives until all is said */
+      if (!send_on(&pub, 100, state) || !receive(&m[0], 100, seen) || !receive(&m[1], 100, seen))
+        break;
+    usleep((useconds_t)(round * 3000));
+    rig_kill(pid);
+    client_close(&pub);
+    client_close(&m[0].c);
+    client_close(&m[1].c);
+  }
+  int complete = 0, once = 0, lost = 0, twice = 0;
+  for (int i = 0; i < N; i++) {
+    complete += state[i] == COMPLETE;
+    once += seen[i] == 1;
+    lost += seen[i] == 0;
+    twice += seen[i] > 1;
+  }
+  printf("# %d sent, %d complete; %d reached one member once, %d nobody, %d came twice\n", N, complete, once, lost, twice);
+  CHECK_INT(complete, N);
+  CHECK_INT(once, N);
+  rig_remove(&r);
+}
+
 int main(void)
 {
   mc_log_configure(getenv("VERBOSE") ? MC_LOG_DEBUG : MC_LOG_OFF, MC_LOG_TEXT, 2);
   signal(SIGPIPE, SIG_IGN);
   RUN(test_no_acknowledged_message_is_lost_when_members_and_the_server_are_killed);
+  RUN(test_qos_2_is_exactly_once_when_members_and_the_server_are_killed);
   RUN(test_a_group_survives_a_stop);
   RUN(test_a_group_that_is_far_behind_reads_the_journal);
   RUN(test_the_least_loaded_member_is_chosen);
