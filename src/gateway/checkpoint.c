@@ -125,6 +125,20 @@ static mc_err put_in_flight(part *p, const mc_outbox *o)
   return MC_OK;
 }
 
+/* What is needed of them is found by their offsets; recovery adds those at and above the floor once more. */
+static mc_err put_pages(part *p, const mc_outbox *o)
+{
+  MC_TRY(put_le(p->out, o ? o->page.len : 0, 4));
+  MC_TRY(put_le(p->out, o ? o->paged : 0, 8));
+  for (uint32_t i = 0; o && i < o->page.len; i++) {
+    uint64_t page = *mc_u64_ring_at(&o->page, i), oldest = mc_outbox_page_oldest(page);
+    pin(p, oldest);
+    MC_TRY(put_le(p->out, mc_outbox_page_offset(page), 8));
+    MC_TRY(put_le(p->out, oldest, 8));
+  }
+  return MC_OK;
+}
+
 static mc_err put_came(part *p, const mc_session *s)
 {
   size_t count_at = p->out->len;
@@ -160,11 +174,11 @@ static mc_err put_session(part *p, mc_session *s)
   MC_TRY(put_text(out, mc_session_id(s)));
   MC_TRY(put_text(out, mc_slice_str(s->thing_name)));
   MC_TRY(put_subscriptions(out, s, p->scratch));
-  MC_TRY(put_entries(p, o ? &o->inflight : NULL, o ? &o->waiting : NULL));
+  MC_TRY(put_entries(p, o ? &o->inflight : NULL, o ? &o->head : NULL));
   MC_TRY(put_came(p, s));
   MC_TRY(put_in_flight(p, o));
-  MC_TRY(put_le(out, 0, 4)); /* pages */
-  MC_TRY(put_le(out, 0, 4)); /* behind them */
+  MC_TRY(put_pages(p, o));
+  MC_TRY(put_entries(p, o ? &o->waiting : NULL, NULL));
   MC_TRY(put_le(out, s->will != NULL, 1));
   if (s->will)
     MC_TRY(mc_session_will_put(out, &s->will->is));

@@ -27,7 +27,7 @@ static mc_err load_filters(mc_session *s, mc_cursor *c)
   return MC_OK;
 }
 
-static mc_err load_entries(mc_session *s, mc_cursor *c, uint32_t version)
+static mc_err load_entries(mc_session *s, mc_cursor *c, uint32_t version, bool behind_pages)
 {
   uint32_t count = mc_cursor_le32(c);
   mc_outbox *o = count ? mc_session_outbox(s) : NULL;
@@ -38,10 +38,8 @@ static mc_err load_entries(mc_session *s, mc_cursor *c, uint32_t version)
     if (c->ok && (version == 1 ? v >> 1 : v) > (MC_OUT_OFFSET | 7))
       return MC_ERR_MALFORMED;
     if (c->ok)
-      MC_TRY(mc_u64_ring_push(&o->waiting, version == 1 ? (v >> 1 & MC_OUT_OFFSET) | (v & 1 ? MC_OUT_RETAINED : 0) : mc_outbox_entry_of(v)));
+      MC_TRY(mc_u64_ring_push(behind_pages ? &o->waiting : &o->head, version == 1 ? (v >> 1 & MC_OUT_OFFSET) | (v & 1 ? MC_OUT_RETAINED : 0) : mc_outbox_entry_of(v)));
   }
-  if (o)
-    mc_count_set(&s->queued, o->waiting.len);
   return MC_OK;
 }
 
@@ -80,6 +78,25 @@ static mc_err load_in_flight(mc_session *s, mc_cursor *c)
   return MC_OK;
 }
 
+static mc_err load_pages(mc_session *s, mc_cursor *c)
+{
+  uint32_t count = mc_cursor_le32(c);
+  uint64_t entries = mc_cursor_le64(c);
+  mc_outbox *o = count ? mc_session_outbox(s) : NULL;
+  if (count && !o)
+    return MC_ERR_MEMORY;
+  for (uint32_t i = 0; i < count && c->ok; i++) {
+    uint64_t offset = mc_cursor_le64(c), oldest = mc_cursor_le64(c);
+    if (c->ok && (offset > MC_OUT_OFFSET || offset % 8))
+      return MC_ERR_MALFORMED;
+    if (c->ok)
+      MC_TRY(mc_outbox_restore_page(o, offset, oldest, 0));
+  }
+  if (o)
+    o->paged = entries;
+  return MC_OK;
+}
+
 static mc_err load_scan(mc_session *s, uint64_t scan_at)
 {
   if (scan_at == UINT64_MAX)
@@ -97,8 +114,8 @@ static mc_err load_exactly_once(mc_session *s, mc_cursor *c)
   mc_session_will will;
   MC_TRY(load_came(s, c));
   MC_TRY(load_in_flight(s, c));
-  mc_cursor_le32(c);
-  mc_cursor_le32(c);
+  MC_TRY(load_pages(s, c));
+  MC_TRY(load_entries(s, c, MC_CHECKPOINT_VERSION, true));
   if (!mc_cursor_u8(c))
     return MC_OK;
   mc_session_will_get(c, &will);
@@ -129,7 +146,7 @@ static mc_err load_session(mc_gateway *g, mc_slice bytes, uint32_t file_version)
   s->disconnected_us = connected ? 0 : disconnected_us;
   MC_TRY(mc_recover_thing(s, thing, name));
   MC_TRY(load_filters(s, &c));
-  MC_TRY(load_entries(s, &c, file_version));
+  MC_TRY(load_entries(s, &c, file_version, file_version == 1));
   if (file_version > 1)
     MC_TRY(load_exactly_once(s, &c));
   MC_TRY(load_scan(s, scan_at));

@@ -184,6 +184,22 @@ static mc_pending *pending_at(mc_gateway_loop *l, uint32_t i)
   return &l->pending.at[(l->pending.head + i) & (l->pending.cap - 1)];
 }
 
+static void answer_rest(mc_gateway_loop *l, const mc_pending *p)
+{
+  mc_link *link = p->link;
+  if (p->kind == MC_PENDING_REPLY) {
+    if (link->conn && !link->closing)
+      mc_conn_write(link->conn, mc_slice_of(p->reply->bytes, p->reply->len));
+    if (link->session)
+      mc_subscribe_retained(link->session, mc_slice_of(p->reply->bytes + p->reply->len, p->reply->retained_len));
+    free(p->reply);
+  } else if (p->kind == MC_PENDING_CALL) {
+    mc_call_finish(p->call, MC_OK, "");
+  } else if (p->kind >= MC_PENDING_OF_SESSION && p->kind != MC_PENDING_PAGE) { /* a page wants its offset: deliver_own */
+    mc_session_answer(l, p, MC_OK);
+  }
+}
+
 static void answer(mc_gateway_loop *l, const mc_pending *p)
 {
   mc_link *link = p->link;
@@ -198,16 +214,9 @@ static void answer(mc_gateway_loop *l, const mc_pending *p)
       out->len += 4;
       mc_conn_dirty(link->conn);
     }
-  } else if (p->kind == MC_PENDING_REPLY) {
-    if (link->conn && !link->closing)
-      mc_conn_write(link->conn, mc_slice_of(p->reply->bytes, p->reply->len));
-    if (link->session)
-      mc_subscribe_retained(link->session, mc_slice_of(p->reply->bytes + p->reply->len, p->reply->retained_len));
-    free(p->reply);
-  } else if (p->kind == MC_PENDING_CALL) {
-    mc_call_finish(p->call, MC_OK, "");
-  } else if (p->kind >= MC_PENDING_OF_SESSION) {
-    mc_session_answer(l, p, MC_OK);
+  } else {
+    mc_pending own = *p; /* what follows may stage records: the ring may be another one then */
+    answer_rest(l, &own);
   }
 }
 
@@ -264,6 +273,10 @@ static void deliver_own(mc_gateway_loop *l, const mc_commit *c)
   uint32_t i = 0;
   for (size_t at = 0; mc_commit_next(c, &at, &r); i++) {
     const mc_pending *p = pending_at(l, i);
+    if (p->kind == MC_PENDING_PAGE) {
+      mc_queue_paged(p->session, r.offset); /* may stage the next, and the ring be another one */
+      continue;
+    }
     const mc_session *publisher = p->link ? p->link->session : NULL;
     if (!opened(l, &r))
       continue;
@@ -294,7 +307,7 @@ void mc_commit_arrived(void *ctx, const mc_commit *c)
   }
   mc_count_add(&l->count.acknowledged, acked);
   if (c->err == MC_OK) {
-    if (l->subs.count || retain)
+    if (l->subs.count || retain || l->pages_staged)
       deliver_own(l, c);
     l->seen[l->index] = c->first_offset + c->bytes.len - 1; /* also when nobody else wants it: a session that leaves takes this with it */
     if (mc_fan_out_wanted(l))

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 
 /* Messages to subscribers. A QoS 1 copy is either in flight (its journal offset kept until acknowledged) or waits as an offset; a slow client
- * therefore costs eight bytes a message, and beyond max_queued of them nothing but a place in the journal to read on from. */
+ * therefore costs eight bytes a message, and beyond 512 of them a 64th of that (queue.c). */
 
-enum { PROP_EXPIRY = 0x02, PROP_SUB_ID = 0x0B, SCAN_RECORDS = 4096 };
+enum { PROP_EXPIRY = 0x02, PROP_SUB_ID = 0x0B };
 
 /* ---- properties for version 5 ---- */
 static void examine(mc_message *m)
@@ -134,37 +134,9 @@ static bool put_kept(mc_session *s, const mc_message *m, const mc_sub_match *mat
   return false;
 }
 
-/* ---- waiting ---- */
-static void begin_scan(mc_session *s)
-{
-  mc_outbox *o = s->outbox;
-  mc_gateway *g = s->home->gateway;
-  o->scan_begin = o->scan_at = mc_journal_end_offset(g->journal);
-  o->scan_end = UINT64_MAX;
-  mc_count_add(&s->home->count.spilled, 1);
-  mc_log(MC_LOG_WARN, "gateway", "client is far behind; its messages stay in the journal and are read from there", MC_KS("client", mc_session_id(s)),
-         MC_KU("waiting", o->waiting.len));
-  mc_session_set_error(s, "far behind: its messages wait in the journal and are read from there");
-}
-
-/* From now on everything of a later group is found by the scan; what is still on its way from before it queues normally. */
-static void wait_in_line(mc_session *s, uint64_t entry)
-{
-  mc_outbox *o = s->outbox;
-  if (mc_u64_ring_push(&o->waiting, entry) != MC_OK) {
-    mc_count_add(&s->home->count.lost, 1);
-    mc_log(MC_LOG_ERROR, "gateway", "out of memory for a client's queue", MC_KS("client", mc_session_id(s)));
-  }
-  if (o->waiting.len >= s->home->gateway->limit.max_queued && !mc_outbox_scanning(o))
-    begin_scan(s);
-  mc_count_set(&s->queued, o->waiting.len);
-  if (can_write(s) && o->inflight.len < s->link->send_window && mc_conn_backlog(s->link->conn) < MC_QOS1_BACKLOG)
-    mc_deliver_want_pump(s);
-}
-
 static bool may_go_now(const mc_session *s, const mc_outbox *o)
 {
-  return can_write(s) && o->waiting.len == 0 && o->resend == UINT32_MAX && !mc_outbox_scanning(o) && o->inflight.len < s->link->send_window &&
+  return can_write(s) && !mc_outbox_waits(o) && o->resend == UINT32_MAX && !mc_outbox_scanning(o) && o->inflight.len < s->link->send_window &&
          mc_conn_backlog(s->link->conn) < MC_QOS1_BACKLOG;
 }
 
@@ -186,7 +158,7 @@ static void deliver_as(mc_session *s, mc_message *m, const mc_sub_match *match, 
   if (!durable_id && may_go_now(s, o) && put_kept(s, m, match, entry))
     mc_count_set(&s->inflight, o->inflight.len);
   else
-    wait_in_line(s, entry);
+    mc_queue_wait(s, entry);
 }
 
 void mc_deliver_to(mc_session *s, mc_message *m, const mc_sub_match *match)
@@ -267,7 +239,7 @@ static mc_err give_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc
   if (!(twice && s->persistent) && may_go_now(s, o) && put_kept(s, &m, &match, entry))
     mc_count_set(&s->inflight, o->inflight.len);
   else
-    wait_in_line(s, entry);
+    mc_queue_wait(s, entry);
   return MC_OK;
 }
 
@@ -355,95 +327,6 @@ static bool read_and_send(back_ctx *b)
   return false;
 }
 
-/* ---- reading on in the journal ---- */
-static bool queue_if_matching(mc_session *s, const mc_record *record)
-{
-  mc_message m;
-  mc_sub_match match;
-  if (record->tenant != s->tenant || !mc_message_of_record(record, &m) || m.qos == 0 || record->offset < s->since ||
-      mc_map_remove(&s->outbox->skip, record->offset, NULL) ||
-      !mc_sub_tree_match_one(&s->home->subs, m.tenant, m.topic, &s->subs, &match) || match.qos == 0)
-    return false;
-  return mc_u64_ring_push(&s->outbox->waiting, record->offset | (m.qos == 2 && match.qos == 2 ? MC_OUT_QOS2 : 0)) == MC_OK;
-}
-
-const mc_journal_filter mc_message_streams = {1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND, 0};
-
-/* True: call again, there may be more. */
-static bool scan_on(mc_session *s)
-{
-  mc_outbox *o = s->outbox;
-  mc_gateway *g = s->home->gateway;
-  mc_why why = {0};
-  if (!o->reader) {
-    uint64_t from = o->scan_at, first = mc_journal_first_offset(g->journal);
-    if (from < first) {
-      mc_log(MC_LOG_ERROR, "gateway", "the journal kept less than a client is behind", MC_KS("client", mc_session_id(s)), MC_KU("bytes", first - from));
-      from = first;
-    }
-    if (mc_journal_reader_create(g->journal, from, mc_message_streams, &o->reader, &why) != MC_OK) {
-      mc_log(MC_LOG_ERROR, "gateway", "cannot read the journal for a client that is behind", MC_KS("client", mc_session_id(s)), MC_KZ("error", why.text));
-      return false;
-    }
-  }
-  mc_record record;
-  mc_err err = MC_OK;
-  for (size_t n = 0; n < SCAN_RECORDS && o->waiting.len < g->limit.max_queued / 2 + 1; n++) {
-    err = mc_journal_reader_next(o->reader, &record, &why);
-    if (err != MC_OK)
-      break;
-    queue_if_matching(s, &record);
-  }
-  o->scan_at = mc_journal_reader_offset(o->reader);
-  mc_count_set(&s->queued, o->waiting.len);
-  if (err == MC_OK)
-    return true;
-  if (err != MC_ERR_END)
-    mc_log(MC_LOG_ERROR, "gateway", "reading the journal for a client failed", MC_KS("client", mc_session_id(s)), MC_KZ("error", why.text));
-  /* Everything committed so far was seen; what comes next comes live. A group that reached this loop before now ends before scan_at. */
-  o->scan_end = o->scan_at;
-  mc_map_free(&o->skip);
-  mc_journal_reader_destroy(&o->reader);
-  return false;
-}
-
-/* What it had on the loop that it left is not taken twice: QoS 2 must not be, and QoS 1 need not. */
-static bool in_gap(const mc_session *s, const mc_record *r)
-{
-  const uint64_t *seen = s->home->seen;
-  return r->source && r->source <= s->home->gateway->loop_count && r->offset > s->carried[r->source - 1] && r->offset <= seen[r->source - 1] &&
-         !(s->outbox && mc_outbox_scanned(s->outbox, r->offset));
-}
-
-void mc_deliver_gap(mc_session *s)
-{
-  mc_gateway *g = s->home->gateway;
-  const uint64_t *seen = s->home->seen;
-  uint64_t from = UINT64_MAX, to = 0;
-  for (size_t i = 0; i < g->loop_count; i++) {
-    if (seen[i] <= s->carried[i])
-      continue;
-    from = s->carried[i] + 1 < from ? s->carried[i] + 1 : from;
-    to = seen[i] > to ? seen[i] : to;
-  }
-  from = s->since > from ? s->since : from;
-  from = mc_journal_first_offset(g->journal) > from ? mc_journal_first_offset(g->journal) : from;
-  mc_journal_reader *reader;
-  mc_why why;
-  if (from > to || !s->subs.count)
-    return;
-  if (!mc_session_outbox(s) || mc_journal_reader_create(g->journal, from, mc_message_streams, &reader, &why) != MC_OK) {
-    mc_count_add(&s->home->count.lost, 1);
-    mc_log(MC_LOG_ERROR, "gateway", "a session moved and what came meanwhile cannot be read from the journal", MC_KS("client", mc_session_id(s)));
-    return;
-  }
-  mc_record record;
-  while (mc_journal_reader_next(reader, &record, &why) == MC_OK && record.offset <= to)
-    if (in_gap(s, &record))
-      queue_if_matching(s, &record);
-  mc_journal_reader_destroy(&reader);
-}
-
 /* ---- the pump ---- */
 void mc_deliver_want_pump(mc_session *s)
 {
@@ -508,15 +391,15 @@ static bool pump_step(mc_session *s)
     return true;
   if (o->inflight.len >= s->link->send_window)
     return false;
-  if (!o->waiting.len)
-    return mc_outbox_scanning(o) && (scan_on(s) || o->waiting.len);
-  back_ctx b = {.s = s, .entry = mc_u64_ring_pop(&o->waiting)};
+  back_ctx b = {.s = s};
+  if (!mc_queue_next(s, &b.entry))
+    return mc_outbox_scanning(o) && !mc_outbox_waits(o) && (mc_queue_scan(s) || mc_outbox_waits(o));
   if (o->resend != UINT32_MAX || ((b.entry & MC_OUT_QOS2) && (s->persistent || (b.entry & MC_OUT_SHARED))))
     b.retry = !line_up(s, b.entry);
   else if (!read_and_send(&b) && !b.retry)
     settle(s, b.entry); /* unsubscribed since, too old, gone: nothing is owed any more (3.10.4) */
-  if (b.retry) /* room is there: it was just popped */
-    mc_u64_ring_push_front(&o->waiting, b.entry);
+  if (b.retry)
+    mc_queue_put_back(s, b.entry);
   return !b.retry;
 }
 
@@ -531,7 +414,7 @@ void mc_deliver_pump(mc_session *s)
     more = pump_step(s);
   if (o->assigning && !o->assign_staged)
     mc_qos2_assign(s);
-  mc_count_set(&s->queued, o->waiting.len);
+  mc_queue_count(s);
   mc_count_set(&s->inflight, o->inflight.len);
   bool full = mc_conn_backlog(s->link->conn) >= MC_QOS1_BACKLOG;
   /* Full, and a whole turn with its flush changed nothing: the socket is blocked and drained() will come. */
@@ -562,7 +445,7 @@ void mc_deliver_finish(mc_session *s, uint16_t packet_id)
   if (!(entry & MC_OUT_ASSIGNED) || (entry & MC_OUT_SHARED))
     settle(s, entry);
   mc_count_set(&s->inflight, o->inflight.len);
-  if (o->waiting.len || mc_outbox_scanning(o) || o->resend != UINT32_MAX)
+  if (mc_outbox_waits(o) || mc_outbox_scanning(o) || o->resend != UINT32_MAX)
     mc_deliver_want_pump(s);
 }
 

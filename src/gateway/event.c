@@ -55,6 +55,7 @@ static void fill(const mc_session *s, mc_client_info *out) /* under lock */
                           .keep_alive_s = s->keep_alive_s,
                           .subscriptions = (uint32_t)mc_count_get(&s->subscriptions),
                           .queued = (uint32_t)mc_count_get(&s->queued),
+                          .queue_bytes = (uint32_t)mc_count_get(&s->queue_bytes),
                           .inflight = (uint32_t)mc_count_get(&s->inflight),
                           .received = mc_count_get(&s->received),
                           .delivered = mc_count_get(&s->delivered),

@@ -24,7 +24,7 @@ typedef struct mc_gateway_limits { /* profile "standard" (DESIGN 8); 0 takes the
   uint32_t max_subscriptions;  /* 1,000 a session */
   uint16_t max_inflight;       /* 1,024 each way (Receive Maximum) */
   uint32_t max_session_expiry_s; /* 30 days */
-  uint32_t max_queued;         /* offline messages a session; 100,000 */
+  uint32_t max_queued;         /* messages that wait for a session before people are told; 100,000. They wait in the journal */
   uint16_t topic_alias_max;    /* 16 */
   uint32_t connect_timeout_ms; /* CONNECT must arrive; 10,000 */
   mc_share_choice share_choice; /* fair */
@@ -86,6 +86,7 @@ typedef struct mc_client_info {
   uint8_t version;
   uint16_t keep_alive_s;
   uint32_t subscriptions, queued, inflight;
+  uint32_t queue_bytes; /* of memory that what is queued and in flight takes */
   uint64_t received, delivered, refused;
   int64_t connected_us, disconnected_us, last_packet_us;
   char last_error[160]; /* in words, e.g. "refused: certificate 4f2a… is revoked; issue a new one" */

@@ -2,11 +2,8 @@
 
 #include <stdlib.h>
 
-static mc_err ring_reserve(mc_u64_ring *r)
+static mc_err ring_resize(mc_u64_ring *r, uint32_t cap)
 {
-  if (r->len < r->cap)
-    return MC_OK;
-  uint32_t cap = r->cap ? r->cap * 2 : 8;
   uint64_t *at = malloc(cap * sizeof *at);
   if (!at)
     return MC_ERR_MEMORY;
@@ -15,6 +12,32 @@ static mc_err ring_reserve(mc_u64_ring *r)
   free(r->at);
   *r = (mc_u64_ring){at, 0, r->len, cap};
   return MC_OK;
+}
+
+mc_err mc_u64_ring_reserve(mc_u64_ring *r, uint32_t more)
+{
+  uint32_t cap = r->cap ? r->cap : 8;
+  if (more <= r->cap - r->len)
+    return MC_OK;
+  while (cap - r->len < more) {
+    if (cap > UINT32_MAX / 16)
+      return MC_ERR_MEMORY;
+    cap *= 2;
+  }
+  return ring_resize(r, cap);
+}
+
+static mc_err ring_reserve(mc_u64_ring *r) { return r->len < r->cap ? MC_OK : mc_u64_ring_reserve(r, 1); }
+
+void mc_u64_ring_fit(mc_u64_ring *r)
+{
+  uint32_t cap = 8;
+  while (cap < r->len)
+    cap *= 2;
+  if (!r->len)
+    mc_u64_ring_free(r);
+  else if (cap < r->cap)
+    (void)ring_resize(r, cap); /* without memory it stays large */
 }
 
 mc_err mc_u64_ring_push(mc_u64_ring *r, uint64_t value)
@@ -66,6 +89,8 @@ void mc_outbox_destroy(mc_outbox **out)
     return;
   mc_u64_ring_free(&(*out)->inflight);
   mc_u64_ring_free(&(*out)->waiting);
+  mc_u64_ring_free(&(*out)->head);
+  mc_u64_ring_free(&(*out)->page);
   mc_map_free(&(*out)->skip);
   free(*out);
   *out = NULL;
@@ -73,7 +98,7 @@ void mc_outbox_destroy(mc_outbox **out)
 
 bool mc_outbox_empty(const mc_outbox *o)
 {
-  return o->inflight.len == 0 && o->waiting.len == 0 && !mc_outbox_scanning(o);
+  return o->inflight.len == 0 && !mc_outbox_waits(o) && !mc_outbox_scanning(o);
 }
 
 mc_err mc_outbox_send(mc_outbox *o, uint64_t entry, uint16_t *packet_id)
@@ -167,27 +192,115 @@ static void drop_in_flight(mc_outbox *o)
     o->assign_id = mc_outbox_id(o, first);
 }
 
+static void drop_shared_of(mc_u64_ring *r)
+{
+  for (uint32_t left = r->len; left > 0; left--) { /* once round: each keeps its place but these */
+    uint64_t entry = mc_u64_ring_pop(r);
+    if (!(entry & MC_OUT_SHARED))
+      mc_u64_ring_push(r, entry); /* room is there: it was just popped */
+  }
+}
+
 void mc_outbox_drop_shared(mc_outbox *o)
 {
   drop_in_flight(o);
   leave_front(o);
-  for (uint32_t left = o->waiting.len; left > 0; left--) { /* once round: each keeps its place but these */
-    uint64_t entry = mc_u64_ring_pop(&o->waiting);
-    if (!(entry & MC_OUT_SHARED))
-      mc_u64_ring_push(&o->waiting, entry); /* room is there: it was just popped */
+  drop_shared_of(&o->head);
+  drop_shared_of(&o->waiting);
+}
+
+static bool forget_in(mc_u64_ring *r, uint64_t entry, uint64_t mask)
+{
+  for (uint32_t i = 0; i < r->len; i++) {
+    if ((*mc_u64_ring_at(r, i) & mask) != (entry & mask))
+      continue;
+    for (; i > 0; i--) /* near the front as a rule */
+      *mc_u64_ring_at(r, i) = *mc_u64_ring_at(r, i - 1);
+    mc_u64_ring_pop(r);
+    return true;
   }
+  return false;
 }
 
 bool mc_outbox_forget(mc_outbox *o, uint64_t entry, bool exact)
 {
   uint64_t mask = MC_OUT_OFFSET | (exact ? MC_OUT_RETAINED : 0);
-  for (uint32_t i = 0; i < o->waiting.len; i++) {
-    if ((*mc_u64_ring_at(&o->waiting, i) & mask) != (entry & mask))
-      continue;
-    for (; i > 0; i--) /* near the front as a rule */
-      *mc_u64_ring_at(&o->waiting, i) = *mc_u64_ring_at(&o->waiting, i - 1);
-    mc_u64_ring_pop(&o->waiting);
-    return true;
-  }
+  return forget_in(&o->head, entry, mask) || forget_in(&o->waiting, entry, mask);
+}
+
+static bool holds_in(const mc_u64_ring *r, uint64_t offset)
+{
+  for (uint32_t i = 0; i < r->len; i++)
+    if ((*mc_u64_ring_at(r, i) & (MC_OUT_OFFSET | MC_OUT_RETAINED | MC_OUT_DONE | MC_OUT_SHARED)) == offset)
+      return true;
   return false;
+}
+
+bool mc_outbox_holds(const mc_outbox *o, uint64_t offset) { return holds_in(&o->inflight, offset) || holds_in(&o->head, offset) || holds_in(&o->waiting, offset); }
+
+size_t mc_outbox_bytes(const mc_outbox *o)
+{
+  return sizeof *o + ((size_t)o->inflight.cap + o->waiting.cap + o->head.cap + o->page.cap + 2 * o->skip.cap) * sizeof(uint64_t);
+}
+
+/* ---- pages ---- */
+uint64_t mc_outbox_page_pack(uint64_t offset, uint64_t oldest)
+{
+  uint64_t back = oldest < offset ? (offset - oldest + 7) >> 3 : 0;
+  unsigned shift = 0;
+  while (back > 31) {
+    back = (back + 1) >> 1;
+    shift++;
+  }
+  return offset >> 3 << 11 | back << 6 | shift;
+}
+
+uint64_t mc_outbox_page_oldest(uint64_t page)
+{
+  uint64_t offset = mc_outbox_page_offset(page), back = ((page >> 6 & 31) << (page & 63)) << 3;
+  return back < offset ? offset - back : 0;
+}
+
+mc_err mc_outbox_restore_page(mc_outbox *o, uint64_t offset, uint64_t oldest, uint32_t count)
+{
+  uint32_t i = o->page.len; /* behind all whose offset is not greater: the last, as a rule */
+  while (i > 0 && mc_outbox_page_offset(*mc_u64_ring_at(&o->page, i - 1)) > offset)
+    i--;
+  if (i > 0 && mc_outbox_page_offset(*mc_u64_ring_at(&o->page, i - 1)) == offset)
+    return MC_OK;
+  MC_TRY(mc_u64_ring_push(&o->page, 0));
+  for (uint32_t k = o->page.len - 1; k > i; k--)
+    *mc_u64_ring_at(&o->page, k) = *mc_u64_ring_at(&o->page, k - 1);
+  *mc_u64_ring_at(&o->page, i) = mc_outbox_page_pack(offset, oldest);
+  o->paged += count;
+  return MC_OK;
+}
+
+mc_err mc_outbox_add_page(mc_outbox *o, uint64_t offset, uint32_t count)
+{
+  uint64_t oldest = offset;
+  for (uint32_t i = 0; i < count; i++) {
+    uint64_t at = *mc_u64_ring_at(&o->waiting, i) & MC_OUT_OFFSET;
+    oldest = at < oldest ? at : oldest;
+  }
+  return mc_outbox_restore_page(o, offset, oldest, count);
+}
+
+mc_err mc_outbox_skip(mc_outbox *o, uint64_t recorded)
+{
+  uint64_t times = 0;
+  mc_map_get(&o->skip, recorded, &times);
+  return mc_map_put(&o->skip, recorded, times + 1);
+}
+
+bool mc_outbox_skipped(mc_outbox *o, uint64_t recorded)
+{
+  uint64_t times;
+  if (!mc_map_get(&o->skip, recorded, &times))
+    return false;
+  if (times > 1)
+    mc_map_put(&o->skip, recorded, times - 1);
+  else
+    mc_map_remove(&o->skip, recorded, NULL);
+  return true;
 }

@@ -1,7 +1,7 @@
 /* What a session still owes its client: messages sent and not acknowledged, and those that wait, as journal offsets.
  *
  *   in flight: [ entry | entry | entry ]   packet id of the i-th = first id + i (1..65,535, wrapping)
- *   waiting:   [ offset | offset | ... ]   then, if that grew beyond its limit, "read the journal from scan_begin on"
+ *   waiting:   [ entry | ... ]             before it, pages in the journal; without memory "read the journal from scan_begin on" (queue.c)
  *
  * An entry is a journal offset (a multiple of 8, < 2^56) and flags. Because ids run on in order, an acknowledgement is found by subtraction; one that
  * comes out of order is marked and leaves when it reaches the front. Made when first needed, freed when empty. */
@@ -41,6 +41,8 @@ typedef struct mc_u64_ring {
   uint32_t head, len, cap; /* cap: power of two or 0 */
 } mc_u64_ring;
 mc_err mc_u64_ring_push(mc_u64_ring *r, uint64_t value);
+mc_err mc_u64_ring_reserve(mc_u64_ring *r, uint32_t more); /* so many pushes will not fail */
+void mc_u64_ring_fit(mc_u64_ring *r); /* gives memory back that a burst took */
 mc_err mc_u64_ring_push_front(mc_u64_ring *r, uint64_t value);
 static inline uint64_t *mc_u64_ring_at(const mc_u64_ring *r, uint32_t i) { return &r->at[(r->head + i) & (r->cap - 1)]; }
 uint64_t mc_u64_ring_pop(mc_u64_ring *r); /* len > 0 */
@@ -48,6 +50,11 @@ void mc_u64_ring_free(mc_u64_ring *r);
 
 typedef struct mc_outbox {
   mc_u64_ring inflight, waiting;
+  mc_u64_ring head, page; /* what waits before `waiting`: queue.c */
+  uint64_t paged;         /* entries in pages */
+  uint32_t paging;        /* first entries of `waiting` that are on their way into a page */
+  uint32_t page_at;       /* not before `waiting` has as many (after a failure) */
+  bool told;              /* people know that it is far behind */
   uint32_t resend;   /* inflight[resend..] is to be sent again on this connection; UINT32_MAX none */
   uint16_t first_id; /* packet id of inflight[0] */
   uint16_t assign_id;   /* the first of those that wait for their "assigned" to be staged */
@@ -58,9 +65,16 @@ typedef struct mc_outbox {
    * reader has caught up. Both UINT64_MAX: never scanned. */
   uint64_t scan_begin, scan_end;
   uint64_t scan_at; /* where the reader goes on */
+  uint64_t scan_known; /* below it the scan meets what is queued already */
   struct mc_journal_reader *reader;
-  mc_map skip; /* offsets that the scan will meet and that were acknowledged before a restart */
+  mc_map skip; /* entries (without QoS) that scan or pages will show and that were acknowledged before a restart -> how often */
 } mc_outbox;
+
+/* A page's place: offset / 8 in 53 bits; in the other 11 how far before it the oldest message of it lies, rounded up (5 bits of it, 6 of its magnitude). */
+enum { MC_PAGE_ENTRIES = 512, MC_PAGE_MOST = 4096 };
+uint64_t mc_outbox_page_pack(uint64_t offset, uint64_t oldest);
+static inline uint64_t mc_outbox_page_offset(uint64_t page) { return page >> 11 << 3; }
+uint64_t mc_outbox_page_oldest(uint64_t page); /* at most the oldest offset that was packed */
 
 mc_err mc_outbox_create(mc_outbox **out);
 void mc_outbox_destroy(mc_outbox **out); /* the caller destroyed the reader */
@@ -85,6 +99,17 @@ bool mc_outbox_ack(mc_outbox *o, uint16_t packet_id, uint64_t *entry);
 bool mc_outbox_is_staged(const mc_outbox *o, uint32_t i);
 /* Removes what belongs to groups (MC_OUT_SHARED) and is not staged: the connection has gone, others get it. */
 void mc_outbox_drop_shared(mc_outbox *o);
+/* Nothing can be sent before it has had its turn. */
+static inline bool mc_outbox_waits(const mc_outbox *o) { return (o->waiting.len | o->head.len | o->page.len) != 0; }
+static inline uint64_t mc_outbox_queued(const mc_outbox *o) { return (uint64_t)o->head.len + o->paged + o->waiting.len; }
+size_t mc_outbox_bytes(const mc_outbox *o); /* memory that it holds */
+/* The first `count` of waiting are in the page at this offset; they still stand in waiting. */
+mc_err mc_outbox_add_page(mc_outbox *o, uint64_t offset, uint32_t count);
+/* The same with what is known of it; in its place by offset, and once. */
+mc_err mc_outbox_restore_page(mc_outbox *o, uint64_t offset, uint64_t oldest, uint32_t count);
+mc_err mc_outbox_skip(mc_outbox *o, uint64_t recorded);    /* one that scan or a page will show is not owed */
+bool mc_outbox_skipped(mc_outbox *o, uint64_t recorded);   /* takes one such */
+bool mc_outbox_holds(const mc_outbox *o, uint64_t offset); /* in flight or in memory's part of the queue */
 /* Removes one that waits, wherever it is; for replay. exact: it was retained or not as the entry says. */
 bool mc_outbox_forget(mc_outbox *o, uint64_t entry, bool exact);
 

@@ -278,8 +278,9 @@ static void received(const mc_pending *p, mc_err err)
     tell_failure(p->link, err);
 }
 
-void mc_session_answer(mc_gateway_loop *l, const mc_pending *p, mc_err err)
+void mc_session_answer(mc_gateway_loop *l, const mc_pending *given, mc_err err)
 {
+  mc_pending own = *given, *p = &own; /* the ring may be another one when more is staged */
   if (err != MC_OK)
     mc_count_add(&l->count.refused, 1);
   switch (p->kind) {
@@ -294,6 +295,9 @@ void mc_session_answer(mc_gateway_loop *l, const mc_pending *p, mc_err err)
     break;
   case MC_PENDING_ASSIGNED:
     assigned(p, err);
+    break;
+  case MC_PENDING_PAGE:
+    mc_queue_page_failed(p->session);
     break;
   default:
     break;

@@ -91,8 +91,8 @@ static void apply_open(recovery *rec, const mc_record *record, const mc_session_
 /* It was delivered, or is in flight: wherever it waits, it does no longer. */
 static void not_waiting(mc_outbox *o, uint64_t entry, bool exact)
 {
-  if (!mc_outbox_forget(o, entry, exact) && mc_outbox_scanned(o, entry & MC_OUT_OFFSET))
-    mc_map_put(&o->skip, entry & MC_OUT_OFFSET, 1);
+  if (!mc_outbox_forget(o, entry, exact) && (o->page.len || mc_outbox_scanned(o, entry & MC_OUT_OFFSET)))
+    mc_outbox_skip(o, mc_outbox_record_entry(entry & (MC_OUT_OFFSET | MC_OUT_RETAINED)));
 }
 
 static void apply_assigned(mc_session *s, uint16_t id, uint64_t entry)
@@ -109,6 +109,21 @@ static void apply_assigned(mc_session *s, uint16_t id, uint64_t entry)
     return; /* the checkpoint knew */
   if (!o || mc_outbox_restore(o, id, entry | MC_OUT_QOS2 | MC_OUT_ASSIGNED | MC_OUT_SENT) != MC_OK)
     mc_log(MC_LOG_ERROR, "gateway", "a message in flight could not be taken in again", MC_KS("client", mc_session_id(s)), MC_KU("packet_id", id));
+}
+
+/* These are in a page from now on. The same page may be known from the checkpoint. */
+static void apply_page(mc_session *s, const mc_record *record, const mc_session_record *r)
+{
+  mc_outbox *o = mc_session_outbox(s);
+  uint64_t entry = 0, oldest = record->offset;
+  size_t at = 0;
+  while (o && mc_session_record_next_entry(r, &at, &entry)) {
+    uint64_t offset = entry & MC_OUT_OFFSET;
+    oldest = offset < oldest ? offset : oldest;
+    mc_outbox_forget(o, mc_outbox_entry_of(entry), true);
+  }
+  if (!o || mc_outbox_restore_page(o, record->offset, oldest, r->count) != MC_OK)
+    mc_log(MC_LOG_ERROR, "gateway", "out of memory: a page of a client's queue is lost to it", MC_KS("client", mc_session_id(s)));
 }
 
 static void apply_lists(mc_session *s, const mc_record *record, const mc_session_record *r)
@@ -134,6 +149,9 @@ static void apply_lists(mc_session *s, const mc_record *record, const mc_session
   case MC_SESSION_ACKED:
     while (s->outbox && mc_session_record_next_entry(r, &at, &entry))
       not_waiting(s->outbox, mc_outbox_entry_of(entry), r->version > 1);
+    break;
+  case MC_SESSION_PAGE:
+    apply_page(s, record, r);
     break;
   case MC_SESSION_ASSIGNED:
     while (mc_session_record_next_packet_id(r, &at, &id) && mc_session_record_next_entry(r, &at, &entry))
@@ -218,23 +236,6 @@ static void queue(mc_session *s, uint64_t offset, bool twice)
     return;
   if (mc_u64_ring_push(&o->waiting, offset | (twice ? MC_OUT_QOS2 : 0)) != MC_OK && !mc_outbox_scanning(o)) /* no memory: from here on by reading */
     o->scan_begin = o->scan_at = offset;
-}
-
-/* Only now, for what is acknowledged was read after what was queued. The rest is read from the journal when the client is there. */
-static void shorten(mc_session *s)
-{
-  mc_outbox *o = s->outbox;
-  uint32_t most = s->home->gateway->limit.max_queued;
-  if (!o || o->waiting.len <= most || mc_outbox_scanning(o))
-    return;
-  uint64_t first = UINT64_MAX;
-  uint32_t keep = most;
-  while (o->waiting.len > keep) {
-    uint64_t offset = *mc_u64_ring_at(&o->waiting, o->waiting.len - 1) & MC_OUT_OFFSET;
-    first = offset < first ? offset : first;
-    o->waiting.len--;
-  }
-  o->scan_begin = o->scan_at = first;
 }
 
 /* Message and "received" are one record; so are a will with QoS 2 and that it was sent. */
@@ -342,7 +343,8 @@ static void settle_one(mc_session *s)
   s->expires_us = s->expiry_s == UINT32_MAX ? INT64_MAX : now + (left > 0 ? left : 0);
   if (s->will)
     s->will_due_us = now + ((int64_t)s->will->is.delay_s * 1000000 > passed ? (int64_t)s->will->is.delay_s * 1000000 - passed : 0);
-  shorten(s);
+  if (s->outbox)
+    mc_queue_page_out(s);
   mc_session_tidy(s);
   mc_session_arm(s);
 }

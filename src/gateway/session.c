@@ -158,6 +158,7 @@ void mc_session_clear(mc_session *s)
   mc_vec_free(&s->acked);
   mc_packet_ids_free(&s->came);
   mc_count_set(&s->queued, 0);
+  mc_count_set(&s->queue_bytes, 0);
   mc_count_set(&s->inflight, 0);
 }
 
@@ -324,10 +325,10 @@ void mc_session_tidy(mc_session *s)
   mc_outbox *o = s->outbox;
   if (!o)
     return;
-  mc_count_set(&s->queued, o->waiting.len);
   mc_count_set(&s->inflight, o->inflight.len);
   if (mc_outbox_empty(o))
     mc_outbox_destroy(&s->outbox);
+  mc_queue_count(s);
 }
 
 /* ---- the journal's view of a session ---- */

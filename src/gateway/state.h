@@ -103,7 +103,7 @@ struct mc_session {
   bool recorded;   /* its life is journaled: it is persistent, or has a will */
   bool in_pump, in_acked, ended /* while moving: nothing of it is kept */, flushed /* the pump let a flush happen */;
   uint8_t partition;
-  mc_count received, delivered, refused, queued, inflight, subscriptions, last_packet_us;
+  mc_count received, delivered, refused, queued, queue_bytes, inflight, subscriptions, last_packet_us;
   /* the card that people read: under mc_gateway.lock */
   bool connected, clean;
   uint8_t version;
@@ -148,6 +148,7 @@ typedef enum mc_pending_kind {
   MC_PENDING_PUBCOMP,
   MC_PENDING_PUBREL,
   MC_PENDING_ASSIGNED, /* packet_id: the last of them */
+  MC_PENDING_PAGE,
   MC_PENDING_RECORD    /* nothing follows */
 } mc_pending_kind;
 typedef struct mc_pending {
@@ -213,6 +214,7 @@ struct mc_gateway_loop {
   mc_timer ack_timer, retry_timer;
   mc_post wake;
   bool wake_posted;
+  uint32_t pages_staged; /* of queues, on their way to the disk */
   uint64_t low;       /* no staged record of ours will get an offset below this */
   uint64_t *seen;     /* by loop: last offset that was fanned out to here */
   int64_t wall_us;    /* at the start of the current callback */
@@ -387,6 +389,16 @@ void mc_deliver_gap(mc_session *s);
 
 /* ---- http_publish.c: publishes without a session ---- */
 void mc_call_finish(mc_call *call, mc_err err, const char *text); /* frees it */
+
+/* ---- queue.c: what waits for a client ---- */
+void mc_queue_wait(mc_session *s, uint64_t entry); /* at the end of the line; its outbox is there */
+bool mc_queue_next(mc_session *s, uint64_t *entry); /* takes the first; false: none, or not now */
+void mc_queue_put_back(mc_session *s, uint64_t entry);
+void mc_queue_count(mc_session *s); /* for people; tells them when it is far behind */
+void mc_queue_page_out(mc_session *s); /* when there is enough for a page */
+void mc_queue_paged(mc_session *s, uint64_t offset); /* the page's record is on disk */
+void mc_queue_page_failed(mc_session *s);
+bool mc_queue_scan(mc_session *s); /* reads on in the journal; true: call again, there may be more */
 
 /* ---- event.c ---- */
 void mc_event_add(mc_gateway *g, uint32_t tenant, mc_slice client_id, const char *address, bool connected, uint8_t code, const char *text);
