@@ -13,6 +13,8 @@
 mc_err mc_openssl_why(mc_why *why, mc_err err, const char *doing);
 mc_err mc_cert_from_x509(const X509 *x, mc_cert_info *out);
 mc_err mc_pem_read_cert(mc_slice pem, X509 **out, mc_why *why); /* caller frees */
+/* For every PEM_read_*: a certificate or request may claim to be encrypted, too, and OpenSSL then asks on the terminal, and waits. */
+int mc_pem_no_pass_phrase(char *buf, int size, int rwflag, void *u);
 mc_err mc_pem_read_key(mc_slice pem, EVP_PKEY **out, mc_why *why);
 bool mc_host_is_ip(const char *host);
 

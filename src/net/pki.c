@@ -84,21 +84,20 @@ static BIO *bio_of(mc_slice pem)
   return pem.len <= 1 << 20 ? BIO_new_mem_buf(pem.data, (int)pem.len) : NULL;
 }
 
+int mc_pem_no_pass_phrase(char *buf, int size, int rwflag, void *u)
+{
+  return -1;
+}
+
 mc_err mc_pem_read_cert(mc_slice pem, X509 **out, mc_why *why)
 {
   *out = NULL;
   if (!pem.len)
     return mc_err_set(why, MC_ERR_INVALID, "certificate is empty: expected a PEM text (-----BEGIN CERTIFICATE-----)");
   BIO *bio = bio_of(pem);
-  *out = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+  *out = bio ? PEM_read_bio_X509(bio, NULL, mc_pem_no_pass_phrase, NULL) : NULL;
   BIO_free(bio);
   return *out ? MC_OK : mc_openssl_why(why, MC_ERR_MALFORMED, "certificate cannot be read as PEM");
-}
-
-/* Never ask for a pass phrase on a terminal. */
-static int no_pass_phrase(char *buf, int size, int rwflag, void *u)
-{
-  return -1;
 }
 
 mc_err mc_pem_read_key(mc_slice pem, EVP_PKEY **out, mc_why *why)
@@ -107,7 +106,7 @@ mc_err mc_pem_read_key(mc_slice pem, EVP_PKEY **out, mc_why *why)
   if (!pem.len)
     return mc_err_set(why, MC_ERR_INVALID, "private key is empty: expected a PEM text (-----BEGIN PRIVATE KEY-----)");
   BIO *bio = bio_of(pem);
-  *out = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_pass_phrase, NULL) : NULL;
+  *out = bio ? PEM_read_bio_PrivateKey(bio, NULL, mc_pem_no_pass_phrase, NULL) : NULL;
   BIO_free(bio);
   return *out ? MC_OK : mc_openssl_why(why, MC_ERR_MALFORMED, "private key cannot be read as PEM (encrypted keys are not taken)");
 }
@@ -318,7 +317,7 @@ mc_err mc_pki_sign_csr(mc_slice ca_cert_pem, mc_slice ca_key_pem, mc_slice csr_p
 {
   MC_TRY(check_request(common_name, days, why));
   BIO *bio = bio_of(csr_pem);
-  X509_REQ *csr = bio && csr_pem.len ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
+  X509_REQ *csr = bio && csr_pem.len ? PEM_read_bio_X509_REQ(bio, NULL, mc_pem_no_pass_phrase, NULL) : NULL;
   BIO_free(bio);
   if (!csr)
     return mc_openssl_why(why, MC_ERR_MALFORMED, "certificate signing request cannot be read as PEM");

@@ -74,9 +74,9 @@ static mc_err use_certificate(SSL_CTX *ctx, mc_slice cert_pem, mc_slice key_pem,
   if (err)
     return err;
   BIO *bio = BIO_new_mem_buf(cert_pem.data, (int)cert_pem.len);
-  X509 *x = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL; /* the leaf again */
+  X509 *x = bio ? PEM_read_bio_X509(bio, NULL, mc_pem_no_pass_phrase, NULL) : NULL; /* the leaf again */
   X509_free(x);
-  while (x && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
+  while (x && (x = PEM_read_bio_X509(bio, NULL, mc_pem_no_pass_phrase, NULL)))
     if (SSL_CTX_add0_chain_cert(ctx, x) != 1) {
       X509_free(x);
       break;
@@ -91,7 +91,7 @@ static mc_err trust(SSL_CTX *ctx, mc_slice pem, bool announce, mc_why *why)
   BIO *bio = pem.len <= 4 << 20 ? BIO_new_mem_buf(pem.data, (int)pem.len) : NULL;
   X509_STORE *store = SSL_CTX_get_cert_store(ctx);
   size_t count = 0;
-  for (X509 *x; bio && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL)); count++) {
+  for (X509 *x; bio && (x = PEM_read_bio_X509(bio, NULL, mc_pem_no_pass_phrase, NULL)); count++) {
     X509_STORE_add_cert(store, x);
     if (announce)
       SSL_CTX_add_client_CA(ctx, x);

@@ -1,3 +1,7 @@
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "pair.h"
 
 static pki p;
@@ -29,6 +33,61 @@ static void test_garbage_is_refused_with_words(void)
   CHECK_INT(mc_pki_create_ca("0123456789012345678901234567890123456789012345678901234567890123456789", 3, &out, &key, &why), MC_ERR_INVALID);
   CHECK_WHY(why, "64");
   CHECK_INT(out.len, 0);
+}
+
+/* OpenSSL asks for a pass phrase on the terminal, or standard input, when a text says that it is encrypted. A server must not. */
+static void read_encrypted(void)
+{
+  static const char *const kinds[] = {"CERTIFICATE", "CERTIFICATE REQUEST", "RSA PRIVATE KEY"};
+  for (size_t i = 0; i < 3; i++) {
+    char text[400];
+    mc_cert_info info;
+    mc_buf out = {0};
+    mc_tls *tls;
+    mc_why why;
+    snprintf(text, sizeof text, "-----BEGIN %s-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,000102030405060708090A0B0C0D0E0F\n\n"
+                                "AAECAwQFBgcICQoLDA0ODw==\n-----END %s-----\n", kinds[i], kinds[i]);
+    mc_slice pem = mc_slice_str(text);
+    mc_buf chain = {0};
+    mc_buf_append_slice(&chain, mc_buf_slice(&p.server_cert));
+    mc_buf_append_slice(&chain, pem);
+    mc_tls_server_config own = {.cert_pem = pem, .key_pem = pem}, chained = {.cert_pem = mc_buf_slice(&chain), .key_pem = mc_buf_slice(&p.server_key)};
+    mc_tls_client_config trusting = {.ca_pem = pem};
+    if (!mc_cert_read_pem(pem, &info, &why) || !mc_pki_sign_csr(mc_buf_slice(&p.ca_cert), mc_buf_slice(&p.ca_key), pem, "x", 3, &out, &why) ||
+        !mc_tls_server_create(&own, &tls, &why) || !mc_tls_client_create(&trusting, &tls, &why))
+      _exit(3);
+    if (mc_tls_server_create(&chained, &tls, &why))
+      _exit(4); /* what follows the certificate is only a chain */
+    mc_tls_destroy(&tls);
+    mc_buf_free(&chain);
+  }
+}
+
+static void test_nobody_is_asked_for_a_pass_phrase(void)
+{
+  int silent[2], status = 0;
+  CHECK_INT(pipe(silent), 0);
+  fflush(stdout);
+  pid_t pid = fork();
+  if (pid == 0) {
+    setsid(); /* no terminal */
+    dup2(silent[0], 0);
+    dup2(silent[1], 2); /* a question must not break the lines of TAP */
+    read_encrypted();
+    _exit(0);
+  }
+  bool ended = false;
+  for (int i = 0; i < 1000 && !(ended = waitpid(pid, &status, WNOHANG) == pid); i++)
+    usleep(10000);
+  if (!ended) {
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+  }
+  close(silent[0]);
+  close(silent[1]);
+  CHECK(ended);
+  CHECK(WIFEXITED(status));
+  CHECK_INT(WEXITSTATUS(status), 0);
 }
 
 static void test_server_names_are_checked(void)
@@ -96,6 +155,7 @@ int main(void)
   }
   RUN(test_issued_certificate_reads_back);
   RUN(test_garbage_is_refused_with_words);
+  RUN(test_nobody_is_asked_for_a_pass_phrase);
   RUN(test_server_names_are_checked);
   RUN(test_key_of_another_ca_is_refused);
   RUN(test_signs_a_request_under_our_name);
