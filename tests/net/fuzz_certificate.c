@@ -1,30 +1,9 @@
 /* Any text as a certificate or as a request to sign: read or refused with a reason. Input: a mode byte (bit 0: bare DER, given its PEM
  * armour here), then the bytes. */
-#include <openssl/evp.h>
-#include <stdlib.h>
-
+#include "net/armour.h"
 #include "net/net.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void armour(const char *kind, const uint8_t *der, size_t len, mc_buf *out)
-{
-  unsigned char *text = malloc(len / 3 * 4 + 8);
-  if (!text)
-    return;
-  EVP_EncodeBlock(text, der, (int)len);
-  if (mc_buf_printf(out, "-----BEGIN %s-----\n", kind))
-    abort();
-  for (char *at = (char *)text; *at;) { /* lines of 64, or OpenSSL refuses */
-    size_t n = strlen(at) < 64 ? strlen(at) : 64;
-    if (mc_buf_printf(out, "%.*s\n", (int)n, at))
-      abort();
-    at += n;
-  }
-  if (mc_buf_printf(out, "-----END %s-----\n", kind))
-    abort();
-  free(text);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -38,8 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   mc_cert_info info;
   mc_why why = {0};
   if (data[0] & 1) {
-    armour("CERTIFICATE", data + 1, size - 1, &cert_text);
-    armour("CERTIFICATE REQUEST", data + 1, size - 1, &csr_text);
+    armour("CERTIFICATE", cert, &cert_text);
+    armour("CERTIFICATE REQUEST", csr, &csr_text);
     cert = mc_buf_slice(&cert_text);
     csr = mc_buf_slice(&csr_text);
   }
