@@ -17,6 +17,7 @@ static const load_case cases[] = {
     {"qos1-50to0-durable", 50, 0, 1, 100, false, "50 publishers, no subscriber, window 100 each"},
     {"qos1-50to50", 50, 50, 1, 20, false, "50 pairs, window 20 each until acknowledged and delivered"},
     {"qos0-1to1", 1, 1, 0, 5000, false, "one publisher, one subscriber, window 5,000"},
+    {"qos2-50to0", 50, 0, 2, 100, false, "50 publishers, no subscriber, window 100 each until PUBCOMP"},
     {"qos1-latency-half-load", 50, 0, 1, 100, true, "PUBLISH to PUBACK, 50 publishers at half of what the server took before, a burst a millisecond each"},
 };
 

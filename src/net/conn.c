@@ -23,6 +23,7 @@ enum {
   CLOSE_FLUSH_US = 2000000,    /* net.h: at most 2 s */
   LINGER_US = 1000000,         /* time for the peer to read our last bytes before a reset could discard them */
   SPARE_MAX = 64 * 1024,
+  SPARE_BYTES = 1024 * 1024, /* of all that are kept */
   TRIM_FROM = 1024,
   HANDSHAKES_A_TURN = 8 /* a millisecond of CPU each: a reconnect storm must not hold up those who are connected */
 };
@@ -149,8 +150,9 @@ static void count_down(mc_net_loop *net)
 
 void mc_conn_give_back(mc_net_loop *net, mc_buf *out)
 {
-  if (out->data && out->cap <= SPARE_MAX && net->spare_len < sizeof net->spare / sizeof net->spare[0]) {
+  if (out->data && out->cap <= SPARE_MAX && net->spare_bytes + out->cap <= SPARE_BYTES && net->spare_len < MC_CONN_SPARES) {
     out->len = 0;
+    net->spare_bytes += out->cap;
     net->spare[net->spare_len++] = *out;
     *out = (mc_buf){0};
   } else {
@@ -465,8 +467,10 @@ mc_buf *mc_conn_out(mc_conn *conn)
 {
   mc_net_loop *net = conn->net;
   mc_buf *out = conn->stream ? &conn->stream->staged : &conn->out;
-  if (!out->data && net->spare_len)
+  if (!out->data && net->spare_len) {
     *out = net->spare[--net->spare_len];
+    net->spare_bytes -= out->cap;
+  }
   return out;
 }
 

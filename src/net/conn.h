@@ -5,7 +5,7 @@
 #include "net/net.h"
 #include "net/openssl_glue.h"
 
-enum { MC_CONN_READ_SIZE = 64 * 1024 };
+enum { MC_CONN_READ_SIZE = 64 * 1024, MC_CONN_SPARES = 256 };
 
 typedef enum mc_conn_phase { MC_CONN_RESOLVING, MC_CONN_CONNECTING, MC_CONN_HANDSHAKE, MC_CONN_OPEN, MC_CONN_LINGERING } mc_conn_phase;
 
@@ -18,8 +18,8 @@ typedef struct mc_net_loop {
   mc_post wake; /* keeps the loop from waiting while work is there */
   bool wake_posted;
   struct mc_conn *dead; /* freed at the end of the turn */
-  mc_buf spare[8];
-  size_t spare_len;
+  mc_buf spare[MC_CONN_SPARES]; /* a group of the journal answers many connections before the first is flushed */
+  size_t spare_len, spare_bytes;
   size_t conns, conns_peak;
   int handshakes; /* steps done in this turn */
 } mc_net_loop;
