@@ -103,6 +103,20 @@ static mc_err write_seal(mc_journal *j, mc_why *why)
   return mc_file_sync(j->file, why);
 }
 
+/* Retention asks how old the sealed segment is, and whether something in it is to be kept. */
+static void tell_table(mc_journal *j)
+{
+  pthread_rwlock_wrlock(&j->table_lock);
+  for (size_t i = j->table.len; i-- > 0;)
+    if (j->table.at[i].first == j->seg_first) {
+      j->table.at[i].summary = j->seg_summary;
+      j->table.at[i].last_us = j->seg_last_us;
+      break;
+    }
+  pthread_rwlock_unlock(&j->table_lock);
+  j->seg_summary = MC_SUMMARY_TOLD;
+}
+
 /* Makes room for a group of `bytes` payload: seals the active segment and goes to the next one if it must. */
 static mc_err ensure_room(mc_journal *j, size_t bytes, mc_why *why)
 {
@@ -113,6 +127,7 @@ static mc_err ensure_room(mc_journal *j, size_t bytes, mc_why *why)
   uint64_t first = j->seg_first + j->seg_size;
   if (mc_segment_table_add(j, first, j->segment_bytes))
     return mc_err_set(why, MC_ERR_MEMORY, "journal %s: out of memory for a segment's entry", j->dir);
+  tell_table(j);
   mc_file_close(&j->file);
   j->file = mc_keeper_take_next(j);
   j->seg_first = first;
@@ -143,6 +158,7 @@ static mc_err write_group(mc_journal *j, const group *g, mc_why *why)
   memcpy(h.id, j->id, sizeof h.id);
   for (const mc_chunk *c = g->chunks.head; c; c = c->next) {
     h.count += c->commit.count;
+    h.summary |= c->summary;
     h.payload_crc = mc_crc32c(h.payload_crc, c->data, c->commit.bytes.len);
     iov[pieces++] = (mc_iov){c->data, c->commit.bytes.len};
   }
@@ -152,6 +168,9 @@ static mc_err write_group(mc_journal *j, const group *g, mc_why *why)
   MC_TRY(mc_file_pwritev(j->file, iov, pieces, j->at - j->seg_first, why));
   MC_TRY(mc_file_sync(j->file, why));
   learn(j, g->bytes, mc_clock_mono_us() - began_us);
+  if (j->seg_summary)
+    j->seg_summary |= h.summary;
+  j->seg_last_us = h.time_us;
   mc_metric_add(j->m_groups, 1);
   mc_metric_add(j->m_records, h.count);
   mc_metric_add(j->m_bytes, g->bytes);

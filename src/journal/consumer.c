@@ -122,24 +122,46 @@ mc_err mc_consumers_flush(mc_journal *j, mc_why *why)
   return err;
 }
 
-static mc_err decode(mc_journal *j, mc_slice in)
+/* id NULL: of any journal. */
+static mc_err decode(mc_slice in, const uint8_t *id, mc_journal_consumer_visit visit, void *ctx)
 {
   if (in.len < HEAD + 4 || in.data[0] != VERSION || memcmp(in.data + 1, "CNS", 3) != 0)
     return MC_ERR_MALFORMED;
   if (mc_crc32c(0, in.data, in.len - 4) != mc_load_le32(in.data + in.len - 4))
     return MC_ERR_CHECKSUM;
-  if (memcmp(in.data + 8, j->id, MC_JOURNAL_ID) != 0)
+  if (id && memcmp(in.data + 8, id, MC_JOURNAL_ID) != 0)
     return MC_ERR_CONFLICT;
   mc_cursor c = mc_cursor_of(mc_slice_sub(in, HEAD, in.len - HEAD - 4));
-  uint64_t end = atomic_load(&j->end);
   for (uint32_t left = mc_load_le32(in.data + 4); left; left--) {
     uint64_t offset = mc_cursor_le64(&c);
     mc_slice name = mc_cursor_bytes(&c, mc_cursor_u8(&c));
     if (!c.ok || !name.len)
       return MC_ERR_MALFORMED;
-    MC_TRY(mc_strmap_put(&j->consumers, name, offset < end ? offset : end));
+    MC_TRY(visit(ctx, name, offset));
   }
   return mc_cursor_left(&c) ? MC_ERR_MALFORMED : MC_OK;
+}
+
+static mc_err take_offset(void *ctx, mc_slice name, uint64_t offset)
+{
+  mc_journal *j = ctx;
+  uint64_t end = atomic_load(&j->end);
+  return mc_strmap_put(&j->consumers, name, offset < end ? offset : end);
+}
+
+mc_err mc_journal_consumers_read(const mc_fs *fs, const char *dir, mc_journal_consumer_visit visit, void *ctx, mc_why *why)
+{
+  char path[MC_JOURNAL_PATH];
+  mc_buf bytes = {0};
+  mc_segment_name(dir, "consumers", path, sizeof path);
+  mc_err err = mc_fs_read(fs, path, FILE_LIMIT, &bytes, why);
+  if (err == MC_ERR_NOT_FOUND)
+    return MC_OK;
+  if (err)
+    return err;
+  err = decode(mc_buf_slice(&bytes), NULL, visit, ctx);
+  mc_buf_free(&bytes);
+  return err ? mc_err_set(why, err, "%s: %s", path, mc_err_text(err)) : MC_OK;
 }
 
 mc_err mc_consumers_load(mc_journal *j, mc_why *why)
@@ -154,7 +176,7 @@ mc_err mc_consumers_load(mc_journal *j, mc_why *why)
   }
   if (err)
     return err;
-  err = decode(j, mc_buf_slice(&bytes));
+  err = decode(mc_buf_slice(&bytes), j->id, take_offset, j);
   mc_buf_free(&bytes);
   if (err == MC_ERR_MEMORY)
     return mc_err_set(why, err, "%s: out of memory", path);

@@ -48,6 +48,7 @@ void mc_group_header_put(uint8_t out[MC_GROUP_HEADER], const mc_group_header *h)
   mc_store_le64(out + 32, (uint64_t)h->time_us);
   mc_store_le32(out + 40, h->length);
   mc_store_le32(out + 44, h->payload_crc);
+  mc_store_le32(out + 48, h->summary);
   mc_store_le32(out + 52, mc_crc32c(0, out, 52));
 }
 
@@ -67,6 +68,7 @@ mc_err mc_group_header_get(const uint8_t in[MC_GROUP_HEADER], mc_group_header *h
   h->time_us = (int64_t)mc_load_le64(in + 32);
   h->length = mc_load_le32(in + 40);
   h->payload_crc = mc_load_le32(in + 44);
+  h->summary = mc_load_le32(in + 48);
   return seal ? (h->count || h->length ? MC_ERR_MALFORMED : MC_OK)
               : (!h->count || h->length % 8 || h->length / MC_RECORD_HEADER < h->count ? MC_ERR_MALFORMED : MC_OK);
 }
@@ -98,6 +100,7 @@ static uint8_t *put_slice(uint8_t *at, mc_slice s)
 
 void mc_record_put(uint8_t *out, uint32_t size, const mc_record *r)
 {
+  mc_store_le64(out + size - 8, 0); /* the padding; what belongs there is written over it */
   out[0] = VERSION;
   out[1] = 'r';
   out[2] = (uint8_t)r->stream;
@@ -113,8 +116,7 @@ void mc_record_put(uint8_t *out, uint32_t size, const mc_record *r)
   mc_store_le16(out + 28, (uint16_t)r->props.len);
   mc_store_le16(out + 30, 0);
   mc_store_le64(out + 32, (uint64_t)r->time_us);
-  uint8_t *end = put_slice(put_slice(put_slice(out + MC_RECORD_HEADER, r->topic), r->props), r->payload);
-  memset(end, 0, (size_t)(out + size - end));
+  put_slice(put_slice(put_slice(out + MC_RECORD_HEADER, r->topic), r->props), r->payload);
   mc_store_le32(out + 8, mc_crc32c(0, out, size));
 }
 

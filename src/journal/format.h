@@ -30,7 +30,23 @@ typedef struct mc_group_header {
   int64_t time_us;
   uint32_t length;
   uint32_t payload_crc;
+  uint32_t summary; /* MC_SUMMARY_*, or 0: written before groups told what they hold */
 } mc_group_header;
+
+/* What a group holds: bit 1 to 15 per stream, and these. */
+#define MC_SUMMARY_RETAINED ((uint32_t)1 << 16) /* a record has MC_RECORD_RETAIN */
+#define MC_SUMMARY_TOLD ((uint32_t)1 << 31)
+
+static inline uint32_t mc_record_summary(const mc_record *r)
+{
+  return (uint32_t)1 << r->stream | (uint32_t)(r->flags & MC_RECORD_RETAIN) << 16;
+}
+
+/* May a group with that summary hold something of what is wanted (bits as above; 0: everything)? */
+static inline bool mc_summary_may_hold(uint32_t summary, uint32_t wanted)
+{
+  return !wanted || !(summary & MC_SUMMARY_TOLD) || summary & wanted;
+}
 
 void mc_segment_header_put(uint8_t out[MC_SEGMENT_HEADER], const mc_segment_header *h);
 /* MC_ERR_MALFORMED: no segment header; MC_ERR_UNSUPPORTED: a later version; MC_ERR_CHECKSUM: damaged. */

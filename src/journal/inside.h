@@ -20,6 +20,7 @@ enum {
   MC_READERS_FOLLOWED = 16,
   MC_JOURNAL_PATH = 4096
 };
+#define MC_JOURNAL_HOLD "hold" /* locked while a tool of another process needs segments to stay */
 
 /* ---- staged and committed pieces ---- */
 
@@ -30,6 +31,7 @@ typedef struct mc_chunk {
   struct mc_chunk *next; /* in a writer's queue, a group, or the pool */
   mc_journal *journal;
   size_t cap;
+  uint32_t summary; /* of its records */
   uint8_t data[];
 } mc_chunk;
 
@@ -80,6 +82,8 @@ void mc_writer_unref(mc_journal_writer *w);
 
 typedef struct mc_segment {
   uint64_t first, size;
+  uint32_t summary; /* of all its groups; 0: not known (made by an earlier run) */
+  int64_t last_us;  /* when its last group was written; 0: not known */
   mc_file *read; /* opened when first needed; for mc_journal_read_at */
 } mc_segment;
 
@@ -96,7 +100,8 @@ typedef struct mc_sync_wait {
 struct mc_journal {
   const mc_fs *fs;
   char *dir;
-  uint64_t segment_bytes, retain_bytes;
+  uint64_t segment_bytes;
+  mc_journal_retention keep;
   uint32_t group_bytes;
   _Atomic size_t staged_limit; /* of a writer; follows the disk */
   uint8_t id[MC_JOURNAL_ID];
@@ -111,6 +116,8 @@ struct mc_journal {
   bool committer_runs, failing;
   mc_file *file; /* of the active segment */
   uint64_t seg_first, seg_size, at;
+  uint32_t seg_summary;     /* 0 when the segment was begun by an earlier run */
+  int64_t seg_last_us;
   int64_t last_group_us;
   mc_pace pace;
   pthread_mutex_t commit_lock;
@@ -133,7 +140,14 @@ struct mc_journal {
   mc_why next_why; /* err 0: the last attempt worked */
   uint64_t next_tries;
   uint64_t used_told;          /* committer's own: what `used` was set to */
-  bool has_spare, flush_failing; /* keeper's own */
+  bool has_spare, flush_failing; /* keeper's own, and the next five */
+  bool retaining;           /* in retention: what it calls meanwhile must not begin it again */
+  bool retain_failing;
+  int64_t retain_retry_us;
+  int64_t wall_at_open_us, mono_at_open_us; /* ages run by the monotonic clock: a jump of the wall clock removes nothing */
+  uint64_t compacted_bytes; /* size of the compacted file; 0: none */
+  _Atomic uint64_t compacted_records, compacted_size, held_bytes;
+  char held_by[80]; /* under consumer_lock; empty: nobody holds retention back */
 
   _Atomic uint64_t reader_at[MC_READERS_FOLLOWED]; /* where live readers read last; UINT64_MAX: nobody's. cache.c */
   struct mc_file *cache_file; /* keeper's own, and the next two: the segment whose pages are given back */
@@ -163,6 +177,7 @@ struct mc_journal {
   bool consumers_dirty;
 
   mc_metric *m_erased, *m_records, *m_bytes, *m_groups, *m_failures, *m_sync;
+  mc_metric *m_retired, *m_held, *m_compactions, *m_compacted;
   mc_metric *m_sync_cost, *m_throughput, *m_wait, *m_budget;
 };
 
@@ -185,6 +200,8 @@ void mc_committer_wake(mc_journal *j);
 typedef MC_VEC(uint64_t) mc_offsets;
 void mc_segment_path(const char *dir, uint64_t first, char *out, size_t size);
 void mc_segment_name(const char *dir, const char *name, char *out, size_t size);
+/* "<16 hex digits><ending>" */
+bool mc_segment_parse_name(const char *name, const char *ending, uint64_t *first);
 /* First offsets of the segments in a folder, ascending. */
 mc_err mc_segment_list(const mc_fs *fs, const char *dir, mc_offsets *out, mc_why *why);
 mc_err mc_segment_read_header(mc_file *file, const char *path, mc_segment_header *out, mc_why *why);
@@ -205,6 +222,20 @@ void *mc_keeper_run(void *journal);
 mc_err mc_keeper_wait_next(mc_journal *j, mc_why *why);
 mc_file *mc_keeper_take_next(mc_journal *j);
 void mc_keeper_note_used(mc_journal *j, uint64_t used);
+/* Keeper: what cannot wait while it does something long. MC_ERR_CLOSED: stop that. */
+mc_err mc_keeper_breathe(mc_journal *j);
+
+/* retention.c: keeper's thread */
+void mc_journal_retain(mc_journal *j);
+/* reader.c: skips groups whose summary holds nothing of these bits, ends at `until`, and leaves enciphered records closed. Before the first read of a live reader. */
+void mc_journal_reader_want(mc_journal_reader *r, uint32_t summary, uint64_t until);
+/* compact.c: makes the compacted file that holds what is to be kept of everything below `to`. */
+mc_err mc_journal_compact(mc_journal *j, uint64_t to, mc_why *why);
+/* Before the threads run: removes compacted files that a newer one replaces, and looks at the newest. */
+mc_err mc_journal_compacted_recover(mc_journal *j, mc_why *why);
+/* Summary bits of records that outlive their segment; 0: none. */
+uint32_t mc_journal_kept_summary(const mc_journal *j);
+typedef struct mc_compacted mc_compacted; /* compacted.h */
 
 /* cache.c */
 void mc_journal_cache_init(mc_journal *j);

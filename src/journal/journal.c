@@ -86,6 +86,10 @@ static void get_metrics(mc_journal *j)
   j->m_groups = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_groups_total", "Groups written, one sync each.", NULL);
   j->m_erased = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_erased_total", "Records passed over by readers because their key was destroyed.", NULL);
   j->m_failures = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_failures_total", "Groups refused because a write failed.", NULL);
+  j->m_retired = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_segments_retired_total", "Segments that retention removed.", NULL);
+  j->m_held = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_held_bytes", "Due to be removed, kept because a consumer has not read it.", NULL);
+  j->m_compactions = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_compactions_total", "Compacted files made.", NULL);
+  j->m_compacted = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_compacted_bytes", "Size of the compacted file.", NULL);
   j->m_sync_cost = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_sync_cost_us", "Learned: what a group costs on this disk apart from its bytes.", NULL);
   j->m_throughput = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_disk_bytes_per_second", "Learned: how fast this disk takes groups.", NULL);
   j->m_wait = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_group_wait_us", "How long a group gathers at the present load.", NULL);
@@ -153,7 +157,9 @@ mc_err mc_journal_open(const mc_journal_config *config, mc_journal **out, mc_why
   j->fs = config->fs;
   j->dir = dir;
   j->segment_bytes = config->segment_bytes ? config->segment_bytes : 64 << 20;
-  j->retain_bytes = config->retain_bytes;
+  j->keep = config->keep;
+  j->wall_at_open_us = mc_clock_wall_us();
+  j->mono_at_open_us = mc_clock_mono_us();
   j->group_bytes = config->group_bytes ? config->group_bytes : 256 << 10;
   if (config->cipher)
     j->cipher = *config->cipher;
@@ -167,6 +173,8 @@ mc_err mc_journal_open(const mc_journal_config *config, mc_journal **out, mc_why
   mc_err err = take_lock(j, why);
   if (!err)
     err = mc_journal_recover(j, config->journal_id, why);
+  if (!err)
+    err = mc_journal_compacted_recover(j, why);
   if (!err)
     err = mc_consumers_load(j, why);
   if (!err)
@@ -242,6 +250,18 @@ uint64_t mc_journal_first_offset(const mc_journal *j)
 uint64_t mc_journal_end_offset(const mc_journal *j)
 {
   return atomic_load(&j->end);
+}
+
+void mc_journal_state_get(mc_journal *j, mc_journal_state *out)
+{
+  *out = (mc_journal_state){.first_offset = atomic_load(&j->first),
+                            .end_offset = atomic_load(&j->end),
+                            .compacted_records = atomic_load(&j->compacted_records),
+                            .compacted_bytes = atomic_load(&j->compacted_size),
+                            .held_bytes = atomic_load(&j->held_bytes)};
+  pthread_mutex_lock(&j->consumer_lock);
+  memcpy(out->held_by, j->held_by, sizeof out->held_by);
+  pthread_mutex_unlock(&j->consumer_lock);
 }
 
 mc_err mc_journal_wait(mc_journal *j, uint64_t offset, int timeout_ms)

@@ -26,7 +26,8 @@ typedef enum mc_stream {
   MC_STREAM_SESSION = 4,   /* gateway: session created, subscribed, acknowledged up to, ended */
   MC_STREAM_REGISTRY = 5,  /* registry and catalog changes, ids handed out */
   MC_STREAM_AUDIT = 6,     /* who did what through the API */
-  MC_STREAM_COMMAND = 7    /* messages from the platform to vehicles */
+  MC_STREAM_COMMAND = 7,   /* messages from the platform to vehicles */
+  MC_STREAM_GAP = 15       /* fills a range that a repair set aside; handed out only to readers that ask for it */
 } mc_stream;
 
 enum { MC_RECORD_RETAIN = 1, MC_RECORD_QOS1 = 2, MC_RECORD_QOS2 = 4, MC_RECORD_ENCIPHERED = 8, MC_RECORD_V5 = 16 /* publisher spoke MQTT 5 */ };
@@ -65,13 +66,24 @@ typedef struct mc_journal_cipher {
   mc_err (*open)(void *ctx, uint32_t key_id, const mc_slice *aad, size_t aad_count, mc_slice sealed, uint8_t *out);
 } mc_journal_cipher;
 
+/* What is kept, and for how long. A whole segment goes when bytes or age say so and every consumer's durable offset lies behind it. Of
+ * what goes, the last retained message of each topic, the last record of each topic of a keyed stream, and streams with a longer life of
+ * their own stay in the compacted file; a reader asks for them with mc_journal_filter.compacted. */
+typedef struct mc_journal_retention {
+  uint64_t bytes;             /* oldest whole segments beyond this go; 0: no bound */
+  int64_t age_us;             /* segments whose last group is older go; 0: no bound */
+  int64_t stream_age_us[16];  /* per mc_stream: records younger than this outlive their segment; 0: they do not */
+  uint32_t keyed_streams;     /* bit per mc_stream: the last record of each (tenant, stream, topic) outlives its segment */
+  int64_t tombstone_us;       /* an empty last record, which says that its topic has none, goes after this; 0: a day */
+} mc_journal_retention;
+
 typedef struct mc_journal_config {
   const mc_fs *fs;
   const char *dir;           /* created when missing, locked */
   uint64_t segment_bytes;    /* 0: 64 MiB */
   uint32_t group_bytes;      /* commit at once when this much is staged; 0: 256 KiB */
   uint32_t group_wait_us;    /* else after this long at most, less at a light load; 0: 1000 */
-  uint64_t retain_bytes;     /* oldest whole segments beyond this go, if every consumer has passed them; 0: keep */
+  mc_journal_retention keep;
   uint32_t max_staged_bytes; /* per writer; append fails with MC_ERR_FULL beyond it, on a slow disk beyond twice; 0: 16 MiB */
   const mc_journal_cipher *cipher; /* copied; NULL: nothing is enciphered */
   uint64_t journal_id[2];    /* of a journal that is made; zeros: random. Only tests set it */
@@ -117,11 +129,24 @@ uint64_t mc_journal_first_offset(const mc_journal *journal); /* oldest kept */
 /* Start of the segment that holds this offset: a reader can always begin there. MC_ERR_NOT_FOUND when it is not kept. */
 mc_err mc_journal_segment_start(mc_journal *journal, uint64_t offset, uint64_t *start, mc_why *why);
 uint64_t mc_journal_end_offset(const mc_journal *journal);   /* everything below is durable */
+/* How the journal does; shown by metrics too. */
+typedef struct mc_journal_state {
+  uint64_t first_offset, end_offset;
+  uint64_t compacted_records, compacted_bytes;
+  uint64_t held_bytes; /* due to go, kept for a consumer or a tool */
+  char held_by[80];    /* the consumer's name, or what else; empty: nobody */
+} mc_journal_state;
+void mc_journal_state_get(mc_journal *journal, mc_journal_state *out);
+
 /* Blocks until end > offset or timeout; MC_ERR_TIMEOUT. For reader threads. */
 mc_err mc_journal_wait(mc_journal *journal, uint64_t offset, int timeout_ms);
 
 /* Reads committed records from `offset` (any group or record boundary that was handed out) on. */
-typedef struct mc_journal_filter { uint32_t streams; /* bit per mc_stream; 0 all */ uint32_t partitions; /* bit each; 0 all */ } mc_journal_filter;
+typedef struct mc_journal_filter {
+  uint32_t streams;    /* bit per mc_stream; 0 all but fillers */
+  uint32_t partitions; /* bit each; 0 all */
+  bool compacted;      /* below the oldest offset: what outlived its segment, then on */
+} mc_journal_filter;
 mc_err mc_journal_reader_create(mc_journal *journal, uint64_t offset, mc_journal_filter filter, mc_journal_reader **out, mc_why *why);
 void mc_journal_reader_destroy(mc_journal_reader **reader);
 /* Next record; it borrows until the next call. MC_ERR_END: caught up for now (see mc_journal_wait).
@@ -144,10 +169,34 @@ typedef struct mc_journal_report {
   uint64_t first_offset, end_offset, segments, groups, records, bytes;
   uint64_t records_by_stream[16];
   uint64_t damaged_at; /* first offset that fails, or UINT64_MAX */
+  uint64_t compacted_records;
+  bool compacted_damaged; /* the compacted file is; why says where unless a segment is damaged too */
   bool torn_tail;      /* ends inside a group: normal after a crash, cut at next open */
 } mc_journal_report;
+/* Offsets of the named consumers as they are on disk. visit returns an error to stop. No file: none. */
+typedef mc_err (*mc_journal_consumer_visit)(void *ctx, mc_slice name, uint64_t offset);
+mc_err mc_journal_consumers_read(const mc_fs *fs, const char *dir, mc_journal_consumer_visit visit, void *ctx, mc_why *why);
 /* MC_OK when the folder could be read, damaged or not; with damage, `why` says what and where. */
 mc_err mc_journal_verify(const mc_fs *fs, const char *dir, mc_journal_report *out, mc_why *why);
+/* One range that a repair set aside. */
+typedef struct mc_journal_loss {
+  uint64_t from, to;      /* offsets; of the compacted file: positions in it */
+  bool compacted;         /* in the compacted file */
+  bool missing;           /* no file held it */
+  uint64_t records_saved; /* whole records inside that stay */
+  uint64_t records_lost;  /* runs of bytes that are no whole record: at least so many records */
+  mc_stream stream;       /* of the first lost record, when its header says so; else 0 */
+  char topic[128];        /* likewise; cut */
+  char kept_as[64];       /* name of the quarantine file in the journal's folder; empty when there were no bytes */
+} mc_journal_loss;
+typedef void (*mc_journal_repair_told)(void *ctx, const mc_journal_loss *loss);
+typedef struct mc_journal_repair_report {
+  uint64_t segments, ranges, bytes, records_saved, records_lost;
+  uint64_t left_alone; /* first offset of the segment that a running process writes; UINT64_MAX: none runs */
+} mc_journal_repair_report;
+/* Sets damaged ranges aside into quarantine files and makes the journal whole again; beside a running process too, whose active segment is
+ * left alone. told (may be NULL) hears of each range. MC_ERR_CONFLICT: a backup or repair is at work. */
+mc_err mc_journal_repair(const mc_fs *fs, const char *dir, mc_journal_repair_told told, void *ctx, mc_journal_repair_report *out, mc_why *why);
 /* Opens for reading only (tail, stats). Follows a live writer. offset UINT64_MAX: from the end on. */
 mc_err mc_journal_open_reader(const mc_fs *fs, const char *dir, uint64_t offset, mc_journal_filter filter, mc_journal_reader **out, mc_why *why);
 

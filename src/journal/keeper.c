@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "journal/inside.h"
 
-/* The keeper: prepares the next segment, gives up old ones, writes the consumers' offsets. */
+/* The keeper: prepares the next segment, gives up old ones (retention.c), writes the consumers' offsets. */
 
 enum {
   CHORES_US = 200000,      /* consumers' offsets are at most this old on disk, plus a sync */
@@ -56,59 +56,14 @@ void mc_keeper_note_used(mc_journal *j, uint64_t used)
   pthread_mutex_unlock(&j->keeper_lock);
 }
 
-/* ---- retention ---- */
-
-static bool give_up_oldest(mc_journal *j, uint64_t *first, uint64_t *size)
-{
-  pthread_mutex_lock(&j->consumer_lock);
-  uint64_t low = j->durable_low;
-  pthread_mutex_unlock(&j->consumer_lock);
-  mc_file *read = NULL;
-  bool found = false;
-  pthread_rwlock_wrlock(&j->table_lock);
-  if (j->table.len > 1) {
-    mc_segment *oldest = &j->table.at[0];
-    uint64_t next = j->table.at[1].first;
-    found = next <= low && atomic_load(&j->end) >= next && atomic_load(&j->end) - next >= j->retain_bytes;
-    if (found) {
-      *first = oldest->first;
-      *size = oldest->size;
-      read = oldest->read;
-      atomic_store(&j->first, next); /* before the file is touched: readers look after they read */
-      memmove(oldest, oldest + 1, (--j->table.len) * sizeof *oldest);
-    }
-  }
-  pthread_rwlock_unlock(&j->table_lock);
-  mc_file_close(&read);
-  return found;
-}
-
-static void retain(mc_journal *j)
-{
-  uint64_t first, size;
-  char path[MC_JOURNAL_PATH], spare[MC_JOURNAL_PATH];
-  while (j->retain_bytes && give_up_oldest(j, &first, &size)) {
-    mc_segment_path(j->dir, first, path, sizeof path);
-    mc_segment_name(j->dir, "spare.tmp", spare, sizeof spare);
-    bool keep = !j->has_spare && size == j->segment_bytes;
-    mc_why why;
-    mc_err err = keep ? mc_fs_rename(j->fs, path, spare, &why) : mc_fs_unlink(j->fs, path, &why);
-    if (!err)
-      err = mc_fs_sync_dir(j->fs, j->dir, &why);
-    if (err)
-      mc_log(MC_LOG_WARN, "journal", "an old segment could not be removed; it is tried again at the next start", MC_KZ("error", why.text));
-    else
-      mc_log(MC_LOG_DEBUG, "journal", "segment retired", MC_KU("first", first));
-    j->has_spare |= keep && !err;
-  }
-}
+/* ---- chores ---- */
 
 static void chores(mc_journal *j)
 {
   mc_why why;
   if (mc_consumers_flush(j, &why) && !j->flush_failing)
     mc_log(MC_LOG_WARN, "journal", "consumers' offsets could not be written; they are tried again", MC_KZ("error", why.text));
-  retain(j);
+  mc_journal_retain(j);
   mc_journal_cache_trim(j);
 }
 
@@ -152,14 +107,34 @@ static void prepare(mc_journal *j, uint64_t first)
   pthread_mutex_unlock(&j->keeper_lock);
 }
 
+/* keeper_lock held. */
+static bool preparation_due(const mc_journal *j)
+{
+  int64_t wait_us = j->next_wanted ? RETRY_WANTED_US : RETRY_US;
+  return !j->next_file && (!j->next_why.err || mc_clock_mono_us() - j->next_failed_us >= wait_us);
+}
+
+mc_err mc_keeper_breathe(mc_journal *j)
+{
+  pthread_mutex_lock(&j->keeper_lock);
+  bool stop = j->keeper_stop, due = preparation_due(j) && j->next_wanted;
+  uint64_t first = j->active_end;
+  pthread_mutex_unlock(&j->keeper_lock);
+  if (stop)
+    return MC_ERR_CLOSED;
+  mc_consumers_flush(j, NULL);
+  if (due)
+    prepare(j, first);
+  return MC_OK;
+}
+
 void *mc_keeper_run(void *journal)
 {
   mc_journal *j = journal;
   for (;;) {
     chores(j);
     pthread_mutex_lock(&j->keeper_lock);
-    int64_t wait_us = j->next_wanted ? RETRY_WANTED_US : RETRY_US;
-    bool due = !j->next_file && (!j->next_why.err || mc_clock_mono_us() - j->next_failed_us >= wait_us);
+    bool due = preparation_due(j);
     uint64_t first = j->active_end;
     if (!due && !j->keeper_stop)
       mc_cond_wait_until(&j->keeper_cond, &j->keeper_lock, mc_clock_mono_us() + (j->next_wanted ? RETRY_WANTED_US : CHORES_US));

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "journal/inside.h"
+#include "journal/compacted.h"
 
 /* One reader, two sources. Over a live journal everything below `end` is whole: groups' headers are stepped over
  * and each record is checked by its own sum. Over a folder alone nothing is known to be whole: each group is checked
@@ -19,6 +19,11 @@ struct mc_journal_reader {
   mc_buf opened; /* the payload of an enciphered record */
   uint64_t reads_checked;
   int slot; /* live: in reader_at, so that what it reads next stays in memory; -1 none */
+  bool sealed;              /* enciphered records are handed out as they stand */
+  uint64_t until;           /* live: reads no further */
+  uint32_t want;            /* summary bits; 0: everything */
+  mc_compacted *compacted;  /* while it reads there */
+  uint64_t compacted_until; /* then it goes on here */
   uint64_t nothing_behind; /* offline: an end behind which nothing was found; not searched again at every poll */
 };
 
@@ -181,6 +186,8 @@ static mc_err offline_group(mc_journal_reader *r, mc_why *why)
   if (found == MC_FOUND_GROUP) {
     r->at += MC_GROUP_HEADER;
     r->limit = r->at + h.length;
+    if (!mc_summary_may_hold(h.summary, r->want))
+      r->at = r->limit;
     return MC_OK;
   }
   if (found == MC_FOUND_SEAL) {
@@ -204,7 +211,7 @@ static mc_err offline_group(mc_journal_reader *r, mc_why *why)
 
 static bool wanted(const mc_journal_reader *r, const mc_record *rec)
 {
-  return (!r->filter.streams || r->filter.streams >> rec->stream & 1) && (!r->filter.partitions || r->filter.partitions >> rec->partition & 1);
+  return (r->filter.streams ? r->filter.streams >> rec->stream & 1 : rec->stream != MC_STREAM_GAP) && (!r->filter.partitions || r->filter.partitions >> rec->partition & 1);
 }
 
 /* Live: at a group header or seal; steps over it. */
@@ -215,7 +222,7 @@ static mc_err live_group(mc_journal_reader *r, uint64_t stop, mc_why *why)
   MC_TRY(mc_scan_at(&r->window, r->at, stop, r->id, false, &found, &h, why));
   MC_TRY(check_kept(r, why));
   if (found == MC_FOUND_GROUP)
-    r->at += MC_GROUP_HEADER;
+    r->at += MC_GROUP_HEADER + (mc_summary_may_hold(h.summary, r->want) ? 0 : (uint64_t)h.length);
   else if (found == MC_FOUND_SEAL)
     r->at = r->seg_first + r->seg_size;
   else
@@ -240,6 +247,16 @@ static mc_err open_record(mc_journal_reader *r, mc_record *rec, uint32_t size, b
   }
   return mc_err_set(why, MC_ERR_CHECKSUM, "journal %s: the record at offset %llu does not open under its key %u: it was changed, or the key is another", dir_of(r),
                     (unsigned long long)rec->offset, rec->key_id);
+}
+
+static mc_err hand_out(mc_journal_reader *r, mc_record *rec, uint32_t size, mc_record *out, bool *got, mc_why *why)
+{
+  *got = wanted(r, rec);
+  if (*got && r->journal && r->journal->cipher.open && (rec->flags & MC_RECORD_ENCIPHERED) && !r->sealed)
+    MC_TRY(open_record(r, rec, size, got, why));
+  if (*got)
+    *out = *rec;
+  return MC_OK;
 }
 
 /* Reads what stands at r->at, inside the segment and below the limit. *got: a record was handed out. */
@@ -267,41 +284,109 @@ static mc_err step(mc_journal_reader *r, mc_record *out, bool *got, mc_why *why)
     return skip_damage(r, r->limit, why);
   rec.offset = r->at;
   r->at += size;
-  *got = wanted(r, &rec);
-  if (*got && r->journal && r->journal->cipher.open && (rec.flags & MC_RECORD_ENCIPHERED))
-    MC_TRY(open_record(r, &rec, size, got, why));
-  if (*got)
-    *out = rec;
+  return hand_out(r, &rec, size, out, got, why);
+}
+
+/* ---- below the oldest segment ---- */
+
+static mc_err oldest_offset(mc_journal_reader *r, uint64_t *out, mc_why *why)
+{
+  *out = 0;
+  if (r->journal) {
+    *out = atomic_load(&r->journal->first);
+    return MC_OK;
+  }
+  mc_offsets segs = {0};
+  mc_err err = mc_segment_list(r->fs, r->dir, &segs, why);
+  if (!err && segs.len)
+    *out = segs.at[0];
+  mc_vec_free(&segs);
+  return err;
+}
+
+/* Reads what outlived its segment, when the next offset lies below the oldest one. A compacted file is opened after the oldest offset was
+ * looked at, so that it covers everything below that. */
+static mc_err step_compacted(mc_journal_reader *r, mc_record *out, bool *got, mc_why *why)
+{
+  if (!r->compacted) {
+    if (r->inside)
+      return MC_OK;
+    MC_TRY(oldest_offset(r, &r->compacted_until, why));
+    if (r->at >= r->compacted_until)
+      return MC_OK;
+    MC_TRY(mc_compacted_open(r->fs, dir_of(r), &r->compacted, why));
+  }
+  mc_record rec;
+  mc_err err = r->compacted ? MC_OK : MC_ERR_END;
+  while (!err) {
+    err = mc_compacted_next(r->compacted, &rec, why);
+    if (!err && rec.offset >= r->compacted_until)
+      err = MC_ERR_END; /* its segment is still there */
+    if (err || rec.offset < r->at)
+      continue;
+    uint32_t size = 0;
+    mc_record_size(&rec, &size);
+    r->at = rec.offset + size;
+    err = hand_out(r, &rec, size, out, got, why);
+    if (err == MC_ERR_MEMORY)
+      mc_compacted_again(r->compacted, &rec, size);
+    if (err || *got)
+      return err;
+  }
+  if (err != MC_ERR_END)
+    return err;
+  mc_compacted_close(&r->compacted);
+  r->at = r->limit = r->compacted_until;
   return MC_OK;
+}
+
+static mc_err advance(mc_journal_reader *r, mc_record *out, bool *got, mc_why *why)
+{
+  if (r->journal) {
+    if (r->at >= r->limit) {
+      uint64_t end = atomic_load(&r->journal->end);
+      r->limit = end < r->until ? end : r->until;
+    }
+    if (r->at >= r->limit)
+      return MC_ERR_END;
+    if (atomic_load_explicit(&r->journal->closed, memory_order_relaxed))
+      return mc_err_set(why, MC_ERR_CLOSED, "journal %s is closed", dir_of(r));
+  }
+  if (r->filter.compacted && !r->inside) {
+    uint64_t before = r->at;
+    MC_TRY(step_compacted(r, out, got, why));
+    if (*got || r->at != before)
+      return MC_OK;
+  }
+  MC_TRY(enter_segment(r, why));
+  if (r->at - r->seg_first < MC_SEGMENT_HEADER) {
+    r->limit = r->journal ? r->limit : r->seg_first + MC_SEGMENT_HEADER;
+    r->at = r->seg_first + MC_SEGMENT_HEADER;
+    return MC_OK;
+  }
+  if (!r->journal && r->at >= r->limit)
+    return offline_group(r, why);
+  return step(r, out, got, why);
 }
 
 mc_err mc_journal_reader_next(mc_journal_reader *r, mc_record *out, mc_why *why)
 {
   for (;;) {
-    if (r->journal) {
-      if (r->at >= r->limit)
-        r->limit = atomic_load(&r->journal->end);
-      if (r->at >= r->limit)
-        return MC_ERR_END;
-      if (atomic_load_explicit(&r->journal->closed, memory_order_relaxed))
-        return mc_err_set(why, MC_ERR_CLOSED, "journal %s is closed", dir_of(r));
-    }
-    MC_TRY(enter_segment(r, why));
-    uint64_t inside = r->at - r->seg_first;
-    if (inside < MC_SEGMENT_HEADER) {
-      r->limit = r->journal ? r->limit : r->seg_first + MC_SEGMENT_HEADER;
-      r->at = r->seg_first + MC_SEGMENT_HEADER;
-      continue;
-    }
-    if (!r->journal && r->at >= r->limit) {
-      MC_TRY(offline_group(r, why));
-      continue;
-    }
     bool got = false;
-    MC_TRY(step(r, out, &got, why));
-    if (got)
-      return MC_OK;
+    mc_err err = advance(r, out, &got, why);
+    uint64_t oldest;
+    if (err == MC_ERR_NOT_FOUND && r->filter.compacted && !oldest_offset(r, &oldest, NULL) && r->at < oldest)
+      continue; /* retention passed it: what is left of that stands in the compacted file now */
+    if (err || got)
+      return err;
   }
+}
+
+void mc_journal_reader_want(mc_journal_reader *r, uint32_t summary, uint64_t until)
+{
+  r->sealed = true;
+  r->want = summary;
+  r->until = until;
 }
 
 uint64_t mc_journal_reader_offset(const mc_journal_reader *r)
@@ -318,6 +403,7 @@ void mc_journal_reader_destroy(mc_journal_reader **reader)
     return;
   mc_window_free(&r->window);
   mc_buf_free(&r->opened);
+  mc_compacted_close(&r->compacted);
   if (r->journal) {
     mc_journal_follow_on(r->journal, r->slot, UINT64_MAX);
     mc_journal_unref(r->journal);
@@ -340,10 +426,14 @@ static mc_err check_start(mc_journal_reader *r, mc_why *why)
     return mc_err_set(why, MC_ERR_INVALID, "journal %s: offset %llu lies beyond the end %llu", dir_of(r), (unsigned long long)r->at,
                       (unsigned long long)end);
   if (r->at < atomic_load(&r->journal->first))
-    return mc_segment_gone(r->journal, r->at, why);
+    return r->filter.compacted ? MC_OK : mc_segment_gone(r->journal, r->at, why);
   if (r->at == end)
     return MC_OK;
-  MC_TRY(enter_segment(r, why));
+  mc_err err = enter_segment(r, why);
+  if (err == MC_ERR_NOT_FOUND && r->filter.compacted && r->at < atomic_load(&r->journal->first))
+    return MC_OK; /* retired this moment */
+  if (err)
+    return err;
   if (r->at - r->seg_first < MC_SEGMENT_HEADER)
     return r->at == r->seg_first ? MC_OK : not_a_boundary(r, r->at, why);
   if (r->at % 8)
@@ -373,8 +463,10 @@ mc_err mc_journal_reader_create(mc_journal *j, uint64_t offset, mc_journal_filte
   r->fs = j->fs;
   memcpy(r->id, j->id, sizeof r->id);
   r->filter = filter;
+  r->want = filter.streams & 0xFFFE;
   r->at = offset;
   r->slot = mc_journal_follow(j, offset);
+  r->until = UINT64_MAX;
   mc_journal_ref(j);
   mc_err err = check_start(r, why);
   if (err)
@@ -389,6 +481,7 @@ static mc_err seek(mc_journal_reader *r, uint64_t offset, mc_why *why)
   mc_record rec;
   mc_journal_filter filter = r->filter;
   r->filter = (mc_journal_filter){0};
+  r->want = 0;
   r->at = r->limit = r->seg_first + MC_SEGMENT_HEADER;
   mc_err err = MC_OK;
   while (r->at < offset && !err) {
@@ -405,6 +498,7 @@ static mc_err seek(mc_journal_reader *r, uint64_t offset, mc_why *why)
       err = MC_OK;
   }
   r->filter = filter;
+  r->want = filter.streams & 0xFFFE;
   if (err == MC_ERR_END || (!err && r->at != offset))
     return not_a_boundary(r, offset, why);
   return err;
@@ -442,6 +536,8 @@ static mc_err begin_offline(mc_journal_reader *r, uint64_t offset, mc_why *why)
     return seek_end(r, why);
   }
   r->at = r->limit = offset;
+  if (offset < oldest && r->filter.compacted)
+    return MC_OK;
   MC_TRY(enter_segment(r, why));
   if (offset == r->seg_first || offset == r->seg_first + MC_SEGMENT_HEADER)
     return MC_OK;
@@ -461,6 +557,7 @@ mc_err mc_journal_open_reader(const mc_fs *fs, const char *dir, uint64_t offset,
   r->fs = fs;
   r->dir = copy;
   r->filter = filter;
+  r->want = filter.streams & 0xFFFE;
   mc_err err = begin_offline(r, offset, why);
   if (err == MC_ERR_END)
     err = not_a_boundary(r, offset, why);
@@ -468,99 +565,4 @@ mc_err mc_journal_open_reader(const mc_fs *fs, const char *dir, uint64_t offset,
     mc_journal_reader_destroy(&r);
   *out = r;
   return err;
-}
-
-/* ---- one record ---- */
-
-static mc_err read_handle(mc_journal *j, uint64_t offset, mc_why *why)
-{
-  mc_err err = MC_OK;
-  pthread_rwlock_wrlock(&j->table_lock);
-  for (size_t i = j->table.len; i-- > 0;) {
-    mc_segment *s = &j->table.at[i];
-    if (s->first > offset)
-      continue;
-    char path[MC_JOURNAL_PATH];
-    mc_segment_path(j->dir, s->first, path, sizeof path);
-    if (!s->read)
-      err = mc_file_open(j->fs, path, MC_FILE_READ, &s->read, why);
-    break;
-  }
-  pthread_rwlock_unlock(&j->table_lock);
-  return err;
-}
-
-/* Opens a record that lies in `bytes` in place of its sealed form. */
-static mc_err open_in(mc_journal *j, mc_buf *bytes, mc_record *r, mc_why *why)
-{
-  mc_buf opened = {0};
-  mc_record plain = *r;
-  mc_err err = mc_journal_decipher(j, &plain, &opened);
-  size_t at = (size_t)(r->payload.data - bytes->data); /* topic stays where it is, in front */
-  if (!err) {
-    memcpy(bytes->data + at, opened.data, r->payload.len - MC_CIPHER_EXTRA);
-    plain.props.data = bytes->data + at + (plain.props.data - opened.data);
-    plain.payload.data = bytes->data + at + (plain.payload.data - opened.data);
-    *r = plain;
-  }
-  mc_buf_free(&opened);
-  if (err == MC_ERR_NOT_FOUND)
-    return mc_err_set(why, err, "journal %s: the record at offset %llu was erased: its key was destroyed", j->dir, (unsigned long long)r->offset);
-  return err ? mc_err_set(why, err, "journal %s: the record at offset %llu does not open under its key %u", j->dir, (unsigned long long)r->offset, r->key_id) : MC_OK;
-}
-
-/* table_lock held for reading: the segment cannot be recycled meanwhile. */
-static mc_err read_record(mc_journal *j, const mc_segment *s, uint64_t offset, mc_buf *bytes, mc_record *out, mc_why *why)
-{
-  enum { FIRST_TRY = 1024 };
-  uint64_t stop = atomic_load(&j->end);
-  uint32_t size = 0;
-  size_t got;
-  if (stop > s->first + s->size)
-    stop = s->first + s->size;
-  uint64_t want = stop - offset < FIRST_TRY ? stop - offset : FIRST_TRY;
-  mc_buf_clear(bytes);
-  if (mc_buf_reserve(bytes, FIRST_TRY))
-    return mc_err_set(why, MC_ERR_MEMORY, "journal %s: out of memory", j->dir);
-  MC_TRY(mc_file_pread(s->read, bytes->data, (size_t)want, offset - s->first, &bytes->len, why));
-  mc_err err = mc_record_peek(mc_buf_slice(bytes), &size);
-  if (!err && size > bytes->len && size <= stop - offset) {
-    if (mc_buf_reserve(bytes, size - bytes->len))
-      return mc_err_set(why, MC_ERR_MEMORY, "journal %s: out of memory for %u bytes", j->dir, size);
-    MC_TRY(mc_file_pread(s->read, bytes->data + bytes->len, size - bytes->len, offset + bytes->len - s->first, &got, why));
-    bytes->len += got;
-  }
-  err = err ? err : mc_record_get(mc_buf_slice(bytes), out, &size);
-  if (err == MC_ERR_CHECKSUM)
-    return mc_err_set(why, err, "journal %s: the record at offset %llu is damaged", j->dir, (unsigned long long)offset);
-  if (err)
-    return mc_err_set(why, MC_ERR_INVALID, "journal %s: no record begins at offset %llu", j->dir, (unsigned long long)offset);
-  out->offset = offset;
-  return j->cipher.open && (out->flags & MC_RECORD_ENCIPHERED) ? open_in(j, bytes, out, why) : MC_OK;
-}
-
-mc_err mc_journal_read_at(mc_journal *j, uint64_t offset, mc_buf *bytes, mc_record *out, mc_why *why)
-{
-  if (offset >= atomic_load(&j->end) || offset % 8)
-    return mc_err_set(why, MC_ERR_INVALID, "journal %s: no record begins at offset %llu", j->dir, (unsigned long long)offset);
-  for (int attempt = 0; attempt < 8; attempt++) {
-    mc_err err = MC_ERR_AGAIN;
-    bool kept = false;
-    pthread_rwlock_rdlock(&j->table_lock);
-    for (size_t i = j->table.len; i-- > 0 && !kept;) {
-      const mc_segment *s = &j->table.at[i];
-      if (s->first > offset)
-        continue;
-      kept = true;
-      if (s->read && offset - s->first < s->size)
-        err = read_record(j, s, offset, bytes, out, why);
-    }
-    pthread_rwlock_unlock(&j->table_lock);
-    if (!kept)
-      return mc_segment_gone(j, offset, why);
-    if (err != MC_ERR_AGAIN)
-      return err;
-    MC_TRY(read_handle(j, offset, why));
-  }
-  return mc_err_set(why, MC_ERR_INVALID, "journal %s: no record begins at offset %llu", j->dir, (unsigned long long)offset);
 }

@@ -14,10 +14,10 @@ void mc_segment_path(const char *dir, uint64_t first, char *out, size_t size)
   snprintf(out, size, "%s/%016llx.mcj", dir, (unsigned long long)first);
 }
 
-static bool parse_name(const char *name, uint64_t *first)
+bool mc_segment_parse_name(const char *name, const char *ending, uint64_t *first)
 {
   *first = 0;
-  if (strlen(name) != 20 || strcmp(name + 16, ".mcj") != 0)
+  if (strlen(name) != 16 + strlen(ending) || strcmp(name + 16, ending) != 0)
     return false;
   for (int i = 0; i < 16; i++) {
     const char *digit = name[i] ? strchr("0123456789abcdef", name[i]) : NULL;
@@ -31,7 +31,7 @@ static bool parse_name(const char *name, uint64_t *first)
 static mc_err visit_name(void *ctx, const char *name)
 {
   uint64_t first;
-  return parse_name(name, &first) ? mc_vec_push((mc_offsets *)ctx, first) : MC_OK;
+  return mc_segment_parse_name(name, ".mcj", &first) ? mc_vec_push((mc_offsets *)ctx, first) : MC_OK;
 }
 
 mc_err mc_segment_list(const mc_fs *fs, const char *dir, mc_offsets *out, mc_why *why)

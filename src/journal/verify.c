@@ -1,4 +1,4 @@
-#include "journal/inside.h"
+#include "journal/compacted.h"
 
 /* Walks a whole journal without its lock. Beside a live process, what is being written shows as a torn tail. */
 
@@ -58,7 +58,7 @@ static void damage(walk *v, uint64_t offset, const char *what)
   if (v->report->damaged_at != UINT64_MAX)
     return;
   v->report->damaged_at = offset;
-  mc_err_set(v->why, MC_ERR_CHECKSUM, "journal %s: damaged at offset %llu: %s; restore it from a backup, readers skip to the next valid group", v->dir,
+  mc_err_set(v->why, MC_ERR_CHECKSUM, "journal %s: damaged at offset %llu: %s; readers skip to the next valid group; `motorcade journal repair` sets it aside, a backup may hold it whole", v->dir,
              (unsigned long long)offset, what);
 }
 
@@ -166,6 +166,31 @@ static mc_err verify_one(walk *v, uint64_t first)
   return err;
 }
 
+static mc_err verify_compacted(walk *v)
+{
+  mc_compacted *c;
+  mc_record r;
+  mc_why here;
+  mc_err err = mc_compacted_open(v->fs, v->dir, &c, &here);
+  if (!err && !c)
+    return MC_OK;
+  if (!err) {
+    while (!(err = mc_compacted_next(c, &r, &here)))
+      v->report->compacted_records++;
+    if (err == MC_ERR_END && v->report->compacted_records != c->h.records)
+      err = mc_err_set(&here, MC_ERR_CHECKSUM, "%s: holds another number of records than it says", c->path);
+  }
+  mc_compacted_close(&c);
+  if (err == MC_ERR_END)
+    return MC_OK;
+  if (err != MC_ERR_CHECKSUM)
+    return mc_err_set(v->why, err, "%s", here.text);
+  v->report->compacted_damaged = true;
+  if (v->report->damaged_at == UINT64_MAX)
+    mc_err_set(v->why, MC_ERR_CHECKSUM, "%s", here.text);
+  return MC_OK;
+}
+
 mc_err mc_journal_verify(const mc_fs *fs, const char *dir, mc_journal_report *out, mc_why *why)
 {
   *out = (mc_journal_report){.damaged_at = UINT64_MAX};
@@ -180,6 +205,8 @@ mc_err mc_journal_verify(const mc_fs *fs, const char *dir, mc_journal_report *ou
     err = verify_one(&v, segs.at[i]);
   }
   mc_vec_free(&segs);
+  if (!err)
+    err = verify_compacted(&v);
   out->torn_tail = v.open && v.open_found == MC_FOUND_BROKEN;
   if (v.open)
     out->end_offset = v.open_end;

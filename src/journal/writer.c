@@ -82,6 +82,7 @@ static void put_record(mc_chunk *c, const mc_record *r, uint32_t size)
   mc_record_put(c->data + c->commit.bytes.len, size, r);
   c->commit.bytes.len += size;
   c->commit.count++;
+  c->summary |= mc_record_summary(r);
 }
 
 /* Records so large that copying and summing them would hold the committer up are encoded outside the lock. */

@@ -580,7 +580,7 @@ static void test_fleetwise_topics_go_to_their_own_streams(void)
   mc_record record;
   mc_why why;
   CHECK_OK(mc_journal_wait(server.journal, from, 2000));
-  CHECK_OK(mc_journal_reader_create(server.journal, from, (mc_journal_filter){1u << MC_STREAM_TELEMETRY, 0}, &reader, &why));
+  CHECK_OK(mc_journal_reader_create(server.journal, from, (mc_journal_filter){.streams = 1u << MC_STREAM_TELEMETRY}, &reader, &why));
   CHECK_OK(mc_journal_reader_next(reader, &record, &why));
   CHECK_SLICE(record.topic, "cms/fleetwise/vehicles/v1/signals");
   CHECK_SLICE(record.payload, "data");

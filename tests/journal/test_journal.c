@@ -1,3 +1,5 @@
+#include <stdatomic.h>
+
 #include "base/file.h"
 #include "journal/format.h"
 #include "journal_rig.h"
@@ -262,39 +264,71 @@ static void test_refuses_impossible_streams_and_partitions(void)
   close_bench(&b);
 }
 
+/* ---- a disk whose syncs wait until the test lets them go on ---- */
+
+static atomic_int gate_shut, gate_reached;
+
+static void at_the_gate(void *ctx)
+{
+  (void)ctx;
+  while (atomic_load(&gate_shut)) {
+    atomic_store(&gate_reached, 1);
+    usleep(200);
+  }
+}
+
+/* A journal with one record on its way to the disk, and the disk held there. */
+static mc_err open_gated(bench *b, mc_journal_config *config, mc_fs **fs)
+{
+  MC_TRY(mc_fs_fault_open(fs, &b->why));
+  config->fs = *fs;
+  MC_TRY(open_bench(b, config));
+  mc_fs_fault_on_sync(*fs, at_the_gate, NULL);
+  usleep(50000); /* the keeper's first syncs are done, mostly; another of them at the gate does no harm */
+  atomic_store(&gate_reached, 0);
+  atomic_store(&gate_shut, 1);
+  MC_TRY(put(b, 1));
+  while (!atomic_load(&gate_reached))
+    usleep(200);
+  usleep(20000); /* the committer has taken record 1 by then: it was idle */
+  return MC_OK;
+}
+
+static void open_the_gate(void) { atomic_store(&gate_shut, 0); }
+
 static void test_pushes_back_when_the_disk_is_behind(void)
 {
   bench b;
-  mc_journal_config config = rig_config(mc_fs_posix(), rig_fresh_dir());
+  mc_fs *fs;
+  mc_journal_config config = rig_config(NULL, rig_fresh_dir());
   config.max_staged_bytes = 4096;
-  config.group_wait_us = 200000;
-  CHECK_OK(open_bench(&b, &config));
-  CHECK_OK(put(&b, 1)); /* at once, since idle; the next ones wait for 0.2 s */
-  CHECK(settle(&b, 1));
+  CHECK_OK(open_gated(&b, &config, &fs));
   mc_err err = MC_OK;
   uint64_t n = 1;
   while (!err && n < 1000)
     err = put(&b, ++n);
   CHECK_INT(err, MC_ERR_FULL);
+  open_the_gate();
   CHECK(settle(&b, n - 1));
   CHECK_OK(put(&b, n));
   CHECK(settle(&b, n));
   CHECK(!b.sink.wrong && !b.sink.err);
   close_bench(&b);
+  mc_fs_fault_close(&fs);
 }
 
-static void test_gathers_what_comes_during_group_wait_into_one_group(void)
+static void test_gathers_what_comes_during_a_sync_into_one_group(void)
 {
   bench b;
-  mc_journal_config config = rig_config(mc_fs_posix(), rig_fresh_dir());
-  config.group_wait_us = 300000;
-  CHECK_OK(open_bench(&b, &config));
-  CHECK_OK(put(&b, 1));
-  CHECK(settle(&b, 1));
+  mc_fs *fs;
+  mc_journal_config config = rig_config(NULL, rig_fresh_dir());
+  CHECK_OK(open_gated(&b, &config, &fs));
   CHECK_OK(put_many(&b, 2, 50));
+  open_the_gate();
   CHECK(settle(&b, 50));
   CHECK_INT(b.sink.commits, 2);
   close_bench(&b);
+  mc_fs_fault_close(&fs);
 }
 
 static void test_close_commits_what_is_staged(void)
@@ -586,7 +620,7 @@ static void test_retention_keeps_what_a_consumer_still_needs(void)
   bench b;
   mc_journal_config config = rig_config(mc_fs_posix(), rig_fresh_dir());
   config.segment_bytes = 16384;
-  config.retain_bytes = 16384;
+  config.keep.bytes = 16384;
   config.group_wait_us = 1;
   CHECK_OK(open_bench(&b, &config));
   CHECK_OK(mc_journal_consumer_commit(b.j, "slow", 0, &b.why));
@@ -652,7 +686,7 @@ int main(void)
   RUN(test_refuses_a_record_that_no_segment_can_hold);
   RUN(test_refuses_impossible_streams_and_partitions);
   RUN(test_pushes_back_when_the_disk_is_behind);
-  RUN(test_gathers_what_comes_during_group_wait_into_one_group);
+  RUN(test_gathers_what_comes_during_a_sync_into_one_group);
   RUN(test_close_commits_what_is_staged);
   RUN(test_a_commit_outlives_writer_and_journal);
   RUN(test_filters_by_stream_and_partition);

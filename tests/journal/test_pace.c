@@ -1,4 +1,5 @@
 /* Groups fit the disk: the rule alone on made-up disks, and the journal on a twin whose syncs take virtual time. */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -108,15 +109,17 @@ typedef struct slow_disk {
   _Atomic uint64_t left, refused;
   uint64_t n;
   _Atomic int on;
+  pthread_mutex_t lock; /* the keeper syncs too */
 } slow_disk;
 
-/* On the committer's thread: the sync takes its time, and publishers go on meanwhile. */
+/* On the thread that syncs: it takes its time, and publishers go on meanwhile. */
 static void one_sync(void *ctx)
 {
   slow_disk *d = ctx;
   if (!atomic_load(&d->on))
     return;
   atomic_fetch_add(&turned_us, d->sync_us);
+  pthread_mutex_lock(&d->lock);
   uint64_t arrive = (uint64_t)d->sync_us * d->records_per_ms / 1000;
   for (arrive = arrive ? arrive : 1; arrive && atomic_load(&d->left); arrive--) {
     uint8_t payload[256];
@@ -125,6 +128,7 @@ static void one_sync(void *ctx)
       atomic_fetch_add(&d->refused, 1);
     atomic_fetch_sub(&d->left, 1);
   }
+  pthread_mutex_unlock(&d->lock);
 }
 
 typedef struct told {
@@ -152,7 +156,7 @@ static double mean_group(int64_t sync_us, uint64_t count, int64_t *learned_us, u
   mc_journal *j;
   mc_why why;
   told t = {0};
-  slow_disk d = {.sync_us = sync_us, .records_per_ms = 200};
+  slow_disk d = {.sync_us = sync_us, .records_per_ms = 200, .lock = PTHREAD_MUTEX_INITIALIZER};
   atomic_store(&d.left, count);
   if (mc_fs_fault_open(&fs, &why) || mc_loop_create(&loop, &why))
     abort();

@@ -154,7 +154,7 @@ static void test_many_writers_and_readers_beside_retention(void)
 {
   mc_why why;
   mc_journal_config config = rig_config(mc_fs_posix(), rig_fresh_dir());
-  config.retain_bytes = 128 << 10;
+  config.keep.bytes = 128 << 10;
   config.max_staged_bytes = 256 << 10;
   CHECK_OK(mc_journal_open(&config, &journal, &why));
   /* Known before anything is written, so that the first segments stay. */

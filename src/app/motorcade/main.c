@@ -22,7 +22,7 @@ static const command commands[] = {
     {"vehicle", command_vehicle, "list, create, show, set, latest, certificate: vehicles and their devices"},
     {"catalog", command_catalog, "import, list, manifests: signal catalog and decoder manifests from DBC files"},
     {"campaign", command_campaign, "list, create, show, run, suspend, end, delete: what vehicles send"},
-    {"journal", command_journal, "tail, verify, stats: the durable log"},
+    {"journal", command_journal, "tail, verify, stats, repair: the durable log"},
     {"store", command_store, "verify, stats: history segments"},
     {"key", command_key, "create, list, rewrap, check: keys of an enciphered data folder, receipts of erasures"},
     {"bench", command_bench, "measure mqtt, ingest, edge or store beside peers found here"},

@@ -128,9 +128,13 @@ static mc_err open_journal(server *s, mc_why *why)
   mc_journal_cipher cipher = {s->keyring, key_of, seal, unseal};
   char path[700];
   snprintf(path, sizeof path, "%s/journal", s->set.data);
-  mc_journal_config config = {
-      .fs = mc_fs_posix(), .dir = path, .group_wait_us = s->set.journal_group_wait_us, .retain_bytes = s->set.journal_retain_mb << 20,
-      .cipher = s->keyring ? &cipher : NULL};
+  mc_journal_config config = {.fs = mc_fs_posix(),
+                              .dir = path,
+                              .group_wait_us = s->set.journal_group_wait_us,
+                              .keep = {.bytes = s->set.journal_retain_mb << 20,
+                                       .age_us = s->set.journal_retain_days * 86400000000LL,
+                                       .stream_age_us[MC_STREAM_AUDIT] = s->set.journal_audit_days * 86400000000LL},
+                              .cipher = s->keyring ? &cipher : NULL};
   return mc_journal_open(&config, &s->journal, why);
 }
 

@@ -42,6 +42,8 @@ static const setting table[] = {
     {"journal_group_wait_us", U32, AT(journal_group_wait_us), "1000", "us", 0, 1000000, "longest wait of a group commit for more records"},
     {"journal_retain_mb", U64, AT(journal_retain_mb), "8192", "MiB", 0, 1u << 30,
      "journal kept when every consumer has passed it; 0 = all"},
+    {"journal_retain_days", U32, AT(journal_retain_days), "0", "days", 0, 36500, "age at which the journal forgets, likewise; 0 = no bound by age"},
+    {"journal_audit_days", U32, AT(journal_audit_days), "0", "days", 0, 36500, "audit records stay so long, whatever the journal forgets; 0 = no longer"},
     {"store_memory_mb", U32, AT(store_memory_mb), "64", "MiB", 1, 65536, "samples in memory before segments are written"},
     {"store_flush_s", U32, AT(store_flush_s), "300", "s", 1, 86400, "longest time a sample waits for its segment"},
     {"store_retain_days", U32, AT(store_retain_days), "0", "days", 0, 36500, "history kept; 0 = all"},

@@ -19,6 +19,7 @@ typedef struct settings {
   char log_level[8], log_format[8];
   uint32_t journal_group_wait_us, store_memory_mb, store_flush_s;
   uint64_t journal_retain_mb;
+  uint32_t journal_retain_days, journal_audit_days;
   uint32_t store_retain_days;
   char master_key[1024];
   bool insecure_dev, metrics_open, subject_keys;
