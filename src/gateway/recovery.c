@@ -254,17 +254,24 @@ static void apply_origin(mc_gateway *g, const mc_record *record)
     mc_log(MC_LOG_ERROR, "gateway", "out of memory: a message may be taken twice", MC_KS("client", client_id));
 }
 
+static void apply_retained(mc_gateway *g, const mc_record *record, const mc_message *m)
+{
+  if (!m->retain)
+    return;
+  mc_retained value = {.offset = m->offset, .time_us = m->time_us, .principal = record->principal, .key_id = record->key_id, .qos = m->qos, .flags = record->flags & MC_RECORD_V5};
+  mc_retained_put(&g->retained, m->tenant, m->topic, &value, m->props, m->payload);
+}
+
 static void apply_message(recovery *r, const mc_record *record)
 {
   mc_message m;
   mc_gateway *g = r->g;
   if (!mc_message_of_record(record, &m))
     return;
+  apply_retained(g, record, &m);
+  if (record->offset < r->first) /* it outlived its segment as the last retained message of its topic: nobody waits for it */
+    return;
   apply_origin(g, record);
-  if (m.retain) {
-    mc_retained value = {.offset = m.offset, .time_us = m.time_us, .principal = record->principal, .key_id = record->key_id, .qos = m.qos, .flags = record->flags & MC_RECORD_V5};
-    mc_retained_put(&g->retained, m.tenant, m.topic, &value, m.props, m.payload);
-  }
   if (m.qos == 0)
     return;
   for (size_t i = 0; i < g->loop_count; i++) {
@@ -291,19 +298,20 @@ static uint64_t begin_of(recovery *r, uint64_t floor)
 {
   uint64_t end = mc_journal_end_offset(r->g->journal);
   if (!r->from_checkpoint)
-    return r->first;
+    return 0;
   if (floor > end)
     mc_log(MC_LOG_ERROR, "gateway", "the session checkpoint is ahead of the journal: was the journal replaced?", MC_KU("checkpoint", floor), MC_KU("journal", end));
   else if (floor < r->first)
-    mc_log(MC_LOG_ERROR, "gateway", "what came after the session checkpoint is partly gone from the journal: messages and subscriptions of that time are lost",
+    mc_log(MC_LOG_ERROR, "gateway", "what came after the session checkpoint is partly gone from the journal: messages and subscriptions of that time are lost, retained messages are not",
            MC_KU("checkpoint", floor), MC_KU("oldest_kept", r->first));
-  return floor > end || floor < r->first ? r->first : floor;
+  return floor > end ? 0 : floor;
 }
 
 static mc_err replay(recovery *r, uint64_t floor, mc_why *why)
 {
   mc_gateway *g = r->g;
-  mc_journal_filter filter = {1u << MC_STREAM_SESSION | 1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND, 0};
+  mc_journal_filter filter = {.streams = 1u << MC_STREAM_SESSION | 1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND,
+                              .compacted = true};
   mc_journal_reader *reader;
   MC_TRY(mc_journal_reader_create(g->journal, begin_of(r, floor), filter, &reader, why));
   mc_record record;
@@ -370,8 +378,8 @@ static void tell_losses(const recovery *r)
   mc_clock_format_us(r->oldest_us, oldest);
   if (trimmed)
     mc_log(MC_LOG_ERROR, "gateway",
-           "there was no checkpoint to use, and the journal does not reach back to its beginning: sessions that began and retained messages that were set before its "
-           "oldest record are lost. Clients are told so when they connect and subscribe again; retained messages must be published again",
+           "there was no checkpoint to use, and the journal does not reach back to its beginning: sessions that began before its oldest record are lost. "
+           "Their clients are told so when they connect again; retained messages outlive the journal's oldest records",
            MC_KZ("oldest_record", r->oldest_us ? oldest : "none"), MC_KU("oldest_offset", r->first));
   mc_buf names = {0};
   mc_slice key;
