@@ -49,6 +49,7 @@ void mc_policy_release(const mc_policy *p);
 /* resource: client id, topic, or filter. */
 bool mc_policy_allows(const mc_policy *p, const mc_principal *who, mc_action action, mc_slice resource);
 
-#include "access/seal.h" /* master key, data keys, sealing */
+#include "access/scram.h" /* SCRAM-SHA-256 */
+#include "access/seal.h"  /* master key, data keys, sealing */
 
 #endif
