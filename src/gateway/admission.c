@@ -74,7 +74,7 @@ static void refuse_named(mc_link *link, const mc_mqtt_connect *c, uint32_t tenan
 }
 
 /* ---- who ---- */
-static mc_err authenticate(mc_link *link, mc_principal *who, mc_why *why)
+static mc_err authenticate(mc_link *link, const mc_mqtt_connect *c /* NULL: once more */, mc_principal *who, mc_why *why)
 {
   mc_peer peer;
   mc_gateway *g = link->home->gateway;
@@ -82,12 +82,16 @@ static mc_err authenticate(mc_link *link, mc_principal *who, mc_why *why)
   memcpy(link->address, peer.address, sizeof link->address);
   mc_policy_release(link->policy);
   link->policy = NULL;
+  if (link->auth)
+    return mc_auth_again(link, who, why);
   if (link->dev) {
     *who = (mc_principal){.tenant = MC_TENANT_DEFAULT, .kind = MC_PRINCIPAL_DEV};
     link->policy = mc_policy_all();
     mc_policy_retain(link->policy);
     return MC_OK;
   }
+  if (!peer.has_cert && c && c->has_username)
+    return mc_auth_password(link, &peer, c, who, why);
   if (!peer.has_cert)
     return mc_err_set(why, MC_ERR_UNAUTHENTICATED, "no client certificate was presented: install the certificate and key that were issued for this device");
   return mc_registry_authenticate(g->registry, &peer, who, &link->policy, why);
@@ -161,6 +165,8 @@ static void connack(mc_link *link, const struct mc_claim *c)
     if (c->wants_response_info)
       mc_response_info_put(link, props);
   }
+  if (link->version == MC_MQTT_5)
+    mc_auth_put_connack(link, props);
   mc_buf *out = mc_conn_out(link->conn);
   size_t before = out->len;
   if (mc_mqtt_write_connack(out, link->version, c->present, MC_MQTT_SUCCESS, mc_buf_slice(props)) != MC_OK)
@@ -353,7 +359,7 @@ static void claim_arrived(mc_post *post)
   mc_why why;
   mc_principal who;
   mc_link *link = c->link;
-  if (link && c->kicks != atomic_load(&l->gateway->kicks) && authenticate(link, &who, &why) != MC_OK) {
+  if (link && c->kicks != atomic_load(&l->gateway->kicks) && authenticate(link, NULL, &who, &why) != MC_OK) {
     link->claim = NULL;
     mc_admission_refuse(link, link->version, MC_MQTT_NOT_AUTHORIZED, why.text);
     link = NULL;
@@ -525,7 +531,7 @@ static void set_link(mc_link *link, const mc_mqtt_connect *c, const mc_principal
     link->reason_wanted = false;
 }
 
-void mc_admission_connect(mc_link *link, const mc_mqtt_connect *given)
+void mc_admission_enter(mc_link *link, const mc_mqtt_connect *given)
 {
   mc_gateway *g = link->home->gateway;
   mc_mqtt_connect c = *given;
@@ -534,12 +540,7 @@ void mc_admission_connect(mc_link *link, const mc_mqtt_connect *given)
   char made[32];
   bool assigned;
   uint32_t kicks = atomic_load(&g->kicks);
-  link->version = c.version;
-  if (c.props.present & MC_MQTT_P_AUTH_METHOD) {
-    refuse_named(link, &c, 0, MC_MQTT_BAD_AUTH_METHOD, "enhanced authentication is not supported: connect with the device's certificate and without an authentication method");
-    return;
-  }
-  if (authenticate(link, &who, &why) != MC_OK) {
+  if (authenticate(link, &c, &who, &why) != MC_OK) {
     refuse_named(link, &c, who.tenant, why.err == MC_ERR_TIMEOUT ? MC_MQTT_UNAVAILABLE : MC_MQTT_NOT_AUTHORIZED, why.text);
     return;
   }
@@ -555,4 +556,13 @@ void mc_admission_connect(mc_link *link, const mc_mqtt_connect *given)
   link->claim = claim;
   mc_conn_pause(link->conn, true);
   claim_try(claim);
+}
+
+void mc_admission_connect(mc_link *link, const mc_mqtt_connect *c, mc_slice bytes)
+{
+  link->version = c->version;
+  if (c->props.present & MC_MQTT_P_AUTH_METHOD)
+    mc_auth_connect(link, c, bytes);
+  else
+    mc_admission_enter(link, c);
 }

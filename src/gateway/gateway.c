@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <time.h>
 
 static const mc_gateway_limits standard = {.max_packet = 1 << 20, .max_subscriptions = 1000, .max_inflight = 1024, .max_session_expiry_s = 30 * 86400,
@@ -87,9 +88,11 @@ static mc_err loop_init(mc_gateway *g, size_t index, mc_loop *loop, mc_why *why)
 
 static void on_revoked(void *ctx, uint32_t tenant, uint32_t thing, const uint8_t fingerprint[MC_FINGERPRINT])
 {
-  char hex[2 * MC_FINGERPRINT + 1], text[160];
+  static const uint8_t none[MC_FINGERPRINT];
+  char hex[2 * MC_FINGERPRINT + 1], text[160] = "the password was changed or the service was disabled: sign in again";
   mc_fingerprint_hex(fingerprint, hex);
-  snprintf(text, sizeof text, "certificate %.8s... is no longer valid for this device: install a new one", hex);
+  if (memcmp(fingerprint, none, sizeof none) != 0)
+    snprintf(text, sizeof text, "certificate %.8s... is no longer valid for this device: install a new one", hex);
   mc_gateway_kick(ctx, tenant, thing, MC_MQTT_NOT_AUTHORIZED, text);
 }
 
@@ -139,6 +142,10 @@ mc_err mc_gateway_create(const mc_gateway_config *config, mc_gateway **out, mc_w
     return mc_err_set(why, MC_ERR_MEMORY, "gateway: out of memory");
   g->journal = config->journal;
   g->registry = config->registry;
+  if (getrandom(g->auth_secret, sizeof g->auth_secret, 0) != sizeof g->auth_secret) {
+    free(g);
+    return mc_err_set(why, MC_ERR_IO, "gateway: no random bytes");
+  }
   g->fs = config->fs;
   g->limit = limits_of(&config->limits);
   pthread_mutex_init(&g->lock, NULL);
@@ -227,7 +234,7 @@ void mc_gateway_destroy(mc_gateway **gateway)
 /* ---- listeners ---- */
 static const mc_conn_handler *choose(void *ctx, mc_alpn alpn, const mc_conn *conn)
 {
-  return alpn == MC_ALPN_NONE || alpn == MC_ALPN_MQTT || alpn == MC_ALPN_MQTT_CERT ? &mc_link_handler : NULL;
+  return alpn == MC_ALPN_NONE || alpn == MC_ALPN_MQTT || alpn == MC_ALPN_MQTT_CERT ? &mc_link_cert_handler : NULL;
 }
 
 static mc_err listen_on(mc_gateway *g, size_t kind, mc_listener_config config, mc_why *why)

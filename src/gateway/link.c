@@ -11,7 +11,7 @@ static mc_link *link_of_timer(mc_timer *t) { return (mc_link *)((char *)t - offs
 /* ---- birth and death ---- */
 static void on_timer(mc_timer *timer);
 
-static void open_as(mc_conn *conn, bool dev)
+static void open_as(mc_conn *conn, bool dev, bool cert_only)
 {
   mc_gateway_loop *l = mc_conn_user(conn);
   mc_link *link = l->stopping ? NULL : calloc(1, sizeof *link);
@@ -23,6 +23,7 @@ static void open_as(mc_conn *conn, bool dev)
   link->conn = conn;
   link->home = l;
   link->dev = dev;
+  link->cert_only = cert_only;
   link->next = l->links;
   if (link->next)
     link->next->prev = link;
@@ -34,13 +35,15 @@ static void open_as(mc_conn *conn, bool dev)
   mc_count_add(&l->count.connections, 1);
 }
 
-static void on_open(mc_conn *conn) { open_as(conn, false); }
-static void on_open_dev(mc_conn *conn) { open_as(conn, true); }
+static void on_open(mc_conn *conn) { open_as(conn, false, false); }
+static void on_open_cert(mc_conn *conn) { open_as(conn, false, true); }
+static void on_open_dev(mc_conn *conn) { open_as(conn, true, false); }
 
 static void link_free(mc_link *link)
 {
   mc_policy_release(link->policy);
   mc_alias_table_free(link->alias);
+  mc_auth_free(link->auth);
   free(link->end_text);
   free(link);
 }
@@ -171,7 +174,7 @@ static void on_timer(mc_timer *timer)
   mc_link *link = link_of_timer(timer);
   int64_t now = mc_loop_now_us(link->home->loop);
   link->home->wall_us = mc_clock_wall_us();
-  if (!link->version || link->claim) {
+  if (!link->version || link->claim || mc_auth_waits(link)) {
     mc_link_end(link, 0, "no CONNECT within %u ms of connecting", link->home->gateway->limit.connect_timeout_ms);
     return;
   }
@@ -260,8 +263,7 @@ static mc_taken take(mc_link *link, const mc_mqtt_packet *p)
   case MC_MQTT_PUBREL:
     return mc_qos2_release(link, &p->ack);
   case MC_MQTT_AUTH:
-    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "AUTH without an authentication method in CONNECT (MQTT 5.0, 4.12)");
-    return MC_TAKE_CLOSED;
+    return mc_auth_take(link, p);
   default:
     mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a packet that only a server sends (type %d)", (int)p->type);
     return MC_TAKE_CLOSED;
@@ -298,8 +300,8 @@ static mc_taken take_bytes(mc_link *link, mc_slice bytes)
     return MC_TAKE_CLOSED;
   }
   if (!first)
-    return take(link, &p);
-  mc_admission_connect(link, &p.connect);
+    return mc_auth_waits(link) ? mc_auth_take(link, &p) : take(link, &p);
+  mc_admission_connect(link, &p.connect, bytes);
   return link->closing ? MC_TAKE_CLOSED : MC_TAKEN;
 }
 
@@ -358,4 +360,5 @@ static void on_drained(mc_conn *conn)
 }
 
 const mc_conn_handler mc_link_handler = {on_open, on_data, on_drained, on_closed};
+const mc_conn_handler mc_link_cert_handler = {on_open_cert, on_data, on_drained, on_closed};
 const mc_conn_handler mc_link_dev_handler = {on_open_dev, on_data, on_drained, on_closed};

@@ -48,6 +48,7 @@ struct mc_link {
   mc_link *prev, *next; /* of its loop, while open */
   mc_link *next_blocked;
   struct mc_alias_table *alias; /* topic aliases of the client, made at first use */
+  struct mc_auth *auth;    /* signed in, or signing in, without a certificate; auth.c */
   struct mc_claim *claim;  /* waits for its session to come from another loop */
   uint32_t key_id;         /* the vehicle's data key; 0: the journal's choice */
   uint64_t verdict_key;    /* salt of this connection's cached policy verdicts */
@@ -61,6 +62,7 @@ struct mc_link {
   uint8_t version;         /* 0 before CONNECT */
   uint8_t kind;            /* principal kind */
   uint8_t partition;
+  bool cert_only /* came by the port that asks for certificates */;
   bool dev, blocked, deaf /* paused because it does not read */, closing, clean_end, reason_wanted, told /* log and events know why */;
   uint8_t end_code;        /* why we ended it; 0: the peer did */
   char *end_text;
@@ -236,6 +238,7 @@ struct mc_gateway_loop {
 static inline uint8_t mc_loop_source(const mc_gateway_loop *l) { return l->index < UINT8_MAX ? (uint8_t)(l->index + 1) : 0; }
 
 struct mc_gateway {
+  uint8_t auth_secret[32]; /* of this process: salts of names that nobody has */
   mc_journal *journal;
   mc_registry *registry;
   const mc_fs *fs;
@@ -265,8 +268,10 @@ struct mc_gateway {
   bool tls_needed;
 };
 
+typedef enum mc_taken { MC_TAKEN, MC_TAKE_LATER, MC_TAKE_CLOSED } mc_taken;
+
 /* ---- link.c: bytes in, packets out ---- */
-extern const mc_conn_handler mc_link_handler, mc_link_dev_handler;
+extern const mc_conn_handler mc_link_handler, mc_link_cert_handler, mc_link_dev_handler;
 /* Ends a connection from our side: v5 DISCONNECT with code and text, then close. Code 0: close without a word. The text also goes to log and events. */
 void mc_link_end(mc_link *link, uint8_t code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void mc_link_release(mc_link *link); /* one pending less; frees a closed one */
@@ -280,15 +285,28 @@ void mc_link_put_ack(mc_link *link, mc_mqtt_type type, uint16_t packet_id, uint8
 mc_slice mc_link_reason(mc_link *link, const char *text, size_t rest);
 
 /* ---- admission.c: CONNECT ---- */
-void mc_admission_connect(mc_link *link, const mc_mqtt_connect *c);
+void mc_admission_connect(mc_link *link, const mc_mqtt_connect *c, mc_slice bytes /* the packet */);
+/* The same behind an authentication exchange. */
+void mc_admission_enter(mc_link *link, const mc_mqtt_connect *c);
 /* CONNACK with the code (version 0: unreadable, nothing is sent), text to log and events, close. */
 void mc_admission_refuse(mc_link *link, uint8_t version, uint8_t code, const char *text);
 void mc_admission_abandon(mc_link *link); /* it closed while its session was on the way */
 
-typedef enum mc_taken { MC_TAKEN, MC_TAKE_LATER, MC_TAKE_CLOSED } mc_taken;
 
 /* ---- response.c ---- nothing is put where the policy names nothing that fits */
 mc_err mc_response_info_put(mc_link *link, mc_buf *props);
+
+/* ---- auth.c: passwords, SCRAM ---- */
+void mc_auth_free(struct mc_auth *a);
+/* CONNECT with an authentication method: refused, or an exchange begins. */
+void mc_auth_connect(mc_link *link, const mc_mqtt_connect *c, mc_slice bytes);
+bool mc_auth_waits(const mc_link *link); /* an exchange is under way and there is no CONNACK yet */
+/* AUTH; and whatever comes while mc_auth_waits. */
+mc_taken mc_auth_take(mc_link *link, const mc_mqtt_packet *p);
+/* CONNECT with user name and password. link->policy is then retained. */
+mc_err mc_auth_password(mc_link *link, const mc_peer *peer, const mc_mqtt_connect *c, mc_principal *who, mc_why *why);
+mc_err mc_auth_again(mc_link *link, mc_principal *who, mc_why *why);
+void mc_auth_put_connack(const mc_link *link, mc_buf *props);
 
 /* ---- session.c ---- */
 mc_err mc_session_create(mc_gateway_loop *l, uint32_t tenant, mc_slice client_id, mc_session **out);

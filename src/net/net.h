@@ -61,7 +61,7 @@ typedef struct mc_conn mc_conn;
 
 typedef struct mc_peer {
   char address[56];      /* "192.0.2.1:5123", "[2001:db8::1]:5123" */
-  bool tls, has_cert, cert_verified, resumed;
+  bool tls, has_cert, cert_verified, resumed, websocket;
   char verify_error[96]; /* why the chain did not verify */
   mc_cert_info cert;
   mc_alpn alpn;

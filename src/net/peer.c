@@ -59,6 +59,7 @@ void mc_conn_peer(const mc_conn *conn, mc_peer *out)
   else
     snprintf(out->address, sizeof out->address, "gone");
   out->alpn = (mc_alpn)conn->alpn;
+  out->websocket = conn->stream != NULL;
   if (conn->ssl) {
     out->tls = true;
     out->resumed = SSL_session_reused(conn->ssl) == 1;

@@ -34,6 +34,12 @@ static void tell_revoked(mc_registry *r, uint32_t tenant, uint32_t thing, const 
     fn(ctx, tenant, thing, fingerprint);
 }
 
+void registry_tell_revoked(mc_registry *r, uint32_t tenant, uint32_t thing)
+{
+  static const uint8_t none[MC_FINGERPRINT];
+  tell_revoked(r, tenant, thing, none);
+}
+
 static mc_err write_certificate_json(mc_buf *out, const mc_certificate *c, const char *thing)
 {
   char hex[2 * MC_FINGERPRINT + 1];
@@ -270,6 +276,8 @@ mc_err mc_registry_thing_set_disabled(mc_registry *r, uint32_t tenant, uint32_t 
     pthread_rwlock_unlock(&r->lock);
   }
   change_end(r);
+  if (!err && disabled && copy.is_service) /* it may have come in by password */
+    registry_tell_revoked(r, tenant, thing);
   for (size_t i = 0; i < ended.len; i++)
     tell_revoked(r, tenant, thing, ended.at[i].fingerprint);
   mc_vec_free(&ended);

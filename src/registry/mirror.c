@@ -280,6 +280,7 @@ static const struct loader {
     {"tenant", "SELECT id, name FROM tenant ORDER BY id", load_tenant},
     {"vehicle", "SELECT id, tenant, name, vin, make, model, kind, manifest, year, created_us FROM vehicle ORDER BY id", load_vehicle},
     {"thing", "SELECT id, tenant, name, is_service, disabled, policy, created_us FROM thing ORDER BY id", load_thing},
+    {"thing_password", "SELECT thing, iterations, salt, stored_key, server_key FROM thing_password", service_load_password},
     {"fitting", "SELECT thing, vehicle, from_us, to_us FROM fitting ORDER BY thing, from_us", load_fitting},
     {"certificate", "SELECT fingerprint, tenant, thing, state, pinned, not_after_us, created_us FROM certificate", load_certificate},
     {"account", "SELECT id, tenant, name, password, role, disabled, created_us, last_sign_in_us FROM account ORDER BY id", load_account},
@@ -333,6 +334,7 @@ void mirror_free(mc_registry *r)
     if (r->thing.at[i]) {
       mc_policy_release(r->thing.at[i]->policy);
       mc_vec_free(&r->thing.at[i]->span);
+      free(r->thing.at[i]->password);
       free(r->thing.at[i]);
     }
   for (size_t i = 0; i < r->account.len; i++)

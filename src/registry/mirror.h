@@ -18,6 +18,7 @@ typedef struct thing_entry {
   mc_thing thing;
   bool disabled;
   mc_policy *policy; /* services */
+  mc_scram_verifier *password; /* services; NULL: none */
   MC_VEC(fitting_span) span; /* by time */
 } thing_entry;
 
@@ -145,5 +146,11 @@ const char *registry_shown(mc_slice name, char out[48]);
 /* Every tenant and, with subject keys, every vehicle has a key afterwards. At open. */
 mc_err registry_keys_of_all(mc_registry *r, mc_why *why);
 mc_err registry_key_for_vehicles(mc_registry *r, uint32_t tenant, const uint32_t *vehicle, size_t count, mc_why *why);
+
+/* ---- service.c ---- */
+mc_err service_load_password(mc_registry *r, mc_stmt *s);
+
+/* certificate.c: live sessions of a thing end, whatever they came in by. Under no lock. */
+void registry_tell_revoked(mc_registry *r, uint32_t tenant, uint32_t thing);
 
 #endif

@@ -55,6 +55,16 @@ uint32_t mc_registry_vehicle_of_thing(mc_registry *r, uint32_t tenant, uint32_t 
 mc_err mc_registry_refit(mc_registry *r, uint32_t tenant, uint32_t thing, uint32_t vehicle, mc_why *why); /* ends the old fitting, begins a new one now */
 /* A non-vehicle client (back end) with a policy document. */
 mc_err mc_registry_service_create(mc_registry *r, uint32_t tenant, mc_slice name, mc_slice policy_json, uint32_t *thing, mc_why *why);
+/* By user name ("name", or "tenant/name") and password; only a SCRAM verifier is kept. An empty password takes it away. Live sessions of the service end. */
+mc_err mc_registry_service_set_password(mc_registry *r, uint32_t tenant, uint32_t thing, mc_slice password, mc_why *why);
+typedef struct mc_service { mc_thing thing; bool has_password, disabled; } mc_service;
+mc_err mc_registry_service_list(mc_registry *r, uint32_t tenant, mc_arena *arena, mc_service **out, size_t *count, mc_why *why); /* by id */
+/* Who signs in with a user name and password; policy is retained. Guessing is slowed down by name and by address. About 5 ms. */
+mc_err mc_registry_service_sign_in(mc_registry *r, mc_slice username, mc_slice password, mc_slice address, mc_principal *who, const mc_policy **policy, mc_why *why);
+/* For SCRAM: attempt (MC_ERR_AGAIN or what throttling says), find, and when the proof held, succeeded. From memory. */
+mc_err mc_registry_service_attempt(mc_registry *r, mc_slice username, mc_slice address, mc_why *why);
+mc_err mc_registry_service_find(mc_registry *r, mc_slice username, mc_scram_verifier *verifier, mc_principal *who, const mc_policy **policy);
+void mc_registry_service_succeeded(mc_registry *r, mc_slice username, mc_slice address);
 /* A disabled thing is refused at the door; its live sessions end (on_revoked, once for each certificate). */
 mc_err mc_registry_thing_set_disabled(mc_registry *r, uint32_t tenant, uint32_t thing, bool disabled, mc_why *why);
 

@@ -34,6 +34,9 @@ static const mc_migration registry_migration[] = {
      " UNIQUE (tenant, fqn));"
      "CREATE TABLE encoding (id BIGINT PRIMARY KEY, type BIGINT NOT NULL, factor BYTEA NOT NULL, shift BYTEA NOT NULL,"
      " UNIQUE (type, factor, shift))"},
+    {"registry.password", 1,
+     "CREATE TABLE thing_password (thing BIGINT PRIMARY KEY REFERENCES thing (id), iterations BIGINT NOT NULL, salt BYTEA NOT NULL, stored_key BYTEA NOT NULL,"
+     " server_key BYTEA NOT NULL, changed_us BIGINT NOT NULL)"},
 };
 
 #endif

@@ -39,6 +39,7 @@ static const char *working_body(const api_operation *op)
 {
   static const char *const bodies[][2] = {
       {"user_update", "{\"disabled\":true}"},           {"vehicle_update", "{\"make\":\"Stolen\"}"}, {"certificate_issue", "{\"days\":1}"},
+      {"service_update", "{\"disabled\":true}"},
       {"vehicle_erase", "{\"reason\":\"theft\"}"},
       {"certificate_update", "{\"state\":\"revoked\"}"}, {"campaign_status", "{\"status\":\"running\"}"},
       {"campaign_update", "{\"target_kind\":\"all\",\"kind\":\"time\",\"period_ms\":1000,\"signals\":[{\"fqn\":\"Vehicle.Speed\"}]}"},

@@ -145,6 +145,34 @@ export interface VehicleCreate {
   manifest?: string
 }
 
+export interface Service {
+  id: number
+  name: string
+  /** it may sign in by user name and password */
+  password: boolean
+  disabled: boolean
+  created: string
+}
+
+export interface ServiceList {
+  items: Service[]
+}
+
+export interface ServiceCreate {
+  /** its MQTT user name, and the beginning of its client ids: the name, or name/anything */
+  name: string
+  /** JSON text with arrays publish, subscribe, connect of topic patterns; ${thing} stands for the name */
+  policy: string
+  /** 12 to 256 printable ASCII characters; absent: it gets in by certificate only */
+  password?: string
+}
+
+export interface ServiceUpdate {
+  /** a new one; empty: none any more. Live sessions end */
+  password?: string
+  disabled?: boolean
+}
+
 export interface VehicleErasure {
   /** why, for the receipt and the audit */
   reason: string
@@ -613,6 +641,12 @@ export interface Operations {
   vehicle_get: { path: { id: string | number }; query: undefined; body: undefined; reply: Vehicle }
   /** Change facts or manifest of a vehicle. */
   vehicle_update: { path: { id: string | number }; query: undefined; body: VehicleUpdate; reply: Vehicle }
+  /** Services: MQTT clients that are no vehicles. */
+  service_list: { path: undefined; query: undefined; body: undefined; reply: ServiceList }
+  /** Create a service with its policy, and with a password if it has no certificate. */
+  service_create: { path: undefined; query: undefined; body: ServiceCreate; reply: Service }
+  /** Change or take away a service's password, or switch it off; its live sessions end. */
+  service_update: { path: { id: string | number }; query: undefined; body: ServiceUpdate; reply: Service }
   /** Destroy the vehicle's data key: its messages in the journal and in copies of it can no longer be read by anybody. The signed receipt says what is covered. The vehicle goes on under a new key. */
   vehicle_erase: { path: { id: string | number }; query: undefined; body: VehicleErasure; reply: ErasureReceipt }
   /** The last value of every signal, with its time. With `offset`, waits (at most 5 s) until that journal offset is visible. */
@@ -696,6 +730,9 @@ export const operations = {
   vehicle_create: { method: "POST", path: "/api/v1/vehicles", permission: "vehicle:write" },
   vehicle_get: { method: "GET", path: "/api/v1/vehicles/{id}", permission: "vehicle:read" },
   vehicle_update: { method: "PATCH", path: "/api/v1/vehicles/{id}", permission: "vehicle:write" },
+  service_list: { method: "GET", path: "/api/v1/services", permission: "certificate:read" },
+  service_create: { method: "POST", path: "/api/v1/services", permission: "certificate:write" },
+  service_update: { method: "PATCH", path: "/api/v1/services/{id}", permission: "certificate:write" },
   vehicle_erase: { method: "POST", path: "/api/v1/vehicles/{id}/erasure", permission: "erasure:write" },
   vehicle_latest: { method: "GET", path: "/api/v1/vehicles/{id}/latest", permission: "vehicle:read" },
   vehicle_history: { method: "GET", path: "/api/v1/vehicles/{id}/history", permission: "vehicle:read" },
