@@ -148,6 +148,7 @@ mc_err mc_gateway_create(const mc_gateway_config *config, mc_gateway **out, mc_w
   }
   g->fs = config->fs;
   g->limit = limits_of(&config->limits);
+  g->door = config->door;
   pthread_mutex_init(&g->lock, NULL);
   pthread_mutex_init(&g->stop_lock, NULL);
   pthread_cond_init(&g->stop_cond, NULL);
@@ -240,6 +241,10 @@ static const mc_conn_handler *choose(void *ctx, mc_alpn alpn, const mc_conn *con
 static mc_err listen_on(mc_gateway *g, size_t kind, mc_listener_config config, mc_why *why)
 {
   config.reuse_port = g->loop_count > 1;
+  config.handshake_timeout_ms = g->door.handshake_timeout_ms;
+  config.max_handshakes = g->door.max_handshakes;
+  config.max_waiting = g->door.max_waiting;
+  config.gate = g->door.gate;
   for (size_t i = 0; i < g->loop_count; i++) {
     mc_gateway_loop *l = &g->loop[i];
     config.ctx = l;
@@ -446,4 +451,40 @@ void mc_gateway_forget(mc_gateway *g, uint32_t tenant, uint32_t thing, uint32_t 
 {
   kick(g, tenant, thing, MC_MQTT_ADMIN_ACTION, text, true);
   mc_retained_forget(&g->retained, tenant, key_id);
+}
+
+/* ---- certificates that were good when they connected ---- */
+typedef struct recheck_post {
+  mc_post post;
+  mc_gateway_loop *loop;
+} recheck_post;
+
+static void on_recheck(mc_post *post)
+{
+  mc_gateway_loop *l = ((recheck_post *)post)->loop;
+  free(post);
+  l->wall_us = mc_clock_wall_us();
+  for (mc_link *link = l->links, *next; link; link = next) {
+    char text[120];
+    next = link->next;
+    if (!link->conn || link->closing || mc_conn_trusted(link->conn, text, sizeof text))
+      continue;
+    mc_link_end(link, MC_MQTT_NOT_AUTHORIZED, "the device's certificate is no longer good (%s): issue a new one", text);
+    if (link->session)
+      mc_session_detach(link->session, link, link->end_text ? link->end_text : text);
+  }
+}
+
+void mc_gateway_recheck(mc_gateway *g)
+{
+  atomic_fetch_add(&g->kicks, 1); /* who is between its handshake and its session is asked again */
+  for (size_t i = 0; i < g->loop_count; i++) {
+    recheck_post *p = malloc(sizeof *p);
+    if (!p) {
+      mc_log(MC_LOG_ERROR, "gateway", "out of memory: live sessions were not compared with the new revocation list", MC_KU("loop", i));
+      continue;
+    }
+    *p = (recheck_post){.post = {.run = on_recheck}, .loop = &g->loop[i]};
+    mc_loop_post(g->loop[i].loop, &p->post);
+  }
 }

@@ -30,6 +30,11 @@ typedef struct mc_gateway_limits { /* profile "standard" (DESIGN 8); 0 takes the
   mc_share_choice share_choice; /* fair */
 } mc_gateway_limits;
 
+typedef struct mc_gateway_door { /* as mc_listener_config has them; 0: its defaults */
+  int handshake_timeout_ms, max_handshakes, max_waiting;
+  mc_gate *gate;
+} mc_gateway_door;
+
 typedef struct mc_gateway_config {
   mc_journal *journal;
   mc_registry *registry;
@@ -38,6 +43,7 @@ typedef struct mc_gateway_config {
   const mc_fs *fs;
   const char *dir;      /* checkpoint of sessions and retained messages */
   mc_gateway_limits limits;
+  mc_gateway_door door; /* of its listeners */
 } mc_gateway_config;
 mc_err mc_gateway_create(const mc_gateway_config *config, mc_gateway **out, mc_why *why); /* rebuilds sessions; before loops run */
 /* Listeners: mtls_port (8883, certificate required) and dev_port (plain, loopback only, everything allowed: --insecure-dev). 0 = none.
@@ -71,6 +77,8 @@ mc_err mc_gateway_publish_as(mc_gateway *g, const mc_loop *loop, const mc_peer *
                              void (*done)(void *ctx, mc_err err, const char *text), void *ctx, mc_why *why);
 /* Ends live sessions of a thing (revoked, renamed, removed). Any thread. */
 void mc_gateway_kick(mc_gateway *g, uint32_t tenant, uint32_t thing, uint8_t reason_code, const char *text);
+/* Ends live sessions whose certificate is revoked by its authority or has expired: a new revocation list is in use. Any thread. */
+void mc_gateway_recheck(mc_gateway *g);
 
 /* The same, and forgets it: its session with all that waits in it, and the retained messages under a data key that was destroyed. Any thread. */
 void mc_gateway_forget(mc_gateway *g, uint32_t tenant, uint32_t thing, uint32_t key_id, const char *text);

@@ -244,6 +244,7 @@ struct mc_gateway {
   const mc_fs *fs;
   char *dir;
   mc_gateway_limits limit;
+  mc_gateway_door door;
   mc_gateway_loop *loop;
   size_t loop_count;
   atomic_size_t subscriptions; /* of all loops, with those of sessions on the move */

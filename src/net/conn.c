@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 #include "net/ws_stream.h"
 
 /* Callbacks are only ever called from the loop (readiness, timers, end of turn), never from inside a function that the
@@ -25,7 +26,7 @@ enum {
   SPARE_MAX = 64 * 1024,
   SPARE_BYTES = 1024 * 1024, /* of all that are kept */
   TRIM_FROM = 1024,
-  HANDSHAKES_A_TURN = 8 /* a millisecond of CPU each: a reconnect storm must not hold up those who are connected */
+  HANDSHAKES_A_TURN = 8 /* of connections that we open, which must not hold up those who are connected */
 };
 
 /* ---- loop state ---- */
@@ -67,6 +68,9 @@ mc_net_loop *mc_net_loop_of(mc_loop *loop)
   net->loop = loop;
   net->work_tail = &net->work;
   net->wake.run = on_wake;
+  net->bytes_metric = mc_metric_get(MC_METRIC_GAUGE, "motorcade_net_connection_bytes", "Memory that all connections hold: their own, buffers, certificates, OpenSSL's.", NULL);
+  net->conns_metric = mc_metric_get(MC_METRIC_GAUGE, "motorcade_net_connections", "Open sockets, those being admitted too.", NULL);
+  mc_admission_init(net);
   mc_loop_on_turn_end(loop, on_turn_end, net);
   return net;
 }
@@ -121,7 +125,39 @@ mc_conn *mc_conn_new(mc_net_loop *net, int fd, const mc_conn_handler *handler, v
   c->last_in_us = mc_loop_now_us(net->loop);
   if (++net->conns > net->conns_peak)
     net->conns_peak = net->conns;
+  mc_conn_count(c);
   return c;
+}
+
+/* ---- memory ---- */
+size_t mc_conn_memory(const mc_conn *c)
+{
+  return sizeof *c + c->in.cap + c->out.cap + mc_conn_cert_size(c->cert) + (c->setup ? sizeof *c->setup : 0) + c->tls_bytes;
+}
+
+void mc_conn_count(mc_conn *c)
+{
+  size_t now = mc_conn_memory(c);
+  c->net->bytes += (int64_t)now - c->counted;
+  c->counted = now > UINT32_MAX ? UINT32_MAX : (uint32_t)now;
+}
+
+/* What OpenSSL took or gave back since `before`. */
+static void count_tls(mc_conn *c, int64_t before)
+{
+  int64_t now = c->tls_bytes + mc_tls_memory() - before;
+  c->tls_bytes = now < 0 ? 0 : now > UINT32_MAX ? UINT32_MAX : (uint32_t)now;
+  mc_conn_count(c);
+}
+
+static void tell_memory(mc_net_loop *net)
+{
+  if (net->bytes != net->bytes_shown)
+    mc_metric_add(net->bytes_metric, (uint64_t)(net->bytes - net->bytes_shown));
+  if ((int64_t)net->conns != net->conns_shown)
+    mc_metric_add(net->conns_metric, (uint64_t)((int64_t)net->conns - net->conns_shown));
+  net->bytes_shown = net->bytes;
+  net->conns_shown = (int64_t)net->conns;
 }
 
 void mc_conn_setup_done(mc_conn *c)
@@ -132,8 +168,10 @@ void mc_conn_setup_done(mc_conn *c)
   c->setup = NULL;
   if (s->resolve)
     mc_resolve_cancel(s->resolve);
+  mc_admission_leave(s);
   if (s->listener)
     mc_listener_handshake_done(s->listener);
+  mc_source_finished(&c->source);
   free(s->address);
   free(s);
 }
@@ -184,6 +222,7 @@ void mc_conn_fail(mc_conn *c, mc_err err, const char *text)
     c->watch.fd = -1;
   }
   mc_conn_setup_done(c);
+  mc_source_leave(&c->source);
   if ((c->opened || ours) && c->handler)
     c->handler->closed(c, err, text);
   mc_conn_give_back(c->net, &c->out);
@@ -199,6 +238,7 @@ static void bury(mc_net_loop *net)
   while (net->dead) {
     mc_conn *c = net->dead;
     net->dead = c->next_work;
+    net->bytes -= c->counted;
     free(c);
     count_down(net);
   }
@@ -215,8 +255,8 @@ static void set_events(mc_conn *c)
   uint32_t events = 0;
   if (c->phase == MC_CONN_CONNECTING)
     events = EPOLLOUT;
-  else if (c->phase == MC_CONN_HANDSHAKE)
-    events = c->want_write ? EPOLLOUT : EPOLLIN;
+  else if (c->phase == MC_CONN_HANDSHAKE) /* those that are admitted are watched for edges: admission.c */
+    events = (c->want_write ? EPOLLOUT : EPOLLIN) | (c->server ? (uint32_t)EPOLLET | EPOLLRDHUP : 0u);
   else if (c->phase == MC_CONN_LINGERING)
     events = EPOLLIN;
   else
@@ -249,33 +289,39 @@ static void tls_text(mc_conn *c, char *text, size_t size)
     snprintf(text, size, "TLS handshake failed: %s", reason ? reason : "the peer closed the connection");
 }
 
-static void handshake_step(mc_conn *c)
+static void handshake_over(mc_conn *c)
+{
+  c->alpn = (uint8_t)mc_tls_alpn(c->ssl, c->server);
+  if (c->server)
+    c->handler = mc_listener_choose(c->setup->listener, (mc_alpn)c->alpn, c);
+  if (!c->handler) {
+    mc_conn_fail(c, MC_ERR_UNSUPPORTED, "no protocol for this ALPN name");
+    return;
+  }
+  c->again = true; /* early application bytes may lie in OpenSSL's buffer already */
+  mc_conn_schedule(c);
+  opened(c);
+}
+
+void mc_conn_handshake_step(mc_conn *c)
 {
   ERR_clear_error();
-  int r = SSL_do_handshake(c->ssl);
+  int64_t before = mc_tls_memory();
+  int r = mc_tls_handshake(c->ssl, &c->cert);
+  int e = r == 1 ? SSL_ERROR_NONE : SSL_get_error(c->ssl, r);
+  if (r == 1)
+    mc_tls_slim(c->ssl, &c->cert);
+  count_tls(c, before);
   if (r == 1) {
-    c->alpn = (uint8_t)mc_tls_alpn(c->ssl, c->server);
-    c->cert = mc_tls_take_peer(c->ssl);
-    if (c->server)
-      c->handler = mc_listener_choose(c->setup->listener, (mc_alpn)c->alpn, c);
-    if (!c->handler) {
-      mc_conn_fail(c, MC_ERR_UNSUPPORTED, "no protocol for this ALPN name");
-      return;
-    }
-    c->again = true; /* early application bytes may lie in OpenSSL's buffer already */
-    mc_conn_schedule(c);
-    opened(c);
-    return;
-  }
-  int e = SSL_get_error(c->ssl, r);
-  if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE) {
+    handshake_over(c);
+  } else if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE) {
     c->want_write = e == SSL_ERROR_WANT_WRITE;
     set_events(c);
-    return;
+  } else {
+    char text[256];
+    tls_text(c, text, sizeof text);
+    mc_conn_fail(c, MC_ERR_TLS, text);
   }
-  char text[256];
-  tls_text(c, text, sizeof text);
-  mc_conn_fail(c, MC_ERR_TLS, text);
 }
 
 void mc_conn_begin(mc_conn *c, mc_tls *tls)
@@ -288,13 +334,15 @@ void mc_conn_begin(mc_conn *c, mc_tls *tls)
     return;
   }
   mc_why why;
+  int64_t before = mc_tls_memory();
   mc_err err = mc_tls_start(tls, c->watch.fd, c->setup ? c->setup->host : NULL, c->setup ? c->setup->port : 0, &c->ssl, &why);
+  count_tls(c, before);
   if (err) {
     mc_conn_fail(c, err, why.text);
     return;
   }
   c->phase = MC_CONN_HANDSHAKE;
-  handshake_step(c);
+  mc_conn_handshake_step(c);
 }
 
 /* ---- closing ---- */
@@ -374,6 +422,7 @@ static void on_turn_end(void *ctx)
 {
   mc_net_loop *net = ctx;
   net->handshakes = 0;
+  mc_admission_turn(net);
   for (int round = 0; round < FLUSH_ROUNDS && net->work; round++) {
     /* Only what is there now; what comes meanwhile is the next round's. */
     mc_conn *last = (mc_conn *)((char *)net->work_tail - offsetof(mc_conn, next_work));
@@ -388,7 +437,8 @@ static void on_turn_end(void *ctx)
     }
   }
   bury(net);
-  if (net->work && !net->wake_posted) {
+  tell_memory(net);
+  if ((net->work || mc_admission_busy(net)) && !net->wake_posted) {
     net->wake_posted = true;
     mc_loop_post(net->loop, &net->wake);
   }
@@ -406,9 +456,15 @@ static void on_ready(mc_watch *watch, uint32_t events)
   case MC_CONN_CONNECTING:
     mc_conn_connect_ready(c);
     return;
-  case MC_CONN_HANDSHAKE: /* beyond the limit the event stays and comes again in the next turn */
-    if (c->net->handshakes++ < HANDSHAKES_A_TURN)
-      handshake_step(c);
+  case MC_CONN_GREETING:
+  case MC_CONN_QUEUED:
+    mc_admission_event(c, events);
+    return;
+  case MC_CONN_HANDSHAKE:
+    if (c->server)
+      mc_admission_event(c, events);
+    else if (c->net->handshakes++ < HANDSHAKES_A_TURN) /* beyond the limit the event stays and comes again in the next turn */
+      mc_conn_handshake_step(c);
     return;
   case MC_CONN_LINGERING:
     linger_ready(c);
@@ -440,8 +496,8 @@ static void on_timer(mc_timer *timer)
   int64_t now = mc_loop_now_us(c->net->loop);
   if (c->phase == MC_CONN_CONNECTING || c->phase == MC_CONN_RESOLVING) {
     mc_conn_fail(c, MC_ERR_TIMEOUT, "no answer within the time limit: is the address right and the port open?");
-  } else if (c->phase == MC_CONN_HANDSHAKE) {
-    mc_conn_fail(c, MC_ERR_TIMEOUT, "TLS handshake took too long");
+  } else if (c->phase == MC_CONN_GREETING || c->phase == MC_CONN_HANDSHAKE) {
+    mc_conn_fail(c, MC_ERR_TIMEOUT, c->phase == MC_CONN_GREETING ? "no TLS greeting came in time" : "TLS handshake took too long");
   } else if (c->phase == MC_CONN_LINGERING || c->closing) {
     mc_conn_fail(c, MC_ERR_CLOSED, "closed by this side");
   } else if (c->idle_ms) {

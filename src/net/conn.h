@@ -7,7 +7,34 @@
 
 enum { MC_CONN_READ_SIZE = 64 * 1024, MC_CONN_SPARES = 256 };
 
-typedef enum mc_conn_phase { MC_CONN_RESOLVING, MC_CONN_CONNECTING, MC_CONN_HANDSHAKE, MC_CONN_OPEN, MC_CONN_LINGERING } mc_conn_phase;
+typedef enum mc_conn_phase {
+  MC_CONN_RESOLVING,
+  MC_CONN_CONNECTING,
+  MC_CONN_GREETING, /* accepted; its ClientHello is not there yet */
+  MC_CONN_QUEUED,   /* its ClientHello is there; waits for its turn */
+  MC_CONN_HANDSHAKE,
+  MC_CONN_OPEN,
+  MC_CONN_LINGERING
+} mc_conn_phase;
+
+/* Connections that are being admitted, oldest first. */
+typedef struct mc_setup_link {
+  struct mc_setup_link *prev, *next;
+  struct mc_setup_list *list; /* NULL: in none */
+} mc_setup_link;
+typedef struct mc_setup_list {
+  mc_setup_link *first, *last;
+  size_t len;
+} mc_setup_list;
+
+/* admission.c: what a loop is admitting. README, "Admission". */
+typedef struct mc_admission {
+  mc_setup_list greeting, waiting, active, parked; /* by mc_conn_setup.place */
+  mc_setup_list ready;                             /* by mc_conn_setup.turn: bytes of a handshake have come */
+  mc_timer tick;
+  int64_t shown[3]; /* waiting, active, parked, as last told to the metrics */
+  struct mc_metric *state[3], *dropped[3];
+} mc_admission;
 
 /* What net keeps a loop: one read buffer, the connections to look at before the loop waits, spare output buffers. */
 typedef struct mc_net_loop {
@@ -21,12 +48,18 @@ typedef struct mc_net_loop {
   mc_buf spare[MC_CONN_SPARES]; /* a group of the journal answers many connections before the first is flushed */
   size_t spare_len, spare_bytes;
   size_t conns, conns_peak;
-  int handshakes; /* steps done in this turn */
+  int handshakes; /* steps of connections that we open, done in this turn */
+  mc_admission admission;
+  int64_t bytes, bytes_shown, conns_shown; /* memory of all its connections; as last told to the metrics */
+  struct mc_metric *bytes_metric, *conns_metric;
 } mc_net_loop;
 
 /* Only while a connection is being made. */
 typedef struct mc_conn_setup {
   struct mc_listener *listener; /* accepted by it; NULL for ours */
+  struct mc_conn *conn;
+  mc_setup_link place, turn; /* admission */
+  int64_t since_us;          /* monotonic: accepted; then: its handshake began */
   mc_tls *tls;
   struct mc_resolve *resolve;
   uint16_t port;
@@ -46,12 +79,15 @@ struct mc_conn {
   mc_conn_cert *cert;
   mc_conn_setup *setup;
   struct mc_ws_stream *stream; /* inside WebSocket frames; NULL: plain */
+  struct mc_source *source; /* what its address is counted by; NULL: it is not */
   struct mc_conn *next_work;
   mc_buf in;  /* incomplete message, kept */
   mc_buf out; /* not yet taken by the kernel */
   size_t out_at;
   int64_t last_in_us;
   uint32_t idle_ms;
+  uint32_t tls_bytes; /* what OpenSSL holds for it */
+  uint32_t counted;   /* bytes of it in net->bytes */
   uint8_t phase; /* mc_conn_phase */
   uint8_t alpn;
   bool in_work : 1, paused : 1, blocked : 1, closing : 1, fed : 1, opened : 1, server : 1, again : 1, in_data : 1, tell_empty : 1, want_write : 1,
@@ -72,6 +108,28 @@ void mc_conn_schedule(mc_conn *c);
 void mc_conn_tell_empty(mc_conn *c);
 /* Frees the setup and tells the listener that the handshake is over. */
 void mc_conn_setup_done(mc_conn *c);
+/* One step of its TLS handshake; it may open or fail. */
+void mc_conn_handshake_step(mc_conn *c);
+/* The sum of the loop follows what the connection holds now. */
+void mc_conn_count(mc_conn *c);
+
+/* admission.c */
+void mc_admission_init(mc_net_loop *net);
+void mc_admission_accepted(mc_conn *c);  /* TLS: reads its greeting, then it waits for its turn */
+void mc_admission_event(mc_conn *c, uint32_t events); /* of a connection that is being admitted */
+void mc_admission_leave(mc_conn_setup *s);
+void mc_admission_turn(mc_net_loop *net); /* at the end of a turn: some handshakes go on, some begin */
+bool mc_admission_busy(const mc_net_loop *net); /* there is more to do without waiting */
+/* May one more be accepted? Those who say nothing make room. */
+bool mc_admission_room(mc_net_loop *net, int max_waiting);
+
+/* gate.c: counting by source address */
+typedef struct mc_source mc_source;
+struct sockaddr_storage;
+/* MC_ERR_FULL: its address has too many. *source (may become NULL) is given back with mc_source_leave. */
+mc_err mc_gate_enter(mc_gate *gate, const struct sockaddr_storage *from, mc_source **source);
+void mc_source_finished(mc_source **source); /* its handshake is over; forgotten when open connections are not counted */
+void mc_source_leave(mc_source **source);
 
 /* conn_io.c */
 void mc_conn_read_ready(mc_conn *c);
@@ -80,12 +138,18 @@ mc_err mc_conn_flush(mc_conn *c);    /* MC_OK: all out; MC_ERR_AGAIN: blocked */
 /* Keeps an emptied output buffer for the next one who needs one, or frees it. */
 void mc_conn_give_back(mc_net_loop *net, mc_buf *out);
 
+/* tls_memory.c: bytes that OpenSSL has allocated less those freed, on this thread. */
+int64_t mc_tls_memory(void);
+
 /* connect.c */
 void mc_conn_connect_ready(mc_conn *c); /* EPOLLOUT in MC_CONN_CONNECTING */
 void mc_conn_connect_next(mc_conn *c);
 
 /* listener.c */
 void mc_listener_handshake_done(struct mc_listener *l);
+int mc_listener_max_handshakes(const struct mc_listener *l);
+int64_t mc_listener_timeout_us(const struct mc_listener *l);
+mc_tls *mc_listener_tls(const struct mc_listener *l); /* NULL: it was destroyed */
 const mc_conn_handler *mc_listener_choose(struct mc_listener *l, mc_alpn alpn, const mc_conn *c);
 
 /* resolve.c: looks a name up on a thread of its own; done runs on the loop, never before this returns. */

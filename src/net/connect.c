@@ -130,6 +130,7 @@ mc_err mc_conn_open(mc_loop *loop, const char *host, uint16_t port, mc_tls *tls,
   memcpy(setup->host, host, host_len + 1);
   setup->port = port;
   setup->tls = tls;
+  setup->conn = c;
   c->setup = setup;
   struct sockaddr_storage address;
   mc_err err = MC_OK;

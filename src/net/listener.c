@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 
-/* Admission: at most max_handshakes are in progress; what more arrives waits in the kernel's backlog, where it costs nothing. */
+/* Accepting. Who speaks TLS goes through admission.c; beyond max_waiting the rest waits in the kernel's backlog, where it costs nothing. */
 
 enum { ACCEPT_BATCH = 64, BACKLOG = 4096, RETRY_US = 100000, SILENT_S = 10 };
 
@@ -22,7 +22,7 @@ struct mc_listener {
   mc_timer retry;
   mc_net_loop *net;
   mc_listener_config config;
-  int handshakes;
+  int admitting; /* connections whose setup names this listener */
   bool watched, destroyed;
 };
 
@@ -46,14 +46,18 @@ static void listener_free(mc_listener *l)
 
 void mc_listener_handshake_done(mc_listener *l)
 {
-  l->handshakes--;
-  if (l->destroyed) {
-    if (!l->handshakes)
-      listener_free(l);
-  } else if (l->handshakes < l->config.max_handshakes) {
-    watch_again(l);
+  l->admitting--;
+  if (!l->destroyed) {
+    if (!l->retry.heap_index)
+      watch_again(l);
+  } else if (!l->admitting) {
+    listener_free(l);
   }
 }
+
+int mc_listener_max_handshakes(const mc_listener *l) { return l->config.max_handshakes; }
+int64_t mc_listener_timeout_us(const mc_listener *l) { return (int64_t)l->config.handshake_timeout_ms * 1000; }
+mc_tls *mc_listener_tls(const mc_listener *l) { return l->destroyed ? NULL : l->config.tls; }
 
 const mc_conn_handler *mc_listener_choose(mc_listener *l, mc_alpn alpn, const mc_conn *c)
 {
@@ -62,11 +66,13 @@ const mc_conn_handler *mc_listener_choose(mc_listener *l, mc_alpn alpn, const mc
   return l->destroyed ? NULL : l->config.choose(l->config.ctx, alpn, c);
 }
 
-static void admit(mc_listener *l, int fd)
+static void admit(mc_listener *l, int fd, mc_source *source)
 {
   mc_conn *c = mc_conn_new(l->net, fd, l->config.tls ? NULL : l->config.handler, l->config.ctx);
   mc_conn_setup *setup = c ? calloc(1, sizeof *setup + 1) : NULL;
   if (!setup) {
+    mc_source_finished(&source);
+    mc_source_leave(&source);
     if (c)
       mc_conn_fail(c, MC_ERR_MEMORY, "");
     else
@@ -74,41 +80,62 @@ static void admit(mc_listener *l, int fd)
     return;
   }
   c->server = true;
+  c->source = source;
   setup->listener = l;
-  l->handshakes++;
+  setup->conn = c;
+  l->admitting++;
   c->setup = setup;
-  c->phase = MC_CONN_HANDSHAKE;
-  if (mc_loop_watch(l->net->loop, &c->watch, EPOLLIN)) {
+  c->phase = l->config.tls ? MC_CONN_GREETING : MC_CONN_HANDSHAKE;
+  if (mc_loop_watch(l->net->loop, &c->watch, l->config.tls ? (uint32_t)EPOLLIN | EPOLLRDHUP | EPOLLET : (uint32_t)EPOLLIN)) {
     mc_conn_fail(c, MC_ERR_IO, "the descriptor cannot be watched");
     return;
   }
-  mc_loop_timer_set(l->net->loop, &c->timer, mc_loop_now_us(l->net->loop) + (int64_t)l->config.handshake_timeout_ms * 1000);
-  mc_conn_begin(c, l->config.tls);
+  if (l->config.tls)
+    mc_admission_accepted(c);
+  else
+    mc_conn_begin(c, NULL);
+}
+
+/* Rests for a moment: a level-triggered listener would spin. */
+static void rest(mc_listener *l)
+{
+  stop_watching(l);
+  mc_loop_timer_set(l->net->loop, &l->retry, mc_loop_now_us(l->net->loop) + RETRY_US);
+}
+
+static bool accept_one(mc_listener *l)
+{
+  struct sockaddr_storage from = {0};
+  socklen_t len = sizeof from;
+  mc_source *source;
+  int fd = accept4(l->watch.fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) {
+    if (mc_gate_enter(l->config.gate, &from, &source))
+      close(fd);
+    else
+      admit(l, fd, source);
+    return true;
+  }
+  if (errno == EINTR || errno == ECONNABORTED)
+    return true;
+  if (errno != EAGAIN && errno != EWOULDBLOCK) { /* out of descriptors or memory */
+    mc_log(MC_LOG_WARN, "net", "cannot accept connections for now; raise the limit of open files", MC_KZ("error", strerror(errno)),
+           MC_KU("port", mc_listener_port(l)));
+    rest(l);
+  }
+  return false;
 }
 
 static void on_ready(mc_watch *watch, uint32_t events)
 {
   mc_listener *l = (mc_listener *)((char *)watch - offsetof(mc_listener, watch));
   for (int i = 0; i < ACCEPT_BATCH && !l->destroyed; i++) {
-    if (l->handshakes >= l->config.max_handshakes) {
-      stop_watching(l);
+    if (l->config.tls && !mc_admission_room(l->net, l->config.max_waiting)) {
+      rest(l);
       return;
     }
-    int fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      admit(l, fd);
-      continue;
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
+    if (!accept_one(l))
       return;
-    if (errno == EINTR || errno == ECONNABORTED)
-      continue;
-    /* Out of descriptors or memory: a level-triggered listener would spin, so it rests. */
-    mc_log(MC_LOG_WARN, "net", "cannot accept connections for now; raise the limit of open files", MC_KZ("error", strerror(errno)),
-           MC_KU("port", mc_listener_port(l)));
-    stop_watching(l);
-    mc_loop_timer_set(l->net->loop, &l->retry, mc_loop_now_us(l->net->loop) + RETRY_US);
-    return;
   }
 }
 
@@ -181,6 +208,8 @@ mc_err mc_listener_create(mc_loop *loop, const mc_listener_config *config, mc_li
     l->config.handshake_timeout_ms = 10000;
   if (l->config.max_handshakes <= 0)
     l->config.max_handshakes = 256;
+  if (l->config.max_waiting <= 0)
+    l->config.max_waiting = 16384;
   l->watch.fd = -1;
   l->watch.ready = on_ready;
   l->retry.fire = on_retry;
@@ -222,6 +251,6 @@ void mc_listener_destroy(mc_listener **listener)
   close(l->watch.fd);
   l->watch.fd = -1;
   l->destroyed = true; /* handshakes in progress end first */
-  if (!l->handshakes)
+  if (!l->admitting)
     listener_free(l);
 }

@@ -44,10 +44,24 @@ typedef struct mc_tls_server_config {
   mc_slice cert_pem, key_pem; /* server certificate (with chain) and key */
   mc_slice client_ca_pem;     /* whose client certificates are asked for and verified; empty: none asked */
   bool tls13_only;
+  /* Files; NULL: none. They are looked at every check_s seconds (0: 5) by a thread of the context. What cannot be used at the start is an error;
+   * later the last good state stays, with a warning. */
+  const char *ticket_path; /* keys of session tickets, made when missing, mode 0600: tickets live through a restart */
+  const char *crl_path;    /* revocation lists of client authorities, PEM or DER */
+  bool crl_required;       /* a certificate whose authority has no current list is refused */
+  const char *staple_path; /* OCSP answer (DER) about the server's certificate, refreshed by the operator */
+  bool staple_fetch;       /* asks the responder that the server's certificate names, over HTTP */
+  uint32_t check_s;
+  void (*revoked)(void *ctx); /* on that thread: a new list is in use; ask mc_conn_trusted of who is connected */
+  void *ctx;
 } mc_tls_server_config;
 /* A client certificate that does not verify does not break the handshake: mc_conn_peer says so and the protocol above
  * refuses with a reason that the device can read. */
 mc_err mc_tls_server_create(const mc_tls_server_config *config, mc_tls **out, mc_why *why);
+/* Looks at the files now. Any thread. */
+mc_err mc_tls_refresh(mc_tls *tls, mc_why *why);
+/* Ends its thread: revoked() is not called again, files are not looked at any more. NULL is fine. */
+void mc_tls_quiet(mc_tls *tls);
 typedef struct mc_tls_client_config {
   mc_slice ca_pem;            /* empty: the system store */
   mc_slice cert_pem, key_pem; /* may be empty */
@@ -62,6 +76,7 @@ typedef struct mc_conn mc_conn;
 typedef struct mc_peer {
   char address[56];      /* "192.0.2.1:5123", "[2001:db8::1]:5123" */
   bool tls, has_cert, cert_verified, resumed, websocket;
+  bool cert_revoked;     /* by its authority's list: whatever else is known about it */
   char verify_error[96]; /* why the chain did not verify */
   mc_cert_info cert;
   mc_alpn alpn;
@@ -86,6 +101,8 @@ void *mc_conn_user(const mc_conn *conn);
 mc_loop *mc_conn_loop(const mc_conn *conn);
 /* Peer facts; certificate details are read from the TLS session when asked. */
 void mc_conn_peer(const mc_conn *conn, mc_peer *out);
+/* Is the certificate that it came with still not revoked by its authority and not expired? True without one. Cheap. */
+bool mc_conn_trusted(const mc_conn *conn, char *text, size_t size);
 void mc_conn_set_handler(mc_conn *conn, const mc_conn_handler *handler); /* upgrade (ALPN, WebSocket) */
 /* Queues bytes (copied) and flushes them once at the end of the loop's turn: many small packets, one write. */
 mc_err mc_conn_write(mc_conn *conn, mc_slice bytes);
@@ -100,14 +117,30 @@ void mc_conn_set_idle_ms(mc_conn *conn, int64_t idle_ms);
 /* Flushes what is queued (for at most 2 s), then closes; closed() follows. */
 void mc_conn_close(mc_conn *conn);
 
+/* Bytes of memory that a connection holds in this process: its own, its buffers, its certificate, and what OpenSSL allocated for it.
+ * Not what the protocol above keeps, nor the kernel's socket. The sum of all is the metric motorcade_net_connection_bytes. */
+size_t mc_conn_memory(const mc_conn *conn);
+
+/* Limits by source address (IPv6: by /64), shared by the listeners that name it. What is over a limit is closed when accepted, counted, and logged now and then. */
+typedef struct mc_gate mc_gate;
+typedef struct mc_gate_config { /* 0: no limit */
+  uint32_t source_connections; /* open at once */
+  uint32_t source_unfinished;  /* of these, not yet through their TLS handshake */
+  uint32_t source_per_s;       /* new ones a second; bursts of twice that */
+} mc_gate_config;
+mc_err mc_gate_create(const mc_gate_config *config, mc_gate **out, mc_why *why);
+void mc_gate_destroy(mc_gate **gate); /* after the loops of its listeners */
+
 typedef struct mc_listener mc_listener;
 typedef struct mc_listener_config {
   const char *host; /* "127.0.0.1", "::", NULL = any */
   uint16_t port;    /* 0: chosen by the system */
   bool reuse_port;  /* one listener a loop on the same port */
   mc_tls *tls;      /* NULL: plain */
-  int handshake_timeout_ms; /* 0: 10,000 */
-  int max_handshakes;       /* in progress on this loop; more wait in the backlog; 0: 256 */
+  int handshake_timeout_ms; /* from accept to ClientHello, and from there to its end; no byte lengthens it; 0: 10,000 */
+  int max_handshakes;       /* in progress on this loop; more wait in the order they came; 0: 256 */
+  int max_waiting;          /* accepted and waiting on this loop; more wait in the kernel's backlog; 0: 16,384 */
+  mc_gate *gate;            /* NULL: no limits by source address */
   const mc_conn_handler *handler;              /* for plain, or when choose is NULL */
   /* TLS: picks the protocol by ALPN before the first byte; NULL result closes. */
   const mc_conn_handler *(*choose)(void *ctx, mc_alpn alpn, const mc_conn *conn);

@@ -39,14 +39,28 @@ static void fill_cert(const mc_conn *c, mc_peer *out)
   mc_slice_to_str(mc_slice_of(cert->text + cert->name_len, cert->serial_len), out->cert.serial, sizeof out->cert.serial);
   out->cert.not_before_us = cert->not_before_us;
   out->cert.not_after_us = cert->not_after_us;
+  out->cert_verified = mc_conn_trusted(c, out->verify_error, sizeof out->verify_error);
+  out->cert_revoked = c->ssl && mc_tls_is_revoked(SSL_CTX_get_app_data(SSL_get_SSL_CTX(c->ssl)), cert, NULL, 0);
+  if (out->cert_verified && cert->verify_result != X509_V_OK) {
+    out->cert_verified = false;
+    snprintf(out->verify_error, sizeof out->verify_error, "%s", X509_verify_cert_error_string(cert->verify_result));
+  }
+}
+
+/* The handshake judged the chain once; time has passed since, also before a resumed one. */
+bool mc_conn_trusted(const mc_conn *conn, char *text, size_t size)
+{
+  const mc_conn_cert *cert = conn->cert;
+  if (!cert || !conn->ssl)
+    return true;
+  if (mc_tls_is_revoked(SSL_CTX_get_app_data(SSL_get_SSL_CTX(conn->ssl)), cert, text, size))
+    return false;
   int64_t now = mc_clock_wall_us();
-  long verdict = cert->verify_result;
-  /* A resumed session brings the verdict of its first handshake; time has passed since. */
-  if (verdict == X509_V_OK && now > cert->not_after_us)
-    verdict = X509_V_ERR_CERT_HAS_EXPIRED;
-  out->cert_verified = verdict == X509_V_OK;
-  if (!out->cert_verified)
-    snprintf(out->verify_error, sizeof out->verify_error, "%s", X509_verify_cert_error_string(verdict));
+  if (now <= cert->not_after_us && now <= cert->chain_until_us)
+    return true;
+  if (text)
+    snprintf(text, size, "%s", X509_verify_cert_error_string(X509_V_ERR_CERT_HAS_EXPIRED));
+  return false;
 }
 
 void mc_conn_peer(const mc_conn *conn, mc_peer *out)

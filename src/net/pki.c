@@ -36,7 +36,7 @@ mc_err mc_openssl_why(mc_why *why, mc_err err, const char *doing)
   return mc_err_set(why, err, "%s: %s", doing, reason ? reason : text);
 }
 
-static int64_t asn1_time_us(const ASN1_TIME *t)
+int64_t mc_asn1_time_us(const ASN1_TIME *t)
 {
   struct tm tm = {0};
   if (!t || !ASN1_TIME_to_tm(t, &tm))
@@ -74,8 +74,8 @@ mc_err mc_cert_from_x509(const X509 *x, mc_cert_info *out)
       *p = (char)(*p - 'A' + 'a');
   OPENSSL_free(hex);
   BN_free(number);
-  out->not_before_us = asn1_time_us(X509_get0_notBefore(x));
-  out->not_after_us = asn1_time_us(X509_get0_notAfter(x));
+  out->not_before_us = mc_asn1_time_us(X509_get0_notBefore(x));
+  out->not_after_us = mc_asn1_time_us(X509_get0_notAfter(x));
   return MC_OK;
 }
 

@@ -8,10 +8,12 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "net/ticket.h"
+
 /* TLS contexts. The server never breaks a handshake because of the client's certificate: the verdict is kept in
  * the session (and so in the ticket), and the protocol above refuses with words. */
 
-enum { SESSION_SECONDS = 24 * 3600 };
+enum { SESSION_SECONDS = MC_TICKET_LIFE_S };
 
 bool mc_host_is_ip(const char *host)
 {
@@ -27,7 +29,7 @@ static const struct {
     {"x-amzn-mqtt-ca", MC_ALPN_MQTT_CERT}, {"mqtt", MC_ALPN_MQTT}, {"x-amzn-http-ca", MC_ALPN_HTTP_CERT}, {"http/1.1", MC_ALPN_HTTP11}};
 enum { ALPN_NAMES = sizeof alpn_names / sizeof alpn_names[0] };
 
-static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *arg)
+int mc_tls_choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *arg)
 {
   for (size_t k = 0; k < ALPN_NAMES; k++) {
     size_t len = strlen(alpn_names[k].name);
@@ -58,7 +60,7 @@ mc_alpn mc_tls_alpn(const SSL *ssl, bool server)
 }
 
 /* ---- contexts ---- */
-static mc_err use_certificate(SSL_CTX *ctx, mc_slice cert_pem, mc_slice key_pem, mc_why *why)
+mc_err mc_tls_use_certificate(SSL_CTX *ctx, mc_slice cert_pem, mc_slice key_pem, mc_why *why)
 {
   X509 *leaf = NULL;
   EVP_PKEY *key = NULL;
@@ -86,7 +88,7 @@ static mc_err use_certificate(SSL_CTX *ctx, mc_slice cert_pem, mc_slice key_pem,
   return MC_OK;
 }
 
-static mc_err trust(SSL_CTX *ctx, mc_slice pem, bool announce, mc_why *why)
+mc_err mc_tls_trust(SSL_CTX *ctx, mc_slice pem, bool announce, mc_why *why)
 {
   BIO *bio = pem.len <= 4 << 20 ? BIO_new_mem_buf(pem.data, (int)pem.len) : NULL;
   X509_STORE *store = SSL_CTX_get_cert_store(ctx);
@@ -104,12 +106,6 @@ static mc_err trust(SSL_CTX *ctx, mc_slice pem, bool announce, mc_why *why)
   return MC_OK;
 }
 
-/* The verdict is left in the store context, where OpenSSL copies it to the session. */
-static int record_only(int ok, X509_STORE_CTX *store)
-{
-  return 1;
-}
-
 static int client_session(SSL *ssl, SSL_SESSION *session)
 {
   mc_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
@@ -120,7 +116,7 @@ static int client_session(SSL *ssl, SSL_SESSION *session)
   return 1;
 }
 
-static mc_err create(bool server, bool tls13_only, mc_tls **out, mc_why *why)
+mc_err mc_tls_create(bool server, bool tls13_only, mc_tls **out, mc_why *why)
 {
   *out = NULL;
   mc_tls *tls = calloc(1, sizeof *tls);
@@ -149,34 +145,6 @@ static mc_err create(bool server, bool tls13_only, mc_tls **out, mc_why *why)
   return MC_OK;
 }
 
-mc_err mc_tls_server_create(const mc_tls_server_config *config, mc_tls **out, mc_why *why)
-{
-  mc_tls *tls;
-  *out = NULL;
-  MC_TRY(create(true, config->tls13_only, &tls, why));
-  SSL_CTX_set_session_cache_mode(tls->ctx, SSL_SESS_CACHE_OFF); /* tickets only: nothing is kept for absent clients */
-  SSL_CTX_set_num_tickets(tls->ctx, 1);
-  static const unsigned char scope[] = "motorcade";
-  SSL_CTX_set_session_id_context(tls->ctx, scope, sizeof scope - 1);
-  SSL_CTX_set_alpn_select_cb(tls->ctx, choose_alpn, NULL);
-  mc_err err = use_certificate(tls->ctx, config->cert_pem, config->key_pem, why);
-  if (err)
-    mc_err_prefix(why, "server certificate");
-  if (err == MC_OK && config->client_ca_pem.len) {
-    err = trust(tls->ctx, config->client_ca_pem, true, why);
-    if (err)
-      mc_err_prefix(why, "client certificate authority");
-    SSL_CTX_set_verify(tls->ctx, SSL_VERIFY_PEER, record_only);
-    SSL_CTX_set_verify_depth(tls->ctx, 4);
-  }
-  if (err) {
-    mc_tls_destroy(&tls);
-    return err;
-  }
-  *out = tls;
-  return MC_OK;
-}
-
 static mc_err set_client_alpn(SSL_CTX *ctx, const char *alpn, mc_why *why)
 {
   uint8_t wire[256];
@@ -192,18 +160,18 @@ mc_err mc_tls_client_create(const mc_tls_client_config *config, mc_tls **out, mc
 {
   mc_tls *tls;
   *out = NULL;
-  MC_TRY(create(false, false, &tls, why));
+  MC_TRY(mc_tls_create(false, false, &tls, why));
   SSL_CTX_set_verify(tls->ctx, SSL_VERIFY_PEER, NULL);
   SSL_CTX_set_session_cache_mode(tls->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(tls->ctx, client_session);
   mc_err err = MC_OK;
   if (config->ca_pem.len) {
-    err = trust(tls->ctx, config->ca_pem, false, why);
+    err = mc_tls_trust(tls->ctx, config->ca_pem, false, why);
   } else if (SSL_CTX_set_default_verify_paths(tls->ctx) != 1) {
     err = mc_openssl_why(why, MC_ERR_TLS, "system certificate store");
   }
   if (err == MC_OK && (config->cert_pem.len || config->key_pem.len)) {
-    err = use_certificate(tls->ctx, config->cert_pem, config->key_pem, why);
+    err = mc_tls_use_certificate(tls->ctx, config->cert_pem, config->key_pem, why);
     if (err)
       mc_err_prefix(why, "client certificate");
   }
@@ -223,6 +191,7 @@ void mc_tls_destroy(mc_tls **tls)
   *tls = NULL;
   if (!t)
     return;
+  mc_tls_server_free(t->at_server); /* its thread first: it uses the context */
   SSL_SESSION_free(t->session);
   SSL_CTX_free(t->ctx);
   pthread_mutex_destroy(&t->lock);
@@ -274,100 +243,43 @@ mc_err mc_tls_start(mc_tls *tls, int fd, const char *host, uint16_t port, SSL **
   return MC_OK;
 }
 
-/* ---- the peer's certificate ---- */
+/* ---- the handshake, and what is left of it ---- */
 
-/* Steps over one DER element; false when it does not fit. */
-static bool der_next(const uint8_t *p, size_t len, uint8_t *tag, size_t *head, size_t *size)
+/* Where the callbacks of the handshake in progress on this thread leave the certificate. */
+static _Thread_local mc_conn_cert **handshaking;
+
+mc_conn_cert **mc_tls_handshaking(void) { return handshaking; }
+
+int mc_tls_handshake(SSL *ssl, mc_conn_cert **cert)
 {
-  if (len < 2)
-    return false;
-  *tag = p[0];
-  size_t n = p[1];
-  *head = 2;
-  if (n & 0x80) {
-    size_t bytes = n & 0x7F;
-    if (bytes < 1 || bytes > 3 || len < 2 + bytes)
-      return false;
-    n = 0;
-    for (size_t i = 0; i < bytes; i++)
-      n = n << 8 | p[2 + i];
-    *head += bytes;
-  }
-  *size = *head + n;
-  return *size <= len;
+  handshaking = cert;
+  int r = SSL_do_handshake(ssl);
+  handshaking = NULL;
+  return r;
 }
 
-/* Rewrites the session without its certificate (SSL_SESSION's ASN.1 form, field [3]) into the same object: the public way
- * to make OpenSSL free the decoded X509. Tickets have been written before, so resumption still carries the certificate. */
-static void drop_session_certificate(SSL_SESSION *session)
+static void take_from_ticket(SSL *ssl, mc_conn_cert **cert)
 {
-  uint8_t *der = NULL;
-  int der_len = i2d_SSL_SESSION(session, &der);
-  uint8_t tag;
-  size_t head, size;
-  if (der_len <= 0 || !der_next(der, (size_t)der_len, &tag, &head, &size) || tag != 0x30) {
-    OPENSSL_free(der);
-    return;
-  }
-  size_t at = head, end = size;
-  while (at < end && der_next(der + at, end - at, &tag, &head, &size) && tag != 0xA3)
-    at += size;
-  if (at < end && tag == 0xA3) {
-    size_t body = end - size;
-    memmove(der + at, der + at + size, end - at - size);
-    /* The outer header keeps its length of 4 bytes (0x30 0x82 hi lo): a session with a certificate is longer than 255. */
-    uint8_t outer_tag;
-    size_t outer_head, outer_size;
-    if (der[1] == 0x82 && body >= 4) {
-      size_t content = body - 4;
-      uint8_t *start = der;
-      if (content >= 256) {
-        der[2] = (uint8_t)(content >> 8);
-        der[3] = (uint8_t)content;
-      } else { /* shorter header: DER allows only the shortest */
-        start = content >= 128 ? der + 1 : der + 2;
-        start[0] = 0x30;
-        if (content >= 128)
-          start[1] = 0x81;
-        start[content >= 128 ? 2 : 1] = (uint8_t)content;
-      }
-      if (der_next(start, body, &outer_tag, &outer_head, &outer_size)) {
-        const uint8_t *in = start;
-        SSL_SESSION *same = session;
-        d2i_SSL_SESSION(&same, &in, (long)outer_size);
-      }
-    }
-  }
-  OPENSSL_free(der);
-  ERR_clear_error();
+  void *data = NULL;
+  size_t len = 0;
+  if (SSL_SESSION_get0_ticket_appdata(SSL_get_session(ssl), &data, &len) == 1 && data)
+    mc_peer_cert_read(mc_slice_of(data, len), cert); /* what cannot be read was not resumed: tls_server.c */
 }
 
-mc_conn_cert *mc_tls_take_peer(SSL *ssl)
+void mc_tls_slim(SSL *ssl, mc_conn_cert **cert)
 {
   X509 *x = SSL_get0_peer_certificate(ssl);
-  if (!x)
-    return NULL;
-  mc_cert_info info;
-  if (mc_cert_from_x509(x, &info))
-    return NULL;
-  size_t name_len = strlen(info.common_name), serial_len = strlen(info.serial);
-  mc_conn_cert *c = malloc(sizeof *c + name_len + serial_len);
-  if (!c)
-    return NULL;
-  memcpy(c->fingerprint, info.fingerprint, sizeof c->fingerprint);
-  c->not_before_us = info.not_before_us;
-  c->not_after_us = info.not_after_us;
-  c->verify_result = SSL_get_verify_result(ssl);
-  c->name_len = (uint8_t)name_len;
-  c->serial_len = (uint8_t)serial_len;
-  memcpy(c->text, info.common_name, name_len);
-  memcpy(c->text + name_len, info.serial, serial_len);
-  if (SSL_is_server(ssl)) {
-    STACK_OF(X509) *stack[2] = {SSL_get_peer_cert_chain(ssl), SSL_get0_verified_chain(ssl)};
-    for (int i = 0; i < 2; i++)
-      while (stack[i] && sk_X509_num(stack[i]) > 0)
-        X509_free(sk_X509_pop(stack[i]));
-    drop_session_certificate(SSL_get_session(ssl));
+  if (!SSL_is_server(ssl)) {
+    *cert = x ? mc_peer_cert_of(x, NULL, (int)SSL_get_verify_result(ssl), INT64_MAX) : NULL;
+    return;
   }
-  return c;
+  if (!*cert && SSL_session_reused(ssl))
+    take_from_ticket(ssl, cert);
+  STACK_OF(X509) *stack[2] = {SSL_get_peer_cert_chain(ssl), SSL_get0_verified_chain(ssl)};
+  for (int i = 0; i < 2; i++)
+    while (stack[i] && sk_X509_num(stack[i]) > 0)
+      X509_free(sk_X509_pop(stack[i]));
+  if (x) /* no ticket was made */
+    mc_session_drop_cert(SSL_get_session(ssl));
+  SSL_set_tlsext_status_ocsp_resp(ssl, NULL, 0);
 }

@@ -298,6 +298,8 @@ static mc_err judge(const cert_entry *c, const thing_entry *t, const mc_peer *pe
   }
   if (c->cert.state == MC_CERT_REVOKED)
     return mc_err_set(why, MC_ERR_DENIED, "certificate %s of \"%s\" is revoked: issue a new one and install it in the vehicle", hex, t->thing.name);
+  if (peer->cert_revoked) /* registered by itself or not: its authority took it back */
+    return mc_err_set(why, MC_ERR_DENIED, "certificate %s of \"%s\" is refused: %s; issue a new one and install it in the vehicle", hex, t->thing.name, peer->verify_error);
   if (c->cert.state == MC_CERT_INACTIVE)
     return mc_err_set(why, MC_ERR_DENIED, "certificate %s of \"%s\" is inactive: activate it in the registry, then reconnect", hex, t->thing.name);
   if (t->disabled)

@@ -107,7 +107,7 @@ static mc_err start_broker(mc_why *why)
   MC_TRY(mc_loop_create(&b.loop, why));
   MC_TRY(mc_pki_create_ca("fleet test", 2, &b.ca_cert, &b.ca_key, why));
   MC_TRY(mc_pki_issue_server(mc_buf_slice(&b.ca_cert), mc_buf_slice(&b.ca_key), "gateway", "127.0.0.1,localhost", 2, &cert, &key, why));
-  mc_tls_server_config config = {mc_buf_slice(&cert), mc_buf_slice(&key), mc_buf_slice(&b.ca_cert), false};
+  mc_tls_server_config config = {.cert_pem = mc_buf_slice(&cert), .key_pem = mc_buf_slice(&key), .client_ca_pem = mc_buf_slice(&b.ca_cert)};
   mc_err err = mc_tls_server_create(&config, &b.tls, why);
   mc_buf_free(&cert);
   mc_buf_free(&key);

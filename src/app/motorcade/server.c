@@ -66,6 +66,56 @@ static mc_err read_key_file(const server *s, const char *name, mc_buf *out, mc_w
   return err;
 }
 
+static void revocation_list_changed(void *ctx)
+{
+  mc_gateway *g = atomic_load(&((server *)ctx)->recheck);
+  if (g)
+    mc_gateway_recheck(g);
+}
+
+/* Our own authority and those of client_ca, in one PEM text. */
+static mc_err read_client_authorities(const server *s, mc_slice own, mc_buf *out, mc_why *why)
+{
+  MC_TRY(mc_buf_append_slice(out, own));
+  if (!s->set.client_ca[0])
+    return MC_OK;
+  mc_buf more = {0};
+  mc_cert_info first;
+  mc_err err = mc_fs_read(mc_fs_posix(), s->set.client_ca, 4 << 20, &more, why);
+  if (!err) /* one that cannot be read must not be passed over */
+    err = mc_cert_read_pem(mc_buf_slice(&more), &first, why);
+  if (err)
+    mc_err_prefix(why, "client_ca %s", s->set.client_ca);
+  if (!err)
+    err = mc_buf_append_str(out, "\n");
+  if (!err)
+    err = mc_buf_append_slice(out, mc_buf_slice(&more));
+  mc_buf_free(&more);
+  return err;
+}
+
+static mc_err open_tls(server *s, mc_slice ca, mc_slice cert, mc_slice key, mc_why *why)
+{
+  mc_buf authorities = {0};
+  char tickets[700];
+  snprintf(tickets, sizeof tickets, "%s/tickets.key", s->set.data);
+  mc_tls_server_config config = {.cert_pem = cert,
+                                 .key_pem = key,
+                                 .ticket_path = tickets,
+                                 .crl_path = s->set.crl_file,
+                                 .crl_required = s->set.crl_required,
+                                 .staple_path = s->set.ocsp_staple,
+                                 .staple_fetch = s->set.ocsp_fetch,
+                                 .revoked = revocation_list_changed,
+                                 .ctx = s};
+  mc_err err = read_client_authorities(s, ca, &authorities, why);
+  config.client_ca_pem = mc_buf_slice(&authorities);
+  if (!err)
+    err = mc_tls_server_create(&config, &s->tls, why);
+  mc_buf_free(&authorities);
+  return err;
+}
+
 static mc_err open_tls_and_registry(server *s, mc_why *why)
 {
   mc_buf ca = {0}, ca_key = {0}, cert = {0}, key = {0};
@@ -76,10 +126,8 @@ static mc_err open_tls_and_registry(server *s, mc_why *why)
     err = read_key_file(s, "server.pem", &cert, why);
   if (!err)
     err = read_key_file(s, "server.key", &key, why);
-  if (!err) {
-    mc_tls_server_config config = {.cert_pem = mc_buf_slice(&cert), .key_pem = mc_buf_slice(&key), .client_ca_pem = mc_buf_slice(&ca)};
-    err = mc_tls_server_create(&config, &s->tls, why);
-  }
+  if (!err)
+    err = open_tls(s, mc_buf_slice(&ca), mc_buf_slice(&cert), mc_buf_slice(&key), why);
   if (!err) {
     mc_registry_config config = {s->db, s->journal, mc_buf_slice(&ca), mc_buf_slice(&ca_key), s->keyring};
     err = mc_registry_open(&config, &s->registry, why);
@@ -219,10 +267,18 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
   }
   char path[700];
   snprintf(path, sizeof path, "%s/gateway", s->set.data);
-  mc_gateway_config gateway = {
-      .journal = s->journal, .registry = s->registry, .loop = loops, .loop_count = s->loops, .fs = mc_fs_posix(), .dir = path,
-      .limits = {.share_choice = (mc_share_choice)s->set.share_choice}};
+  mc_gate_config limits = {s->set.source_connections, s->set.source_unfinished, s->set.source_per_s};
+  MC_TRY(mc_gate_create(&limits, &s->gate, why));
+  mc_gateway_config gateway = {.journal = s->journal,
+                               .registry = s->registry,
+                               .loop = loops,
+                               .loop_count = s->loops,
+                               .fs = mc_fs_posix(),
+                               .dir = path,
+                               .limits = {.connect_timeout_ms = s->set.connect_ms, .share_choice = (mc_share_choice)s->set.share_choice},
+                               .door = {(int)s->set.tls_handshake_ms, (int)s->set.tls_handshakes, (int)s->set.tls_waiting, s->gate}};
   MC_TRY(mc_gateway_create(&gateway, &s->gateway, why));
+  atomic_store(&s->recheck, s->gateway);
   mc_registry_on_revoked(s->registry, revoked, s);
   mc_api_config api = {.registry = s->registry,
                        .twin = s->twin,
@@ -293,8 +349,16 @@ static mc_err listen_on(server *s, size_t i, mc_why *why)
     s->http_port = mc_listener_port(l->http);
   }
   if (s->set.tls_port || s->tls_port) {
-    mc_listener_config shared = {
-        .host = s->set.listen, .port = i ? s->tls_port : s->set.tls_port, .reuse_port = true, .tls = s->tls, .choose = choose, .ctx = l};
+    mc_listener_config shared = {.host = s->set.listen,
+                                 .port = i ? s->tls_port : s->set.tls_port,
+                                 .reuse_port = true,
+                                 .tls = s->tls,
+                                 .handshake_timeout_ms = (int)s->set.tls_handshake_ms,
+                                 .max_handshakes = (int)s->set.tls_handshakes,
+                                 .max_waiting = (int)s->set.tls_waiting,
+                                 .gate = s->gate,
+                                 .choose = choose,
+                                 .ctx = l};
     MC_TRY(mc_listener_create(l->loop, &shared, &l->shared, why));
     s->tls_port = mc_listener_port(l->shared);
   }
@@ -366,6 +430,8 @@ void server_stop(server *s)
     }
   if (s->map_making)
     pthread_join(s->map_maker, NULL);
+  atomic_store(&s->recheck, NULL);
+  mc_tls_quiet(s->tls);
   mc_api_destroy(&s->api);
   mc_gateway_destroy(&s->gateway);
   for (size_t i = 0; i < s->loops; i++)
@@ -385,4 +451,5 @@ void server_stop(server *s)
   mc_geo_map_destroy(&s->map);
   mc_geo_graph_destroy(&s->graph);
   mc_tls_destroy(&s->tls);
+  mc_gate_destroy(&s->gate);
 }

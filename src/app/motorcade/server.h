@@ -41,6 +41,8 @@ typedef struct server {
   mc_geo_map *map;
   mc_geo_graph *graph; /* of the same source; demo drives on it */
   mc_tls *tls;
+  mc_gate *gate;
+  _Atomic(mc_gateway *) recheck; /* for the thread that reads revocation lists; NULL: there is none yet, or no more */
   server_loop loop[SERVER_MAX_LOOPS];
   size_t loops;
   /* decoder thread */

@@ -23,6 +23,10 @@ typedef struct settings {
   uint32_t store_retain_days;
   char master_key[1024];
   bool insecure_dev, metrics_open, subject_keys;
+  char client_ca[512], crl_file[512], ocsp_staple[512];
+  bool crl_required, ocsp_fetch;
+  uint32_t tls_handshakes, tls_waiting, tls_handshake_ms, connect_ms;
+  uint32_t source_connections, source_unfinished, source_per_s;
 } settings;
 
 void settings_default(settings *s);
