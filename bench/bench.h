@@ -20,7 +20,8 @@ typedef struct bench_options {
 } bench_options;
 
 int bench_mqtt(const bench_options *o);
-int bench_mqtt_idle(const bench_options *o); /* its idle-* cases */
+int bench_mqtt_idle(const bench_options *o);  /* its idle-* cases */
+int bench_mqtt_storm(const bench_options *o); /* its storm-* cases */
 int bench_ingest(const bench_options *o);
 int bench_edge(const bench_options *o);
 int bench_store(const bench_options *o);
@@ -70,10 +71,15 @@ typedef struct bench_server {
   const char *name;      /* "motorcade", or the peer's */
   bench_process process;
   uint16_t plain, tls;   /* ports; tls 0 when not asked for */
+  uint16_t http;
   char dir[500];
 } bench_server;
 /* Starts motorcade with a fresh data folder; vehicles: how many with certificates are made before (vehicle i is "bench-<i>"; files <dir>/devices/<i>.crt|.key). */
 mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_server *out, mc_why *why);
+/* kill -9, then the same folder and ports again. */
+mc_err bench_restart_motorcade(const bench_options *o, bench_server *s, mc_why *why);
+/* A gauge or counter of a running motorcade; labels as "kind=\"resumed\"" or NULL. -1: it has none of that name. */
+double bench_metric(const bench_server *s, const char *name, const char *labels);
 typedef enum bench_peer_kind { BENCH_MOSQUITTO, BENCH_FLASHMQ, BENCH_NATS, BENCH_PEERS } bench_peer_kind;
 /* Found by environment (MOTORCADE_MOSQUITTO, MOTORCADE_FLASHMQ, MOTORCADE_NATS) or in PATH. MC_ERR_NOT_FOUND: not on this machine. The TLS port uses the CA
  * and server certificate of ca_from (a motorcade folder) when not NULL; plain is 0 where a peer serves only one of both. */

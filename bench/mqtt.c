@@ -132,5 +132,6 @@ int bench_mqtt(const bench_options *o)
     if (bench_wanted(o, cases[i].name))
       failed += run_case(o, &cases[i], fsync_ms, disk);
   failed += bench_mqtt_idle(o);
+  failed += bench_mqtt_storm(o);
   return failed ? 1 : 0;
 }

@@ -25,7 +25,8 @@ enum {
   LINGER_US = 1000000,         /* time for the peer to read our last bytes before a reset could discard them */
   SPARE_MAX = 64 * 1024,
   SPARE_BYTES = 1024 * 1024, /* of all that are kept */
-  TRIM_FROM = 1024,
+  TRIM_FROM = 512,
+  TRIM_AFTER_US = 1000000,
   HANDSHAKES_A_TURN = 8 /* of connections that we open, which must not hold up those who are connected */
 };
 
@@ -34,6 +35,8 @@ static const char net_key;
 
 static void on_turn_end(void *ctx);
 static void bury(mc_net_loop *net);
+static void on_trim(mc_timer *timer);
+static void tell_memory(mc_net_loop *net);
 
 static void on_wake(mc_post *post)
 {
@@ -45,6 +48,9 @@ static void net_loop_destroy(void *value)
 {
   mc_net_loop *net = value;
   bury(net);
+  mc_loop_timer_clear(net->loop, &net->trim);
+  mc_loop_timer_clear(net->loop, &net->admission.tick);
+  tell_memory(net);
   for (size_t i = 0; i < net->spare_len; i++)
     mc_buf_free(&net->spare[i]);
   free(net->read);
@@ -68,6 +74,7 @@ mc_net_loop *mc_net_loop_of(mc_loop *loop)
   net->loop = loop;
   net->work_tail = &net->work;
   net->wake.run = on_wake;
+  net->trim.fire = on_trim;
   net->bytes_metric = mc_metric_get(MC_METRIC_GAUGE, "motorcade_net_connection_bytes", "Memory that all connections hold: their own, buffers, certificates, OpenSSL's.", NULL);
   net->conns_metric = mc_metric_get(MC_METRIC_GAUGE, "motorcade_net_connections", "Open sockets, those being admitted too.", NULL);
   mc_admission_init(net);
@@ -132,7 +139,8 @@ mc_conn *mc_conn_new(mc_net_loop *net, int fd, const mc_conn_handler *handler, v
 /* ---- memory ---- */
 size_t mc_conn_memory(const mc_conn *c)
 {
-  return sizeof *c + c->in.cap + c->out.cap + mc_conn_cert_size(c->cert) + (c->setup ? sizeof *c->setup : 0) + c->tls_bytes;
+  size_t stream = c->stream ? sizeof *c->stream + c->stream->staged.cap + c->stream->in.cap : 0;
+  return sizeof *c + c->in.cap + c->out.cap + stream + mc_conn_cert_size(c->cert) + (c->setup ? sizeof *c->setup : 0) + c->tls_bytes;
 }
 
 void mc_conn_count(mc_conn *c)
@@ -142,12 +150,10 @@ void mc_conn_count(mc_conn *c)
   c->counted = now > UINT32_MAX ? UINT32_MAX : (uint32_t)now;
 }
 
-/* What OpenSSL took or gave back since `before`. */
-static void count_tls(mc_conn *c, int64_t before)
+void mc_conn_count_tls(mc_conn *c, int64_t before)
 {
   int64_t now = c->tls_bytes + mc_tls_memory() - before;
   c->tls_bytes = now < 0 ? 0 : now > UINT32_MAX ? UINT32_MAX : (uint32_t)now;
-  mc_conn_count(c);
 }
 
 static void tell_memory(mc_net_loop *net)
@@ -176,14 +182,19 @@ void mc_conn_setup_done(mc_conn *c)
   free(s);
 }
 
-/* After a flood has gone its memory goes back to the system (contract iotcore, T27). */
+/* After a flood has gone its memory goes back to the system (contract iotcore, T27): once, when the last of it had time to go. */
+static void on_trim(mc_timer *timer)
+{
+  mc_net_loop *net = (mc_net_loop *)((char *)timer - offsetof(mc_net_loop, trim));
+  net->conns_peak = net->conns;
+  malloc_trim(0);
+}
+
 static void count_down(mc_net_loop *net)
 {
-  net->conns--;
-  if (net->conns_peak >= TRIM_FROM && net->conns * 2 < net->conns_peak) {
-    net->conns_peak = net->conns;
-    malloc_trim(0);
-  }
+  size_t gone = net->conns_peak - --net->conns;
+  if (gone >= TRIM_FROM && gone * 2 >= net->conns_peak)
+    mc_loop_timer_set(net->loop, &net->trim, mc_loop_now_us(net->loop) + TRIM_AFTER_US);
 }
 
 void mc_conn_give_back(mc_net_loop *net, mc_buf *out)
@@ -311,7 +322,8 @@ void mc_conn_handshake_step(mc_conn *c)
   int e = r == 1 ? SSL_ERROR_NONE : SSL_get_error(c->ssl, r);
   if (r == 1)
     mc_tls_slim(c->ssl, &c->cert);
-  count_tls(c, before);
+  mc_conn_count_tls(c, before);
+  mc_conn_count(c);
   if (r == 1) {
     handshake_over(c);
   } else if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE) {
@@ -336,7 +348,8 @@ void mc_conn_begin(mc_conn *c, mc_tls *tls)
   mc_why why;
   int64_t before = mc_tls_memory();
   mc_err err = mc_tls_start(tls, c->watch.fd, c->setup ? c->setup->host : NULL, c->setup ? c->setup->port : 0, &c->ssl, &why);
-  count_tls(c, before);
+  mc_conn_count_tls(c, before);
+  mc_conn_count(c);
   if (err) {
     mc_conn_fail(c, err, why.text);
     return;
@@ -403,6 +416,7 @@ static void work_on(mc_conn *c)
     return;
   }
   c->blocked = err == MC_ERR_AGAIN;
+  mc_conn_count(c);
   if (c->closing && !c->blocked) {
     linger(c);
     return;

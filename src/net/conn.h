@@ -47,7 +47,8 @@ typedef struct mc_net_loop {
   struct mc_conn *dead; /* freed at the end of the turn */
   mc_buf spare[MC_CONN_SPARES]; /* a group of the journal answers many connections before the first is flushed */
   size_t spare_len, spare_bytes;
-  size_t conns, conns_peak;
+  size_t conns, conns_peak; /* peak: since memory last went back */
+  mc_timer trim;
   int handshakes; /* steps of connections that we open, done in this turn */
   mc_admission admission;
   int64_t bytes, bytes_shown, conns_shown; /* memory of all its connections; as last told to the metrics */
@@ -112,6 +113,8 @@ void mc_conn_setup_done(mc_conn *c);
 void mc_conn_handshake_step(mc_conn *c);
 /* The sum of the loop follows what the connection holds now. */
 void mc_conn_count(mc_conn *c);
+/* It keeps what OpenSSL took since mc_tls_memory() said `before`. */
+void mc_conn_count_tls(mc_conn *c, int64_t before);
 
 /* admission.c */
 void mc_admission_init(mc_net_loop *net);

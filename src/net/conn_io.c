@@ -14,28 +14,28 @@ enum { KEPT_IN_PLACE = 16 * 1024 /* up to here kept bytes are copied in front of
 
 /* ---- reading ---- */
 
-/* MC_OK with *got > 0; MC_ERR_AGAIN nothing now; MC_ERR_END closed; else broken. */
-static mc_err read_some(mc_conn *c, uint8_t *to, size_t room, size_t *got, char *text, size_t text_size)
+static mc_err read_plain(mc_conn *c, uint8_t *to, size_t room, size_t *got, char *text, size_t text_size)
 {
-  *got = 0;
-  if (!c->ssl) {
-    ssize_t n;
-    do
-      n = recv(c->watch.fd, to, room, 0);
-    while (n < 0 && errno == EINTR);
-    if (n > 0) {
-      *got = (size_t)n;
-      return MC_OK;
-    }
-    if (n == 0) {
-      snprintf(text, text_size, "the peer closed the connection");
-      return MC_ERR_END;
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK)
-      return MC_ERR_AGAIN;
-    snprintf(text, text_size, "reading failed: %s", strerror(errno));
-    return MC_ERR_CLOSED;
+  ssize_t n;
+  do
+    n = recv(c->watch.fd, to, room, 0);
+  while (n < 0 && errno == EINTR);
+  if (n > 0) {
+    *got = (size_t)n;
+    return MC_OK;
   }
+  if (n == 0) {
+    snprintf(text, text_size, "the peer closed the connection");
+    return MC_ERR_END;
+  }
+  if (errno == EAGAIN || errno == EWOULDBLOCK)
+    return MC_ERR_AGAIN;
+  snprintf(text, text_size, "reading failed: %s", strerror(errno));
+  return MC_ERR_CLOSED;
+}
+
+static mc_err read_tls(mc_conn *c, uint8_t *to, size_t room, size_t *got, char *text, size_t text_size)
+{
   while (*got < room) {
     size_t n = 0;
     ERR_clear_error();
@@ -66,6 +66,18 @@ static mc_err read_some(mc_conn *c, uint8_t *to, size_t room, size_t *got, char 
   }
   c->again = SSL_has_pending(c->ssl) == 1; /* the buffer was too small for all */
   return MC_OK;
+}
+
+/* MC_OK with *got > 0; MC_ERR_AGAIN nothing now; MC_ERR_END closed; else broken. */
+static mc_err read_some(mc_conn *c, uint8_t *to, size_t room, size_t *got, char *text, size_t text_size)
+{
+  *got = 0;
+  if (!c->ssl)
+    return read_plain(c, to, room, got, text, text_size);
+  int64_t before = mc_tls_memory();
+  mc_err err = read_tls(c, to, room, got, text, text_size);
+  mc_conn_count_tls(c, before);
+  return err;
 }
 
 /* Gives bytes to the handler; returns how many it took, SIZE_MAX when the connection is gone. An upgrade inside data()
@@ -143,6 +155,8 @@ void mc_conn_read_ready(mc_conn *c)
   if (err == MC_ERR_AGAIN || err == MC_OK) {
     if (c->again)
       mc_conn_schedule(c);
+    if (!c->dead)
+      mc_conn_count(c);
     return;
   }
   if (c->out.len > c->out_at && !c->blocked) { /* answers to what was read before still go out */
@@ -194,7 +208,10 @@ static mc_err write_some(mc_conn *c, const uint8_t *from, size_t len, size_t *pu
     return errno == EAGAIN || errno == EWOULDBLOCK ? MC_ERR_AGAIN : MC_ERR_CLOSED;
   }
   ERR_clear_error();
-  if (SSL_write_ex(c->ssl, from, len, put) == 1)
+  int64_t before = mc_tls_memory();
+  int done = SSL_write_ex(c->ssl, from, len, put);
+  mc_conn_count_tls(c, before);
+  if (done == 1)
     return MC_OK;
   int e = SSL_get_error(c->ssl, 0);
   return e == SSL_ERROR_WANT_WRITE || e == SSL_ERROR_WANT_READ ? MC_ERR_AGAIN : MC_ERR_CLOSED;

@@ -283,6 +283,8 @@ mc_err mc_tls_server_create(const mc_tls_server_config *config, mc_tls **out, mc
     err = set_tickets(tls, why);
   if (err == MC_OK) {
     set_scope(tls->ctx, config);
+    /* The chain is what the operator gave: else OpenSSL verifies our own certificate in every handshake, to send its root along. */
+    SSL_CTX_set_mode(tls->ctx, SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_alpn_select_cb(tls->ctx, mc_tls_choose_alpn, NULL);
     find_issuer(tls->at_server, tls->ctx);
     if (tls->at_server->staple_path || config->staple_fetch) {
