@@ -150,9 +150,11 @@ void mc_admission_accepted(mc_conn *c)
 
 void mc_admission_event(mc_conn *c, uint32_t events)
 {
-  if (c->phase == MC_CONN_GREETING)
+  if (c->phase == MC_CONN_GREETING) {
     greet(c);
-  else if (c->phase == MC_CONN_QUEUED && events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    if (!c->dead && c->phase == MC_CONN_GREETING && events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) /* bytes that are only looked at hide the end */
+      mc_conn_fail(c, MC_ERR_CLOSED, "the peer closed the connection in the middle of its greeting");
+  } else if (c->phase == MC_CONN_QUEUED && events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
     mc_conn_fail(c, MC_ERR_CLOSED, "the peer closed the connection while it waited for its handshake");
   else if (c->phase == MC_CONN_HANDSHAKE && !c->setup->turn.list)
     list_append(&c->net->admission.ready, &c->setup->turn);

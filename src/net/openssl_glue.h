@@ -62,6 +62,7 @@ mc_alpn mc_tls_alpn(const SSL *ssl, bool server);
 
 /* ---- tls_server.c ---- */
 void mc_tls_server_free(struct mc_tls_server *s);
+void mc_tls_server_count(const SSL *ssl); /* a handshake is done */
 /* Is the certificate on the list of its authority? text: in words, when it is. */
 bool mc_tls_is_revoked(const mc_tls *tls, const mc_conn_cert *cert, char *text, size_t size);
 

@@ -165,9 +165,12 @@ void mc_session_drop_cert(SSL_SESSION *session)
   size_t head, size, part_head, part;
   if (der_len > 0 && der_next(der, (size_t)der_len, &tag, &head, &size) && tag == 0x30 && head == 4 && size < 65536) {
     size_t at = head;
-    while (at < size && der_next(der + at, size - at, &tag, &part_head, &part) && tag != 0xA3)
-      at += part;
-    if (at < size && tag == 0xA3) {
+    bool there = false;
+    while (!there && at < size && der_next(der + at, size - at, &tag, &part_head, &part)) {
+      there = tag == 0xA3;
+      at += there ? 0 : part;
+    }
+    if (there) {
       memmove(der + at, der + at + part, size - at - part);
       size_t content = size - head - part;
       const uint8_t *in = put_header(der + head, content);

@@ -282,4 +282,5 @@ void mc_tls_slim(SSL *ssl, mc_conn_cert **cert)
   if (x) /* no ticket was made */
     mc_session_drop_cert(SSL_get_session(ssl));
   SSL_set_tlsext_status_ocsp_resp(ssl, NULL, 0);
+  mc_tls_server_count(ssl);
 }

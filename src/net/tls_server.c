@@ -131,6 +131,12 @@ static int staple(SSL *ssl, void *arg)
   return SSL_TLSEXT_ERR_OK;
 }
 
+void mc_tls_server_count(const SSL *ssl)
+{
+  struct mc_tls_server *s = server_of(ssl);
+  mc_metric_add(SSL_session_reused(ssl) ? s->metric.resumed : s->metric.full, 1);
+}
+
 /* ---- life ---- */
 static STACK_OF(X509) *read_certificates(mc_slice pem)
 {
