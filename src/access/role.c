@@ -10,7 +10,7 @@ static const struct permission {
     {"self:read", MC_ROLE_VIEWER},       {"self:write", MC_ROLE_VIEWER},         {"vehicle:read", MC_ROLE_VIEWER},
     {"signal:read", MC_ROLE_VIEWER},     {"campaign:read", MC_ROLE_VIEWER},      {"vehicle:write", MC_ROLE_OPERATOR},
     {"signal:write", MC_ROLE_OPERATOR},  {"campaign:write", MC_ROLE_OPERATOR},   {"certificate:read", MC_ROLE_OPERATOR},
-    {"system:read", MC_ROLE_OPERATOR},   {"certificate:write", MC_ROLE_ADMIN},   {"erasure:write", MC_ROLE_ADMIN},   {"user:read", MC_ROLE_ADMIN},
+    {"system:read", MC_ROLE_OPERATOR},   {"certificate:write", MC_ROLE_ADMIN},   {"erasure:write", MC_ROLE_ADMIN},   {"trace:write", MC_ROLE_OPERATOR},   {"user:read", MC_ROLE_ADMIN},
     {"user:write", MC_ROLE_ADMIN},       {"token:read", MC_ROLE_ADMIN},          {"token:write", MC_ROLE_ADMIN},
 };
 enum { PERMISSIONS = sizeof permission / sizeof permission[0] };

@@ -45,6 +45,18 @@ mc_err api_op_client_list(api_call *c)
   return MC_OK;
 }
 
+static void write_event(mc_json *j, const mc_connection_event *e)
+{
+  mc_json_object(j);
+  json_time(j, "time", e->time_us);
+  mc_json_str_field(j, "client_id", e->client_id);
+  mc_json_str_field(j, "address", e->address);
+  mc_json_str_field(j, "kind", e->connected ? "connected" : "ended");
+  mc_json_uint_field(j, "code", e->code);
+  mc_json_str_field(j, "text", e->text);
+  mc_json_object_end(j);
+}
+
 mc_err api_op_connection_events(api_call *c)
 {
   size_t limit = (size_t)query_int(c, "limit", 100);
@@ -57,15 +69,33 @@ mc_err api_op_connection_events(api_call *c)
   mc_json_key(j, "items");
   mc_json_array(j);
   for (size_t i = 0; i < n && i < limit; i++) {
-    mc_json_object(j);
-    json_time(j, "time", list[i].time_us);
-    mc_json_str_field(j, "client_id", list[i].client_id);
-    mc_json_str_field(j, "address", list[i].address);
-    mc_json_str_field(j, "kind", list[i].connected ? "connected" : "ended");
-    mc_json_uint_field(j, "code", list[i].code);
-    mc_json_str_field(j, "text", list[i].text);
-    mc_json_object_end(j);
+    write_event(j, &list[i]);
   }
+  mc_json_array_end(j);
+  mc_json_object_end(j);
+  return MC_OK;
+}
+
+mc_err api_op_client_detail(api_call *c)
+{
+  enum { EVENTS = 100 };
+  mc_client_info info;
+  mc_gateway *g = c->api->config.gateway;
+  mc_slice id = query_slice(c, "client_id");
+  mc_connection_event *event = mc_arena_array(&c->arena, EVENTS, sizeof *event);
+  if (!event)
+    return mc_err_set(&c->why, MC_ERR_MEMORY, "out of memory for the client's events");
+  if (!mc_gateway_client(g, c->who.tenant, id, &info))
+    return mc_err_set(&c->why, MC_ERR_NOT_FOUND, "no client \"%.*s\" is connected or has a session", (int)(id.len > 128 ? 128 : id.len), (const char *)id.data);
+  size_t n = mc_gateway_client_events(g, c->who.tenant, id, event, EVENTS);
+  mc_json *j = &c->json;
+  mc_json_object(j);
+  mc_json_key(j, "client");
+  json_client(j, &info);
+  mc_json_key(j, "events");
+  mc_json_array(j);
+  for (size_t i = 0; i < n; i++)
+    write_event(j, &event[i]);
   mc_json_array_end(j);
   mc_json_object_end(j);
   return MC_OK;

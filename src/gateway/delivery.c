@@ -84,6 +84,8 @@ static bool put(mc_session *s, packet *p)
   mc_count_add(&l->count.bytes_out, out->len - before);
   mc_count_add(&l->count.delivered, 1);
   mc_count_add(&s->delivered, 1);
+  if (mc_trace_runs(&l->gateway->traces))
+    mc_trace_message(&l->gateway->traces, s->tenant, MC_TRACE_OUT, mc_session_id(s), p->publish.topic, p->publish.payload, p->publish.qos, p->publish.retain, "");
   return true;
 }
 

@@ -32,17 +32,24 @@ void mc_event_add(mc_gateway *g, uint32_t tenant, mc_slice client_id, const char
   pthread_mutex_unlock(&g->lock);
 }
 
-size_t mc_gateway_events(mc_gateway *g, uint32_t tenant, mc_connection_event *out, size_t cap)
+static size_t read_events(mc_gateway *g, uint32_t tenant, const mc_slice *client_id, mc_connection_event *out, size_t cap)
 {
   size_t n = 0;
   pthread_mutex_lock(&g->lock);
   for (size_t i = 0; i < g->event_len && n < cap; i++) {
     const mc_connection_event *e = &g->event[(g->event_at + MC_EVENTS_KEPT - 1 - i) % MC_EVENTS_KEPT];
-    if (e->tenant == tenant || e->tenant == 0) /* 0: refused before a tenant was known */
+    if ((e->tenant == tenant || e->tenant == 0) && (!client_id || mc_slice_eq_str(*client_id, e->client_id))) /* 0: refused before a tenant was known */
       out[n++] = *e;
   }
   pthread_mutex_unlock(&g->lock);
   return n;
+}
+
+size_t mc_gateway_events(mc_gateway *g, uint32_t tenant, mc_connection_event *out, size_t cap) { return read_events(g, tenant, NULL, out, cap); }
+
+size_t mc_gateway_client_events(mc_gateway *g, uint32_t tenant, mc_slice client_id, mc_connection_event *out, size_t cap)
+{
+  return read_events(g, tenant, &client_id, out, cap);
 }
 
 static void fill(const mc_session *s, mc_client_info *out) /* under lock */
@@ -105,6 +112,16 @@ mc_err mc_gateway_clients(mc_gateway *g, uint32_t tenant, mc_slice after, size_t
     return mc_err_set(why, err, "client list: out of memory for %zu clients; ask for fewer at a time", limit);
   }
   return MC_OK;
+}
+
+bool mc_gateway_client(mc_gateway *g, uint32_t tenant, mc_slice client_id, mc_client_info *out)
+{
+  pthread_mutex_lock(&g->lock);
+  const mc_session *s = mc_session_find(g, tenant, client_id);
+  if (s)
+    fill(s, out);
+  pthread_mutex_unlock(&g->lock);
+  return s != NULL;
 }
 
 bool mc_gateway_client_of_thing(mc_gateway *g, uint32_t tenant, uint32_t thing, mc_client_info *out)

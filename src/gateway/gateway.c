@@ -149,6 +149,7 @@ mc_err mc_gateway_create(const mc_gateway_config *config, mc_gateway **out, mc_w
   g->fs = config->fs;
   g->limit = limits_of(&config->limits);
   g->door = config->door;
+  mc_trace_init(&g->traces);
   pthread_mutex_init(&g->lock, NULL);
   pthread_mutex_init(&g->stop_lock, NULL);
   pthread_cond_init(&g->stop_cond, NULL);
@@ -220,7 +221,8 @@ void mc_gateway_destroy(mc_gateway **gateway)
   for (size_t i = 0; i < g->loop_count; i++)
     loop_free(&g->loop[i]);
   if (g->loop_count)
-    mc_retained_free(&g->retained);
+    mc_trace_free(&g->traces);
+  mc_retained_free(&g->retained);
   mc_strmap_free(&g->directory);
   mc_map_free(&g->by_thing);
   free(g->event);

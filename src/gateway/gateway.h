@@ -107,4 +107,28 @@ void mc_gateway_stats_get(mc_gateway *g, mc_gateway_stats *out);
 typedef struct mc_connection_event { int64_t time_us; uint32_t tenant; char client_id[129], address[56]; bool connected; uint8_t code; char text[160]; } mc_connection_event;
 size_t mc_gateway_events(mc_gateway *g, uint32_t tenant, mc_connection_event *out, size_t cap);
 
+/* ---- live traces: what passes on topics ---- any thread
+ * At most eight at a time. One ends after its seconds, or when nobody has read it for 30 s. */
+typedef enum mc_trace_kind { MC_TRACE_IN = 1, MC_TRACE_OUT = 2, MC_TRACE_REFUSED = 3 } mc_trace_kind;
+typedef struct mc_trace_entry {
+  uint64_t sequence; /* from 1, without gaps */
+  int64_t time_us;
+  mc_trace_kind kind;
+  uint8_t qos;
+  bool retain;
+  size_t size, payload_len; /* of the payload; of what is kept of it */
+  char client_id[129], topic[257], note[160] /* why it was refused */;
+  uint8_t payload[512];
+} mc_trace_entry;
+/* client_id empty: all clients. sample: one of so many messages is shown; what is refused is always shown. */
+mc_err mc_gateway_trace_start(mc_gateway *g, uint32_t tenant, mc_slice filter, mc_slice client_id, uint32_t sample, uint32_t seconds, uint32_t *id, mc_why *why);
+/* Entries behind `after`, oldest first; missed: how many had to make room before they were read. */
+mc_err mc_gateway_trace_read(mc_gateway *g, uint32_t tenant, uint32_t id, uint64_t after, mc_trace_entry *out, size_t cap, size_t *count, uint64_t *missed, mc_why *why);
+mc_err mc_gateway_trace_end(mc_gateway *g, uint32_t tenant, uint32_t id, mc_why *why);
+
+/* Events of one client only, newest first. */
+size_t mc_gateway_client_events(mc_gateway *g, uint32_t tenant, mc_slice client_id, mc_connection_event *out, size_t cap);
+/* One client by its id. */
+bool mc_gateway_client(mc_gateway *g, uint32_t tenant, mc_slice client_id, mc_client_info *out);
+
 #endif

@@ -119,6 +119,8 @@ static mc_taken deny(mc_link *link, const mc_mqtt_publish *p, mc_slice topic, ui
   mc_count_add(&s->refused, 1);
   mc_count_add(&l->count.refused, 1);
   link->denied++;
+  if (mc_trace_runs(&l->gateway->traces))
+    mc_trace_message(&l->gateway->traces, s->tenant, MC_TRACE_REFUSED, mc_session_id(s), topic, p->payload, p->qos, p->retain, rule);
   if ((link->denied & (link->denied - 1)) == 0) { /* the 1st, 2nd, 4th, 8th: a stubborn client does not flood the log */
     mc_log(MC_LOG_WARN, "gateway", "publish refused", MC_KS("client", mc_session_id(s)), MC_KZ("address", link->address),
            MC_KZ("why", text), MC_KU("times", link->denied));
@@ -282,6 +284,8 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
     deliver_now(l, &record, s);
   }
   if (taken == MC_TAKEN) {
+    if (mc_trace_runs(&l->gateway->traces))
+      mc_trace_message(&l->gateway->traces, s->tenant, MC_TRACE_IN, mc_session_id(s), topic, p->payload, p->qos, p->retain, "");
     mc_count_add(&s->received, 1);
     mc_count_add(&l->count.received, 1);
   }

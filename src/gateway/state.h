@@ -17,6 +17,7 @@
 #include "gateway/session_record.h"
 #include "gateway/share.h"
 #include "gateway/subscription.h"
+#include "gateway/trace.h"
 
 enum {
   MC_Q0_BACKLOG = 1 << 20,      /* bytes a socket may owe before QoS 0 copies for it are dropped and counted */
@@ -249,6 +250,7 @@ struct mc_gateway {
   size_t loop_count;
   atomic_size_t subscriptions; /* of all loops, with those of sessions on the move */
   mc_retained_store retained;
+  mc_trace_set traces;
   atomic_uint_fast64_t share_serial;
   bool recovering, destroying; /* one thread, the loops do not run */
   atomic_bool stopping;

@@ -173,6 +173,53 @@ export interface ServiceUpdate {
   disabled?: boolean
 }
 
+export interface ClientDetail {
+  client: Client
+  /** its last connects, ends and refusals, newest first */
+  events: ConnectionEvent[]
+}
+
+export interface TraceStart {
+  /** topic filter; # shows all */
+  filter: string
+  /** only what this client sends or gets; absent: all */
+  client_id?: string
+  /** one of so many messages is shown; absent: every one. Refused ones are always shown */
+  sample?: number
+  /** it ends after so long; absent: 300 */
+  seconds?: number
+}
+
+export interface TraceStarted {
+  id: number
+}
+
+export interface TraceEntry {
+  /** send it as `after` to get what comes behind it */
+  sequence: number
+  time: string
+  /** in: published by the client; out: delivered to it; refused: see note */
+  kind: "in" | "out" | "refused"
+  client_id: string
+  topic: string
+  qos: number
+  retain: boolean
+  /** bytes of the payload */
+  size: number
+  /** the payload's beginning, when it is text */
+  text?: string
+  /** the payload's beginning, when it is not */
+  hex?: string
+  /** why it was refused */
+  note?: string
+}
+
+export interface TraceEntryList {
+  items: TraceEntry[]
+  /** entries that made room before they were read */
+  missed: number
+}
+
 export interface VehicleErasure {
   /** why, for the receipt and the audit */
   reason: string
@@ -647,6 +694,14 @@ export interface Operations {
   service_create: { path: undefined; query: undefined; body: ServiceCreate; reply: Service }
   /** Change or take away a service's password, or switch it off; its live sessions end. */
   service_update: { path: { id: string | number }; query: undefined; body: ServiceUpdate; reply: Service }
+  /** One client with its last events. */
+  client_detail: { path: undefined; query: { client_id: string }; body: undefined; reply: ClientDetail }
+  /** Begin to watch messages live. At most eight traces run; one that nobody reads for 30 s ends. */
+  trace_start: { path: undefined; query: undefined; body: TraceStart; reply: TraceStarted }
+  /** What passed since, at most 200 entries. */
+  trace_read: { path: { id: string | number }; query: { after?: number }; body: undefined; reply: TraceEntryList }
+  /** End a trace. */
+  trace_end: { path: { id: string | number }; query: undefined; body: undefined; reply: undefined }
   /** Destroy the vehicle's data key: its messages in the journal and in copies of it can no longer be read by anybody. The signed receipt says what is covered. The vehicle goes on under a new key. */
   vehicle_erase: { path: { id: string | number }; query: undefined; body: VehicleErasure; reply: ErasureReceipt }
   /** The last value of every signal, with its time. With `offset`, waits (at most 5 s) until that journal offset is visible. */
@@ -733,6 +788,10 @@ export const operations = {
   service_list: { method: "GET", path: "/api/v1/services", permission: "certificate:read" },
   service_create: { method: "POST", path: "/api/v1/services", permission: "certificate:write" },
   service_update: { method: "PATCH", path: "/api/v1/services/{id}", permission: "certificate:write" },
+  client_detail: { method: "GET", path: "/api/v1/clients/detail", permission: "system:read" },
+  trace_start: { method: "POST", path: "/api/v1/traces", permission: "trace:write" },
+  trace_read: { method: "GET", path: "/api/v1/traces/{id}", permission: "trace:write" },
+  trace_end: { method: "DELETE", path: "/api/v1/traces/{id}", permission: "trace:write" },
   vehicle_erase: { method: "POST", path: "/api/v1/vehicles/{id}/erasure", permission: "erasure:write" },
   vehicle_latest: { method: "GET", path: "/api/v1/vehicles/{id}/latest", permission: "vehicle:read" },
   vehicle_history: { method: "GET", path: "/api/v1/vehicles/{id}/history", permission: "vehicle:read" },

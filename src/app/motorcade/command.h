@@ -13,6 +13,8 @@ int command_init(int argc, char **argv);
 int command_config(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_user(int argc, char **argv);
+int command_client(int argc, char **argv);
+int command_trace(int argc, char **argv);
 int command_service(int argc, char **argv);
 int command_vehicle(int argc, char **argv);
 int command_catalog(int argc, char **argv);

@@ -19,6 +19,8 @@ static const command commands[] = {
     {"config", command_config, "print every setting with default, unit and meaning"},
     {"doctor", command_doctor, "look at a data folder and this machine, say what is wrong"},
     {"user", command_user, "list, create, reset: people who sign in"},
+    {"client", command_client, "list, show, events: MQTT clients, and why they came and went"},
+    {"trace", command_trace, "show messages live, by topic filter and client"},
     {"service", command_service, "list, create, password, disable, enable: MQTT clients that are no vehicles"},
     {"vehicle", command_vehicle, "list, create, show, set, latest, certificate: vehicles and their devices"},
     {"catalog", command_catalog, "import, list, manifests: signal catalog and decoder manifests from DBC files"},

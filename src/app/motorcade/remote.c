@@ -98,7 +98,7 @@ const char *remote_text(json_t *object, const char *key)
 }
 
 /* What vehicles send gets here: nothing of it may steer the terminal (C0, DEL, and C1, which is C2 80 to C2 9F in UTF-8). */
-static void print_cell(const char *text, int width)
+void remote_print_cell(const char *text, int width)
 {
   int n = 0;
   for (const char *c = text; *c; c++, n++) {
@@ -137,7 +137,7 @@ static void print_table(json_t *items, const char *const *field, int fields)
   }
   json_array_foreach (items, i, item) {
     for (int f = 0; f < fields; f++) {
-      print_cell(remote_text(item, key[f]), f + 1 < fields ? width[f] : 0);
+      remote_print_cell(remote_text(item, key[f]), f + 1 < fields ? width[f] : 0);
       fputs(f + 1 < fields ? "  " : "\n", stdout);
     }
   }
@@ -163,10 +163,7 @@ int remote_list(remote *r, const char *path, const char *const *field, int field
     if (!cursor[0])
       break;
   }
-  if (r->json)
-    print_json(all);
-  else
-    print_table(all, field, fields);
+  remote_print(r, all, field, fields);
   json_decref(all);
   return 0;
 }
@@ -177,12 +174,17 @@ int remote_list_once(remote *r, const char *path, const char *const *field, int 
   json_t *page = remote_ask(r, "GET", path, NULL);
   if (!page)
     return 1;
-  if (r->json)
-    print_json(json_object_get(page, "items"));
-  else
-    print_table(json_object_get(page, "items"), field, fields);
+  remote_print(r, json_object_get(page, "items"), field, fields);
   json_decref(page);
   return 0;
+}
+
+void remote_print(remote *r, json_t *items, const char *const *field, int fields)
+{
+  if (r->json)
+    print_json(items);
+  else
+    print_table(items, field, fields);
 }
 
 int remote_show(remote *r, json_t *reply)

@@ -33,6 +33,9 @@ const char *remote_text(json_t *object, const char *key);
 /* Lists as a table of the named fields ("key=heading" where the heading says more), or as JSON; all pages, or the one there is. The exit code. */
 int remote_list(remote *r, const char *path, const char *const *field, int fields);
 int remote_list_once(remote *r, const char *path, const char *const *field, int fields);
+/* A table of items, or JSON. Cells are cleaned: nothing of them steers the terminal. */
+void remote_print(remote *r, json_t *items, const char *const *field, int fields);
+void remote_print_cell(const char *text, int width);
 /* Prints an answer of remote_ask and frees it. The exit code. */
 int remote_show(remote *r, json_t *reply);
 void remote_set_text(json_t *body, const char *key, const char *value); /* nothing when value is NULL */
