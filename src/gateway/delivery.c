@@ -287,12 +287,13 @@ static bool send_back(back_ctx *b, mc_message *m)
   mc_session *s = b->s;
   mc_gateway_loop *l = s->home;
   mc_sub_match match;
-  bool begun = b->entry & (MC_OUT_SENT | MC_OUT_ASSIGNED);
+  bool sent = b->entry & MC_OUT_SENT, begun = sent || (b->entry & MC_OUT_ASSIGNED);
   bool wanted = b->entry & MC_OUT_SHARED     ? mc_share_match(s, b->entry & MC_OUT_OFFSET, &match)
                 : b->entry & MC_OUT_BY_GROUP ? mc_share_match_topic(s, m->topic, &match)
                                              : mc_sub_tree_match_one(&l->subs, m->tenant, m->topic, &s->subs, &match);
   wanted = wanted && match.qos > 0;
-  if (!begun && (!wanted || mc_message_expired(l, m)))
+  bool too_old = mc_message_expired(l, m);
+  if ((too_old && !sent) || (!wanted && !begun)) /* 3.3.2-5: unless its delivery has started */
     return false;
   if (!wanted)
     match = (mc_sub_match){&s->subs, 2, false, UINT32_MAX};

@@ -167,6 +167,37 @@ static void test_retain_handling(void)
   client_close(&a);
 }
 
+/* 3.3.2-5: a copy whose delivery has not begun goes with its time, with QoS 2 to a kept session, too. */
+static void test_a_message_with_qos_2_that_grew_old_is_not_begun(void)
+{
+  client a, b;
+  static const struct { const char *payload; uint32_t expiry_s; } sent[] = {{"short", 1}, {"long", 100}};
+  CHECK(client_connect(&b, port, 5, "old-b", true, 3600));
+  CHECK_INT(client_subscribe(&b, "old", 2), 2);
+  client_close(&b);
+  CHECK(client_connect(&a, port, 5, "old-a", true, 0));
+  for (uint16_t i = 0; i < 2; i++) {
+    mc_buf props = {0};
+    mc_mqtt_put_number(&props, 0x02, sent[i].expiry_s);
+    mc_mqtt_publish p = {.topic = MC_LIT("old"), .payload = mc_slice_str(sent[i].payload), .qos = 2, .packet_id = (uint16_t)(i + 1)};
+    mc_mqtt_write_publish(&a.out, 5, &p, mc_buf_slice(&props));
+    mc_buf_free(&props);
+    client_flush(&a);
+    CHECK_ANSWER(&a, MC_MQTT_PUBREC, i + 1, 0);
+  }
+  usleep(2100000);
+  CHECK(client_connect(&b, port, 5, "old-b", false, 0));
+  CHECK_INT(client_next(&b), MC_MQTT_PUBLISH);
+  CHECK_SLICE(b.packet.publish.payload, "long");
+  CHECK(b.packet.publish.props.expiry_s >= 96 && b.packet.publish.props.expiry_s <= 98);
+  client_answer(&b, MC_MQTT_PUBREC, b.packet.publish.packet_id, 0);
+  CHECK_INT(client_next(&b), MC_MQTT_PUBREL);
+  client_answer(&b, MC_MQTT_PUBCOMP, b.packet.ack.packet_id, 0);
+  CHECK_INT(client_next_within(&b, 50), CLIENT_QUIET);
+  client_close(&a);
+  client_close(&b);
+}
+
 static bool connect_asking(client *c, const char *id, int request)
 {
   mc_buf props = {0};
@@ -274,6 +305,7 @@ int main(void)
   RUN(test_no_local_keeps_back_the_clients_own_messages_only);
   RUN(test_the_retain_flag_tells_stored_from_live);
   RUN(test_retain_handling);
+  RUN(test_a_message_with_qos_2_that_grew_old_is_not_begun);
   RUN(test_a_request_finds_its_answer);
   RUN(test_a_subscribe_that_waits_for_the_disk_is_still_new);
   rig_stop(&server);
