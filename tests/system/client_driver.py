@@ -1,7 +1,7 @@
 """Real MQTT clients as child processes that are told what to do and tell what they see, one JSON object a line.
 
 Commands: connect, subscribe {topic, qos}, publish {topic, payload, qos, retain}, disconnect, quit.
-Events:   connected {present}, refused {code, reason}, suback {codes}, puback, message {topic, payload, qos, retain}, closed {code, reason}, error {text}.
+Events:   connected {present}, refused {code, reason}, suback {codes}, puback (QoS 2: PUBCOMP), message {topic, payload, qos, retain}, closed {code, reason}, error {text}.
 """
 import json
 import pathlib

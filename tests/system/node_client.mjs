@@ -23,7 +23,7 @@ function connect() {
   client.on('packetreceive', (packet) => {
     if (packet.cmd === 'connack' && (packet.returnCode || packet.reasonCode)) tell('refused', { code: packet.reasonCode ?? packet.returnCode, reason: reasonOf(packet) })
     if (packet.cmd === 'suback') tell('suback', { codes: [...packet.granted].map((g) => g.qos ?? g) })
-    if (packet.cmd === 'puback') tell('puback', { code: packet.reasonCode ?? 0, reason: reasonOf(packet) })
+    if (packet.cmd === 'puback' || packet.cmd === 'pubcomp') tell('puback', { code: packet.reasonCode ?? 0, reason: reasonOf(packet) })
     if (packet.cmd === 'disconnect') [code, reason] = [packet.reasonCode, reasonOf(packet)]
   })
   client.on('connect', (connack) => tell('connected', { present: connack.sessionPresent }))

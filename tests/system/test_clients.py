@@ -42,7 +42,7 @@ def round_trip(label, kind, o, name):
     first = c.connect()
     if not tap.ok(first and first["event"] == "connected", f"{label}: connects", first):
         return c.quit()
-    for qos in (0, 1):
+    for qos in (0, 1, 2):
         topic = f"dt/{name}/echo{qos}"
         granted = c.do("subscribe", topic=topic, qos=qos).wait("suback")
         tap.ok(granted and granted["codes"] == [qos], f"{label}: subscribes with QoS {qos}", granted)
@@ -50,7 +50,7 @@ def round_trip(label, kind, o, name):
         got = c.wait("message", topic=topic)
         tap.ok(got and got["payload"] == f"hello {qos}" and got["qos"] == qos and not got["retain"], f"{label}: hears its own message of QoS {qos}", got)
         if qos:
-            tap.ok(c.wait("puback"), f"{label}: the QoS 1 publish is acknowledged")
+            tap.ok(c.wait("puback"), f"{label}: the QoS {qos} publish is acknowledged")
     c.quit()
 
 
@@ -158,6 +158,27 @@ def refusals(kind, platform):
             c.quit()
 
 
+def shared(label, kind, o, name, platform):
+    """Two members, the other one on the loopback port: each message goes to one of them, in turn."""
+    topic, seen = f"dt/{name}/jobs", []
+    members = [Client(kind, **o), Client(kind, version=o["version"], id=f"{name}-colleague", port=platform.dev)]
+    for c in members:
+        c.connect()
+        granted = c.do("subscribe", topic=f"$share/workers/{topic}", qos=2).wait("suback")
+        tap.ok(granted and granted["codes"] == [2], f"{label}: a shared subscription is granted", granted)
+    helper = Client("paho", version=4, id=f"{name}-boss", port=platform.dev)
+    helper.connect()
+    for i in range(12):
+        helper.do("publish", topic=topic, payload=f"{i}", qos=i % 3)
+    for c in members:
+        got = [c.wait("message", topic=topic) for _ in range(6)]
+        seen += [m["payload"] for m in got if m]
+        tap.ok(c.wait("message", topic=topic, seconds=0.2) is None, f"{label}: no member gets more than its share")
+    tap.equal(sorted(seen, key=int), [f"{i}" for i in range(12)], f"{label}: each message of a shared subscription comes to one member")
+    for c in (*members, helper):
+        c.quit()
+
+
 def driven(kind, platform):
     for transport in (*TRANSPORTS, "WebSocket"):
         for version in (4, 5):
@@ -169,6 +190,7 @@ def driven(kind, platform):
             tap.guard(label, retained, label, kind, o, name, platform)
             tap.guard(label, will, label, kind, o, name, platform)
             tap.guard(label, resumed, label, kind, o, name, platform)
+            tap.guard(label, shared, label, kind, o, name, platform)
             if transport != "plain":
                 tap.guard(label, foreign, label, kind, o, name, platform)
     tap.guard(kind, refusals, kind, platform)
@@ -209,12 +231,12 @@ def wait_client(platform, name, subscriptions=1):
 
 
 def mosquitto_case(label, o, name, dev, platform):
-    for qos in (0, 1):
+    for qos in (0, 1, 2):
         sub = Subscriber(o, "-t", f"dt/{name}/in", "-q", str(qos), "-C", "1", "-W", "8")
         wait_client(platform, name)
-        mosquitto_pub(dev, "-t", f"dt/{name}/in", "-q", "1", "-m", f"in {qos}")
+        mosquitto_pub(dev, "-t", f"dt/{name}/in", "-q", "2", "-m", f"in {qos}")
         tap.equal(sub.end(), [f"{qos} 0 in {qos}"], f"{label}: mosquitto_sub hears QoS {qos}")
-        sub = Subscriber({**dev, "id": f"{dev['id']}-listens"}, "-t", f"dt/{name}/out", "-q", "1", "-C", "1", "-W", "8")
+        sub = Subscriber({**dev, "id": f"{dev['id']}-listens"}, "-t", f"dt/{name}/out", "-q", "2", "-C", "1", "-W", "8")
         wait_client(platform, f"{dev['id']}-listens")
         done = mosquitto_pub(o, "-t", f"dt/{name}/out", "-q", str(qos), "-m", f"out {qos}")
         tap.ok(done.returncode == 0, f"{label}: mosquitto_pub publishes QoS {qos}", done.stderr)
@@ -230,6 +252,13 @@ def mosquitto_case(label, o, name, dev, platform):
     dying.process.kill()
     dying.process.wait()
     tap.equal(watch.end(), ["1 0 lost"], f"{label}: the will is published when the client dies")
+    # a shared subscription
+    members = [Subscriber(m, "-t", f"$share/workers/dt/{name}/jobs", "-q", "2", "-C", "3", "-W", "8") for m in (o, {**dev, "id": f"{dev['id']}-colleague"})]
+    wait_client(platform, name)
+    wait_client(platform, f"{dev['id']}-colleague")
+    for i in range(6):
+        mosquitto_pub(dev, "-t", f"dt/{name}/jobs", "-q", "2", "-m", f"{i}")
+    tap.equal(sorted(line for m in members for line in m.end()), [f"2 0 {i}" for i in range(6)], f"{label}: two members of a shared subscription get each message once, three each")
     # the resumed session
     keep = ["-c", "-q", "1", "-t", f"dt/{name}/queue"] + (["-x", "3600"] if o["version"] == 5 else [])
     Subscriber(o, *keep, "-E").end()
