@@ -525,6 +525,9 @@ static void set_link(mc_link *link, const mc_mqtt_connect *c, const mc_principal
   link->partition = mc_journal_partition_of(who->name[0] ? mc_slice_str(who->name) : c->client_id);
   if (c->props.present & MC_MQTT_P_RECEIVE_MAX && c->props.receive_max < link->send_window)
     link->send_window = c->props.receive_max;
+  uint16_t aliases = limit->topic_alias_out_max == MC_TOPIC_ALIAS_OFF ? 0 : limit->topic_alias_out_max;
+  if (c->props.present & MC_MQTT_P_ALIAS_MAX)
+    link->alias_out_max = c->props.alias_max < aliases ? c->props.alias_max : aliases;
   if (c->props.present & MC_MQTT_P_MAX_PACKET)
     link->max_packet = c->props.max_packet;
   if (c->props.present & MC_MQTT_P_REQUEST_PROBLEM && c->props.request_problem == 0)

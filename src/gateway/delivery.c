@@ -78,8 +78,11 @@ static bool put(mc_session *s, packet *p)
   mc_gateway_loop *l = s->home;
   mc_buf *out = mc_conn_out(s->link->conn);
   size_t before = out->len;
+  uint16_t alias = s->link->alias_out_max ? mc_alias_choose(s->link, &p->publish, &p->props) : 0;
   if (mc_mqtt_write_publish(out, s->link->version, &p->publish, p->props) != MC_OK)
     return false;
+  if (alias)
+    mc_alias_announced(s->link, alias);
   mc_conn_dirty(s->link->conn);
   mc_count_add(&l->count.bytes_out, out->len - before);
   mc_count_add(&l->count.delivered, 1);

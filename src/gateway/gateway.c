@@ -6,7 +6,7 @@
 #include <time.h>
 
 static const mc_gateway_limits standard = {.max_packet = 1 << 20, .max_subscriptions = 1000, .max_inflight = 1024, .max_session_expiry_s = 30 * 86400,
-                                           .max_queued = 100000, .topic_alias_max = 16, .connect_timeout_ms = 10000};
+                                           .max_queued = 100000, .topic_alias_max = 16, .topic_alias_out_max = 16, .connect_timeout_ms = 10000};
 
 /* ---- the end of a turn ---- */
 static void on_wake(mc_post *post)
@@ -105,6 +105,7 @@ static mc_gateway_limits limits_of(const mc_gateway_limits *asked)
   l.max_session_expiry_s = l.max_session_expiry_s ? l.max_session_expiry_s : standard.max_session_expiry_s;
   l.max_queued = l.max_queued ? l.max_queued : standard.max_queued;
   l.topic_alias_max = l.topic_alias_max ? l.topic_alias_max : standard.topic_alias_max;
+  l.topic_alias_out_max = l.topic_alias_out_max ? l.topic_alias_out_max : standard.topic_alias_out_max;
   l.connect_timeout_ms = l.connect_timeout_ms ? l.connect_timeout_ms : standard.connect_timeout_ms;
   return l;
 }

@@ -19,6 +19,7 @@ typedef struct mc_gateway mc_gateway;
 /* Which member of a shared subscription gets a message: the next in turn, or the one with the least in flight and waiting. */
 typedef enum mc_share_choice { MC_SHARE_FAIR, MC_SHARE_LEAST_LOADED } mc_share_choice;
 
+enum { MC_TOPIC_ALIAS_OFF = UINT16_MAX };
 typedef struct mc_gateway_limits { /* profile "standard" (DESIGN 8); 0 takes the default */
   uint32_t max_packet;         /* 1 MiB */
   uint32_t max_subscriptions;  /* 1,000 a session */
@@ -26,6 +27,7 @@ typedef struct mc_gateway_limits { /* profile "standard" (DESIGN 8); 0 takes the
   uint32_t max_session_expiry_s; /* 30 days */
   uint32_t max_queued;         /* messages that wait for a session before people are told; 100,000. They wait in the journal */
   uint16_t topic_alias_max;    /* 16 */
+  uint16_t topic_alias_out_max; /* that we use towards one client, if it takes any; 16, at most 64; MC_TOPIC_ALIAS_OFF: none */
   uint32_t connect_timeout_ms; /* CONNECT must arrive; 10,000 */
   mc_share_choice share_choice; /* fair */
 } mc_gateway_limits;

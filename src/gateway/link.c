@@ -43,6 +43,7 @@ static void link_free(mc_link *link)
 {
   mc_policy_release(link->policy);
   mc_alias_table_free(link->alias);
+  mc_alias_out_free(link->alias_out);
   mc_auth_free(link->auth);
   free(link->end_text);
   free(link);

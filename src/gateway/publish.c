@@ -32,62 +32,6 @@ mc_stream mc_publish_stream_of(mc_slice topic)
   return MC_STREAM_MESSAGE;
 }
 
-/* ---- topic aliases (MQTT 5.0, 3.3.2.3.4) ---- */
-struct mc_alias_table {
-  uint32_t count;
-  char *topic[]; /* by alias - 1; malloc'd with length in front */
-};
-
-void mc_alias_table_free(struct mc_alias_table *t)
-{
-  for (uint32_t i = 0; t && i < t->count; i++)
-    free(t->topic[i]);
-  free(t);
-}
-
-static mc_err alias_set(mc_link *link, uint16_t alias, mc_slice topic)
-{
-  uint32_t count = link->home->gateway->limit.topic_alias_max;
-  if (!link->alias) {
-    link->alias = calloc(1, sizeof *link->alias + count * sizeof(char *));
-    if (!link->alias)
-      return MC_ERR_MEMORY;
-    link->alias->count = count;
-  }
-  char *copy = malloc(2 + topic.len);
-  if (!copy)
-    return MC_ERR_MEMORY;
-  mc_store_le16(copy, (uint16_t)topic.len);
-  memcpy(copy + 2, topic.data, topic.len);
-  free(link->alias->topic[alias - 1]);
-  link->alias->topic[alias - 1] = copy;
-  return MC_OK;
-}
-
-/* False: the connection was ended. */
-static bool resolve_alias(mc_link *link, const mc_mqtt_publish *p, mc_slice *topic)
-{
-  uint16_t alias = p->props.alias;
-  if (alias == 0 || alias > link->home->gateway->limit.topic_alias_max) {
-    mc_link_end(link, MC_MQTT_BAD_ALIAS, "topic alias %u: this server takes 1 to %u (CONNACK, Topic Alias Maximum)", alias,
-                link->home->gateway->limit.topic_alias_max);
-    return false;
-  }
-  if (p->topic.len) {
-    if (alias_set(link, alias, p->topic) == MC_OK)
-      return true;
-    mc_link_end(link, MC_MQTT_QUOTA, "out of memory for topic aliases");
-    return false;
-  }
-  const char *known = link->alias ? link->alias->topic[alias - 1] : NULL;
-  if (!known) {
-    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "topic alias %u was not set on this connection: send the topic with it once", alias);
-    return false;
-  }
-  *topic = mc_slice_of(known + 2, mc_load_le16(known));
-  return true;
-}
-
 /* ---- policy, cached a connection and topic ---- */
 static void principal_of(const mc_link *link, mc_principal *who)
 {
@@ -237,7 +181,7 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
   mc_gateway_loop *l = link->home;
   mc_session *s = link->session;
   mc_slice topic = p->topic;
-  if ((p->props.present & MC_MQTT_P_ALIAS) && !resolve_alias(link, p, &topic))
+  if ((p->props.present & MC_MQTT_P_ALIAS) && !mc_alias_resolve(link, p, &topic))
     return MC_TAKE_CLOSED;
   if (p->props.present & MC_MQTT_P_SUB_ID) { /* 3.3.4-6: from the server only */
     mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a client's PUBLISH must not carry a subscription identifier (MQTT 5.0, 3.3.4-6)");

@@ -49,6 +49,7 @@ struct mc_link {
   mc_link *prev, *next; /* of its loop, while open */
   mc_link *next_blocked;
   struct mc_alias_table *alias; /* topic aliases of the client, made at first use */
+  struct mc_alias_out *alias_out; /* ours, likewise */
   struct mc_auth *auth;    /* signed in, or signing in, without a certificate; auth.c */
   struct mc_claim *claim;  /* waits for its session to come from another loop */
   uint32_t key_id;         /* the vehicle's data key; 0: the journal's choice */
@@ -58,6 +59,7 @@ struct mc_link {
   uint32_t unacked;        /* its publishes that count against our Receive Maximum (MQTT 5.0, 4.9) */
   uint32_t denied;         /* publishes that policy refused */
   uint32_t max_packet;     /* the client's; 0 none */
+  uint16_t alias_out_max;  /* of ours; 0: none are used */
   uint16_t send_window;    /* the client's Receive Maximum, bounded by ours */
   uint16_t keep_alive_s;
   uint8_t version;         /* 0 before CONNECT */
@@ -351,7 +353,6 @@ void mc_will_journal(mc_session *s); /* after the session's "open" */
 mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p);
 /* The stream of a topic by the gateway's own table. */
 mc_stream mc_publish_stream_of(mc_slice topic);
-void mc_alias_table_free(struct mc_alias_table *t);
 size_t mc_topic_levels(mc_slice topic);
 /* A message of our own (will, platform): journaled or routed now. Copies if it has to wait. */
 mc_err mc_publish_own(mc_gateway_loop *l, const mc_record *record, uint8_t qos);
@@ -359,6 +360,14 @@ mc_err mc_pending_push(mc_gateway_loop *l, const mc_record *record, const mc_pen
 /* The same, but waits its turn in memory when the disk is behind. What cannot even wait is answered as not stored. */
 mc_err mc_pending_stage(mc_gateway_loop *l, const mc_record *record, const mc_pending *p);
 void mc_publish_retry_deferred(mc_gateway_loop *l);
+
+/* ---- topic_alias.c ---- */
+void mc_alias_table_free(struct mc_alias_table *t);
+void mc_alias_out_free(struct mc_alias_out *t);
+bool mc_alias_resolve(mc_link *link, const mc_mqtt_publish *p, mc_slice *topic); /* false: the connection was ended */
+/* Puts an alias into a PUBLISH that goes out, where that pays: 0 if not. Once it is written, mc_alias_announced. */
+uint16_t mc_alias_choose(mc_link *link, mc_mqtt_publish *publish, mc_slice *props);
+void mc_alias_announced(mc_link *link, uint16_t alias);
 
 /* ---- qos2.c: exactly once ---- */
 /* A PUBLISH whose identifier came before and was not released: counted and answered, or about to be (MQTT 5.0, 4.3.3-10). */

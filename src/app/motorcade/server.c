@@ -275,7 +275,9 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
                                .loop_count = s->loops,
                                .fs = mc_fs_posix(),
                                .dir = path,
-                               .limits = {.connect_timeout_ms = s->set.connect_ms, .share_choice = (mc_share_choice)s->set.share_choice},
+                               .limits = {.connect_timeout_ms = s->set.connect_ms,
+                                          .share_choice = (mc_share_choice)s->set.share_choice,
+                                          .topic_alias_out_max = s->set.topic_aliases_out ? s->set.topic_aliases_out : MC_TOPIC_ALIAS_OFF},
                                .door = {(int)s->set.tls_handshake_ms, (int)s->set.tls_handshakes, (int)s->set.tls_waiting, s->gate}};
   MC_TRY(mc_gateway_create(&gateway, &s->gateway, why));
   atomic_store(&s->recheck, s->gateway);

@@ -56,6 +56,8 @@ static const setting table[] = {
     {"log_format", TEXT, AT(log_format), "text", "", 0, 0, "text or json"},
     {"share_choice", WORD, AT(share_choice), "fair", "fair|least_loaded", 0, 0,
      "member of a shared subscription that gets a message: the next in turn, or the one with the least in flight and waiting"},
+    {"topic_aliases_out", U16, AT(topic_aliases_out), "16", "aliases", 0, 64,
+     "topic aliases used towards one MQTT 5 client that takes some; 0 = none"},
     {"journal_group_wait_us", U32, AT(journal_group_wait_us), "1000", "us", 0, 1000000, "longest wait of a group commit for more records"},
     {"journal_retain_mb", U64, AT(journal_retain_mb), "8192", "MiB", 0, 1u << 30,
      "journal kept when every consumer has passed it; 0 = all"},

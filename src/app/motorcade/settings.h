@@ -14,6 +14,7 @@ typedef struct settings {
   uint16_t http_port, mqtt_port, tls_port, dev_port;
   uint32_t loops;
   uint32_t share_choice; /* mc_share_choice */
+  uint16_t topic_aliases_out;
   char portal[512];
   char osm[512];
   char log_level[8], log_format[8];
