@@ -55,3 +55,5 @@ set_target_properties(gateway_hot_path PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMA
 target_include_directories(gateway_hot_path PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
 target_compile_definitions(gateway_hot_path PRIVATE MC_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 target_link_libraries(gateway_hot_path PRIVATE mc_gateway)
+# Its allocator can fail on demand.
+target_link_options(gateway_test_memory PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup)

@@ -29,8 +29,8 @@ struct mc_loop {
   int epoll_fd;
   int wake_fd;
   int64_t now_us;
-  mc_timer **heap; /* 1-based binary heap by due_us */
-  uint32_t heap_len, heap_cap;
+  mc_timer *timers; /* root of a pairing heap by due_us: inside the timers, so that arming one needs no memory */
+  size_t timer_count;
   struct turn_end *hook;
   size_t hook_len;
   struct attachment *attached;
@@ -76,13 +76,12 @@ void mc_loop_destroy(mc_loop **loop)
     if (l->attached[i].destroy)
       l->attached[i].destroy(l->attached[i].value);
   free(l->attached);
-  for (uint32_t i = 1; i <= l->heap_len; i++)
-    l->heap[i]->heap_index = 0;
+  while (l->timers)
+    mc_loop_timer_clear(l, l->timers);
   if (l->wake_fd >= 0)
     close(l->wake_fd);
   if (l->epoll_fd >= 0)
     close(l->epoll_fd);
-  free(l->heap);
   free(l->hook);
   free(l);
   *loop = NULL;
@@ -120,84 +119,82 @@ void mc_loop_unwatch(mc_loop *loop, mc_watch *watch)
 
 /* ---- timers ---- */
 
-static void heap_place(mc_loop *loop, uint32_t i, mc_timer *t)
+/* Pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986). A node's `prev` is the sibling before it, or its parent for the first child. */
+static mc_timer *meld(mc_timer *a, mc_timer *b)
 {
-  loop->heap[i] = t;
-  t->heap_index = i;
-}
-
-static void heap_up(mc_loop *loop, uint32_t i, mc_timer *t)
-{
-  for (; i > 1 && loop->heap[i / 2]->due_us > t->due_us; i /= 2)
-    heap_place(loop, i, loop->heap[i / 2]);
-  heap_place(loop, i, t);
-}
-
-static void heap_down(mc_loop *loop, uint32_t i, mc_timer *t)
-{
-  for (;;) {
-    uint32_t child = 2 * i;
-    if (child > loop->heap_len)
-      break;
-    if (child < loop->heap_len && loop->heap[child + 1]->due_us < loop->heap[child]->due_us)
-      child++;
-    if (loop->heap[child]->due_us >= t->due_us)
-      break;
-    heap_place(loop, i, loop->heap[child]);
-    i = child;
+  if (!a || !b)
+    return a ? a : b;
+  if (b->due_us < a->due_us) {
+    mc_timer *t = a;
+    a = b;
+    b = t;
   }
-  heap_place(loop, i, t);
+  b->prev = a;
+  b->next = a->child;
+  if (a->child)
+    a->child->prev = b;
+  a->child = b;
+  return a;
 }
 
-static void heap_grow(mc_loop *loop)
+/* Children become one heap: in pairs from the left, then those from the right. */
+static mc_timer *merge_children(mc_timer *first)
 {
-  uint32_t cap = loop->heap_cap ? loop->heap_cap * 2 : 64;
-  mc_timer **heap = realloc(loop->heap, ((size_t)cap + 1) * sizeof *heap);
-  if (!heap) {
-    /* A timer that silently never fires would hang a session; nothing better is left than to say so and stop. */
-    mc_log(MC_LOG_ERROR, "base", "out of memory for timers", MC_KU("timers", loop->heap_len));
-    abort();
+  mc_timer *pairs = NULL, *root = NULL;
+  while (first) {
+    mc_timer *a = first, *b = a->next;
+    first = b ? b->next : NULL;
+    a->next = a->prev = NULL;
+    if (b)
+      b->next = b->prev = NULL;
+    a = meld(a, b);
+    a->next = pairs;
+    pairs = a;
   }
-  loop->heap = heap;
-  loop->heap_cap = cap;
-}
-
-void mc_loop_timer_set(mc_loop *loop, mc_timer *timer, int64_t due_mono_us)
-{
-  int64_t was = timer->due_us;
-  timer->due_us = due_mono_us;
-  if (timer->heap_index) {
-    if (due_mono_us < was)
-      heap_up(loop, timer->heap_index, timer);
-    else
-      heap_down(loop, timer->heap_index, timer);
-    return;
+  while (pairs) {
+    mc_timer *next = pairs->next;
+    pairs->next = NULL;
+    root = meld(root, pairs);
+    pairs = next;
   }
-  if (loop->heap_len == loop->heap_cap)
-    heap_grow(loop);
-  heap_up(loop, ++loop->heap_len, timer);
+  return root;
 }
 
 void mc_loop_timer_clear(mc_loop *loop, mc_timer *timer)
 {
-  uint32_t i = timer->heap_index;
-  if (!i)
+  if (!timer->armed)
     return;
-  timer->heap_index = 0;
-  mc_timer *last = loop->heap[loop->heap_len--];
-  if (last == timer)
-    return;
-  if (i > 1 && loop->heap[i / 2]->due_us > last->due_us)
-    heap_up(loop, i, last);
-  else
-    heap_down(loop, i, last);
+  mc_timer *rest = merge_children(timer->child);
+  if (timer == loop->timers) {
+    loop->timers = rest;
+  } else {
+    if (timer->prev->child == timer)
+      timer->prev->child = timer->next;
+    else
+      timer->prev->next = timer->next;
+    if (timer->next)
+      timer->next->prev = timer->prev;
+    loop->timers = meld(loop->timers, rest);
+  }
+  timer->child = timer->next = timer->prev = NULL;
+  timer->armed = false;
+  loop->timer_count--;
+}
+
+void mc_loop_timer_set(mc_loop *loop, mc_timer *timer, int64_t due_mono_us)
+{
+  mc_loop_timer_clear(loop, timer);
+  timer->due_us = due_mono_us;
+  timer->armed = true;
+  loop->timers = meld(loop->timers, timer);
+  loop->timer_count++;
 }
 
 static void fire_due(mc_loop *loop)
 {
   /* At most as many as were armed: a timer that re-arms itself for now waits for the next turn. */
-  for (uint32_t left = loop->heap_len; left && loop->heap_len && loop->heap[1]->due_us <= loop->now_us; left--) {
-    mc_timer *t = loop->heap[1];
+  for (size_t left = loop->timer_count; left && loop->timers && loop->timers->due_us <= loop->now_us; left--) {
+    mc_timer *t = loop->timers;
     mc_loop_timer_clear(loop, t);
     t->fire(t);
   }
@@ -280,9 +277,9 @@ static void run_turn_end(mc_loop *loop)
 /* Milliseconds to wait, rounded up so that a timer is due when the wait ends. */
 static int wait_ms(const mc_loop *loop, int limit_ms)
 {
-  if (!loop->heap_len)
+  if (!loop->timers)
     return limit_ms;
-  int64_t left_us = loop->heap[1]->due_us - mc_clock_mono_us();
+  int64_t left_us = loop->timers->due_us - mc_clock_mono_us();
   if (left_us <= 0)
     return 0;
   int64_t ms = (left_us + 999) / 1000;

@@ -7,6 +7,7 @@
 #ifndef MC_BASE_LOOP_H
 #define MC_BASE_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -22,7 +23,8 @@ typedef struct mc_watch {
 
 typedef struct mc_timer {
   int64_t due_us;      /* monotonic */
-  uint32_t heap_index; /* 0 = not armed; private to the loop */
+  struct mc_timer *child, *next, *prev; /* private to the loop */
+  bool armed;          /* read only */
   void (*fire)(struct mc_timer *timer);
 } mc_timer;
 

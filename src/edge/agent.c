@@ -92,7 +92,7 @@ static flying *flying_add(mc_agent *a, uint64_t token, const mc_collected *e)
 static void soon(mc_agent *a, int64_t delay_us)
 {
   int64_t due = mc_loop_now_us(a->loop) + delay_us;
-  if (!a->soon.heap_index || a->soon.due_us > due)
+  if (!a->soon.armed || a->soon.due_us > due)
     mc_loop_timer_set(a->loop, &a->soon, due);
 }
 

@@ -53,13 +53,11 @@ mc_err mc_recover_will(mc_session *s, const mc_session_will *w)
  * would miss messages in silence. */
 static void note_incomplete(recovery *r, uint32_t tenant, mc_slice client_id, bool incomplete)
 {
-  mc_buf key = {0};
-  mc_session_key(tenant, client_id, &key);
+  mc_slice key = mc_session_key(r->g, tenant, client_id);
   if (incomplete)
-    mc_strmap_put(&r->incomplete, mc_buf_slice(&key), 1);
+    mc_strmap_put(&r->incomplete, key, 1);
   else
-    mc_strmap_remove(&r->incomplete, mc_buf_slice(&key), NULL);
-  mc_buf_free(&key);
+    mc_strmap_remove(&r->incomplete, key, NULL);
 }
 
 static void apply_open(recovery *rec, const mc_record *record, const mc_session_record *r, mc_session *s)

@@ -8,22 +8,19 @@
 enum { ACK_FLUSH_US = 20000, ACK_KEEP_CAP = 64 };
 #define MC_NOTE_COMPLETE MC_OUT_DONE /* in mc_session.acked: not an entry but a packet id */
 
-void mc_session_key(uint32_t tenant, mc_slice client_id, mc_buf *out)
+mc_slice mc_session_key(mc_gateway *g, uint32_t tenant, mc_slice client_id)
 {
-  uint8_t head[4];
-  mc_store_be32(head, tenant);
-  mc_buf_clear(out);
-  mc_buf_append(out, head, sizeof head);
-  mc_buf_append_slice(out, client_id);
+  mc_store_be32(g->key, tenant);
+  size_t len = client_id.len < sizeof g->key - 4 ? client_id.len : sizeof g->key - 4; /* the wire allows no longer one */
+  if (len)
+    memcpy(g->key + 4, client_id.data, len);
+  return mc_slice_of(g->key, 4 + len);
 }
 
 mc_session *mc_session_find(mc_gateway *g, uint32_t tenant, mc_slice client_id)
 {
-  mc_buf key = {0};
   uint64_t value = 0;
-  mc_session_key(tenant, client_id, &key);
-  bool found = mc_strmap_get(&g->directory, mc_buf_slice(&key), &value);
-  mc_buf_free(&key);
+  bool found = mc_strmap_get(&g->directory, mc_session_key(g, tenant, client_id), &value);
   return found ? (mc_session *)(uintptr_t)value : NULL;
 }
 
@@ -124,7 +121,6 @@ mc_err mc_session_create(mc_gateway_loop *l, uint32_t tenant, mc_slice client_id
   mc_gateway *g = l->gateway;
   *out = NULL;
   mc_session *s = calloc(1, sizeof *s + client_id.len + 1);
-  mc_buf key = {0};
   if (!s)
     return MC_ERR_MEMORY;
   s->tenant = tenant;
@@ -135,11 +131,10 @@ mc_err mc_session_create(mc_gateway_loop *l, uint32_t tenant, mc_slice client_id
   s->id_len = (uint16_t)client_id.len;
   if (client_id.len)
     memcpy(s->id, client_id.data, client_id.len);
-  mc_session_key(tenant, client_id, &key);
   pthread_mutex_lock(&g->lock);
-  mc_err err = mc_strmap_get(&g->directory, mc_buf_slice(&key), NULL) ? MC_ERR_EXISTS : mc_strmap_put(&g->directory, mc_buf_slice(&key), (uintptr_t)s);
+  mc_slice key = mc_session_key(g, tenant, client_id);
+  mc_err err = mc_strmap_get(&g->directory, key, NULL) ? MC_ERR_EXISTS : mc_strmap_put(&g->directory, key, (uintptr_t)s);
   pthread_mutex_unlock(&g->lock);
-  mc_buf_free(&key);
   if (err != MC_OK) {
     free(s);
     return err;
@@ -175,10 +170,7 @@ static void session_free(mc_session *s)
 static void leave_directory(mc_session *s) /* under lock */
 {
   mc_gateway *g = s->home->gateway;
-  mc_buf key = {0};
-  mc_session_key(s->tenant, mc_session_id(s), &key);
-  mc_strmap_remove(&g->directory, mc_buf_slice(&key), NULL);
-  mc_buf_free(&key);
+  mc_strmap_remove(&g->directory, mc_session_key(g, s->tenant, mc_session_id(s)), NULL);
 }
 
 /* One that has records on their way to the disk stays in the directory, without anything in it, until they are there: another session of the same name on
@@ -381,7 +373,7 @@ void mc_session_note_acked(mc_session *s, uint64_t entry)
   s->in_acked = true;
   s->next_acked = l->acked;
   l->acked = s;
-  if (!l->ack_timer.heap_index)
+  if (!l->ack_timer.armed)
     mc_loop_timer_set(l->loop, &l->ack_timer, mc_loop_now_us(l->loop) + ACK_FLUSH_US);
 }
 

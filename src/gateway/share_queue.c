@@ -17,7 +17,7 @@ void mc_share_done(mc_share_group *g, uint64_t offset)
     g->next_acked = l->share.acked;
     l->share.acked = g;
   }
-  if (!l->ack_timer.heap_index)
+  if (!l->ack_timer.armed)
     mc_loop_timer_set(l->loop, &l->ack_timer, mc_loop_now_us(l->loop) + FLUSH_US);
 }
 

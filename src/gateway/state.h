@@ -261,6 +261,7 @@ struct mc_gateway {
 
   pthread_mutex_t lock; /* directory, cards, events. A leaf: nothing else is taken under it */
   mc_strmap directory;  /* tenant (4 bytes) + client id -> mc_session */
+  uint8_t key[4 + UINT16_MAX]; /* of the directory, being looked up */
   mc_map by_thing;      /* tenant << 32 | thing -> mc_session, the one that connected last */
   struct mc_connection_event *event;
   size_t event_at, event_len;
@@ -317,7 +318,9 @@ void mc_auth_put_connack(const mc_link *link, mc_buf *props);
 mc_err mc_session_create(mc_gateway_loop *l, uint32_t tenant, mc_slice client_id, mc_session **out);
 /* Leaves its loop and the directory, and is freed. Journals the end. */
 void mc_session_destroy(mc_session *s, bool journal_it);
-void mc_session_key(uint32_t tenant, mc_slice client_id, mc_buf *out);
+/* Its key in the directory. Under lock; valid until the next call. Allocates nothing: a session that could not be found, or not be taken out, for want of
+ * memory would be worse than none. */
+mc_slice mc_session_key(mc_gateway *g, uint32_t tenant, mc_slice client_id);
 mc_session *mc_session_find(mc_gateway *g, uint32_t tenant, mc_slice client_id); /* under lock */
 mc_err mc_session_set_thing(mc_session *s, uint32_t thing); /* under lock, or before the loops run; it is found by this thing and no other */
 /* The connection has gone: will, expiry, events. */

@@ -86,7 +86,7 @@ static void arm(mc_net_loop *net)
 {
   mc_admission *a = &net->admission;
   if (a->waiting.first && a->active.first && !has_place(a)) {
-    if (!a->tick.heap_index)
+    if (!a->tick.armed)
       mc_loop_timer_set(net->loop, &a->tick, of_place(a->active.first)->since_us + PATIENCE_US);
   } else {
     mc_loop_timer_clear(net->loop, &a->tick);

@@ -421,7 +421,7 @@ static void work_on(mc_conn *c)
     linger(c);
     return;
   }
-  if (c->closing && !(c->timer.heap_index && c->timer.due_us <= mc_loop_now_us(c->net->loop) + CLOSE_FLUSH_US))
+  if (c->closing && !(c->timer.armed && c->timer.due_us <= mc_loop_now_us(c->net->loop) + CLOSE_FLUSH_US))
     arm(c, CLOSE_FLUSH_US);
   set_events(c);
   bool tell = c->tell_empty;

@@ -48,7 +48,7 @@ void mc_listener_handshake_done(mc_listener *l)
 {
   l->admitting--;
   if (!l->destroyed) {
-    if (!l->retry.heap_index)
+    if (!l->retry.armed)
       watch_again(l);
   } else if (!l->admitting) {
     listener_free(l);
