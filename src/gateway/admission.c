@@ -45,6 +45,8 @@ void mc_admission_refuse(mc_link *link, uint8_t version, uint8_t code, const cha
   if (link->conn && (version == MC_MQTT_5 || version == MC_MQTT_311)) {
     mc_buf_clear(&l->props);
     mc_mqtt_put_text(&l->props, 0x1F, mc_slice_str(text));
+    if (link->max_packet && l->props.len + 10 > link->max_packet) /* never to make it too large (3.2.2.3.9) */
+      mc_buf_clear(&l->props);
     if (mc_mqtt_write_connack(mc_conn_out(link->conn), version, false, code, version == MC_MQTT_5 ? mc_buf_slice(&l->props) : (mc_slice){0}) == MC_OK)
       mc_conn_dirty(link->conn);
   } else if (link->conn && code == MC_MQTT_BAD_VERSION) { /* a 3.1 or unknown client understands this much (MQTT 3.1.1, 3.1.2-2) */
@@ -564,6 +566,8 @@ void mc_admission_enter(mc_link *link, const mc_mqtt_connect *given)
 void mc_admission_connect(mc_link *link, const mc_mqtt_connect *c, mc_slice bytes)
 {
   link->version = c->version;
+  if (c->props.present & MC_MQTT_P_MAX_PACKET)
+    link->max_packet = c->props.max_packet;
   if (c->props.present & MC_MQTT_P_AUTH_METHOD)
     mc_auth_connect(link, c, bytes);
   else

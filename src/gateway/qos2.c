@@ -68,7 +68,7 @@ mc_taken mc_qos2_release(mc_link *link, const mc_mqtt_ack *p)
   mc_session_record r = {.kind = MC_SESSION_RELEASED, .client_id = mc_session_id(s)};
   mc_buf_clear(&l->record);
   if (mc_session_record_begin(&l->record, &r) != MC_OK || mc_session_record_add_packet_id(&l->record, p->packet_id) != MC_OK) {
-    mc_link_end(link, MC_MQTT_UNSPECIFIED, "out of memory");
+    mc_link_end(link, MC_MQTT_BUSY, "the server is out of memory for this now; connect again later");
     return MC_TAKE_CLOSED;
   }
   mc_session_record_set_count(&l->record, 0, 1);
@@ -101,7 +101,7 @@ static mc_taken note_received(mc_link *link, uint16_t packet_id, uint64_t *at)
   mc_session_record r = {.kind = MC_SESSION_RECEIVED, .client_id = mc_session_id(link->session)};
   mc_buf_clear(&l->record);
   if (mc_session_record_begin(&l->record, &r) != MC_OK || mc_session_record_add_packet_id(&l->record, packet_id) != MC_OK) {
-    mc_link_end(link, MC_MQTT_UNSPECIFIED, "out of memory");
+    mc_link_end(link, MC_MQTT_BUSY, "the server is out of memory for this now; connect again later");
     return MC_TAKE_CLOSED;
   }
   mc_session_record_set_count(&l->record, 0, 1);

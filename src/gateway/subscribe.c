@@ -82,7 +82,7 @@ static mc_taken answer_when_durable(mc_link *link, mc_session_kind kind, const m
   }
   mc_reply *reply = malloc(sizeof *reply + packet->len + wanted.len);
   if (!reply) {
-    mc_link_end(link, MC_MQTT_UNSPECIFIED, "out of memory");
+    mc_link_end(link, MC_MQTT_BUSY, "the server is out of memory for this now; connect again later");
     return MC_TAKE_CLOSED;
   }
   reply->len = packet->len;
@@ -190,12 +190,10 @@ mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
     stored++;
   }
   mc_session_record_set_count(&l->record, 0, stored);
-  mc_buf_clear(&l->props);
-  if (a.text && link->reason_wanted)
-    mc_mqtt_put_text(&l->props, 0x1F, mc_slice_str(a.text));
+  mc_link_reason(link, a.text, a.count + 11 /* type, lengths, identifier */);
   mc_buf_clear(&l->scratch);
   if (mc_mqtt_write_suback(&l->scratch, MC_MQTT_SUBACK, link->version, p->packet_id, a.code, a.count, mc_buf_slice(&l->props)) != MC_OK) {
-    mc_link_end(link, MC_MQTT_UNSPECIFIED, "out of memory");
+    mc_link_end(link, MC_MQTT_BUSY, "the server is out of memory for this now; connect again later");
     return MC_TAKE_CLOSED;
   }
   mc_taken taken = answer_when_durable(link, MC_SESSION_SUBSCRIBE, &l->scratch, stored > 0);
@@ -230,7 +228,7 @@ mc_taken mc_unsubscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
   mc_session_record_set_count(&l->record, 0, (uint32_t)count);
   mc_buf_clear(&l->scratch);
   if (mc_mqtt_write_suback(&l->scratch, MC_MQTT_UNSUBACK, link->version, p->packet_id, code, count, (mc_slice){0}) != MC_OK) {
-    mc_link_end(link, MC_MQTT_UNSPECIFIED, "out of memory");
+    mc_link_end(link, MC_MQTT_BUSY, "the server is out of memory for this now; connect again later");
     return MC_TAKE_CLOSED;
   }
   return answer_when_durable(link, MC_SESSION_UNSUBSCRIBE, &l->scratch, true);

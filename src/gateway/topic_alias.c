@@ -47,7 +47,7 @@ bool mc_alias_resolve(mc_link *link, const mc_mqtt_publish *p, mc_slice *topic)
   if (p->topic.len) {
     if (alias_set(link, alias, p->topic) == MC_OK)
       return true;
-    mc_link_end(link, MC_MQTT_QUOTA, "out of memory for topic aliases");
+    mc_link_end(link, MC_MQTT_BUSY, "the server is out of memory for this now; connect again later");
     return false;
   }
   const char *known = link->alias ? link->alias->topic[alias - 1] : NULL;
