@@ -96,6 +96,11 @@ mc_err mc_fs_rename(const mc_fs *fs, const char *from, const char *to, mc_why *w
   return fs->ops->rename(fs, from, to, why);
 }
 
+mc_err mc_fs_link(const mc_fs *fs, const char *from, const char *to, mc_why *why)
+{
+  return fs->ops->link(fs, from, to, why);
+}
+
 mc_err mc_fs_unlink(const mc_fs *fs, const char *path, mc_why *why)
 {
   return fs->ops->unlink(fs, path, why);

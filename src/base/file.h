@@ -50,6 +50,8 @@ mc_err mc_file_size(mc_file *file, uint64_t *out, mc_why *why);
 mc_err mc_file_lock(mc_file *file, mc_why *why);
 
 mc_err mc_fs_rename(const mc_fs *fs, const char *from, const char *to, mc_why *why); /* atomic */
+/* A second name for a file (hard link). MC_ERR_EXISTS; MC_ERR_UNSUPPORTED: not here (another disk, no links). */
+mc_err mc_fs_link(const mc_fs *fs, const char *from, const char *to, mc_why *why);
 mc_err mc_fs_unlink(const mc_fs *fs, const char *path, mc_why *why);
 mc_err mc_fs_mkdirs(const mc_fs *fs, const char *path, mc_why *why); /* parents too; mode 0700 */
 mc_err mc_fs_sync_dir(const mc_fs *fs, const char *path, mc_why *why);
@@ -59,6 +61,10 @@ mc_err mc_fs_free_bytes(const mc_fs *fs, const char *path, uint64_t *out, mc_why
 
 /* Whole-file conveniences built on the above. */
 mc_err mc_fs_read(const mc_fs *fs, const char *path, size_t limit, mc_buf *out, mc_why *why);
+/* Size and CRC-32C of a file of any size. */
+mc_err mc_fs_sum(const mc_fs *fs, const char *path, uint64_t *bytes, uint32_t *crc, mc_why *why);
+/* Copies a file and syncs it; the folder is the caller's to sync. A failed copy is removed. */
+mc_err mc_fs_copy(const mc_fs *fs, const char *from, const char *to, unsigned mode, uint64_t *bytes, uint32_t *crc, mc_why *why);
 /* Writes path + ".tmp", syncs, renames over path, syncs the directory: all or nothing. mode e.g. 0600. */
 mc_err mc_fs_replace(const mc_fs *fs, const char *path, mc_slice content, unsigned mode, mc_why *why);
 

@@ -372,6 +372,21 @@ static mc_err fault_rename(const mc_fs *base, const char *from, const char *to, 
   return kind == MC_FAULT_NONE ? err : refuse(kind, "rename", from, why);
 }
 
+static mc_err fault_link(const mc_fs *base, const char *from, const char *to, mc_why *why)
+{
+  fault_fs *fs = twin(base);
+  pthread_mutex_lock(&fs->lock);
+  mc_fault_kind kind = fate(fs, true);
+  mc_err err = MC_OK;
+  if (kind == MC_FAULT_NONE || kind == MC_FAULT_POWER_CUT) {
+    err = mc_fs_posix_ops.link(base, from, to, why);
+    if (!err)
+      err = note_name(fs, NAME_CREATE, to, NULL, NULL, why);
+  }
+  pthread_mutex_unlock(&fs->lock);
+  return kind == MC_FAULT_NONE ? err : refuse(kind, "link", from, why);
+}
+
 static mc_err fault_unlink(const mc_fs *base, const char *path, mc_why *why)
 {
   fault_fs *fs = twin(base);
@@ -467,6 +482,7 @@ static const mc_fs_ops fault_ops = {
     .size = fault_size,
     .lock = fault_lock,
     .rename = fault_rename,
+    .link = fault_link,
     .unlink = fault_unlink,
     .mkdirs = fault_mkdirs,
     .sync_dir = fault_sync_dir,

@@ -185,6 +185,15 @@ static mc_err posix_unlink(const mc_fs *fs, const char *path, mc_why *why)
   return unlink(path) ? mc_err_errno(why, "remove %s", path) : MC_OK;
 }
 
+static mc_err posix_link(const mc_fs *fs, const char *from, const char *to, mc_why *why)
+{
+  if (link(from, to) == 0)
+    return MC_OK;
+  if (errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP)
+    return mc_err_set(why, MC_ERR_UNSUPPORTED, "link %s to %s: not on this disk", from, to);
+  return mc_err_errno(why, "link %s to %s", from, to);
+}
+
 static mc_err make_one(const char *path, mc_why *why)
 {
   struct stat st;
@@ -287,6 +296,7 @@ const mc_fs_ops mc_fs_posix_ops = {
     .size = posix_size,
     .lock = posix_lock,
     .rename = posix_rename,
+    .link = posix_link,
     .unlink = posix_unlink,
     .mkdirs = posix_mkdirs,
     .sync_dir = posix_sync_dir,

@@ -18,6 +18,7 @@ typedef struct mc_fs_ops {
   mc_err (*size)(mc_file *file, uint64_t *out, mc_why *why);
   mc_err (*lock)(mc_file *file, mc_why *why);
   mc_err (*rename)(const mc_fs *fs, const char *from, const char *to, mc_why *why);
+  mc_err (*link)(const mc_fs *fs, const char *from, const char *to, mc_why *why);
   mc_err (*unlink)(const mc_fs *fs, const char *path, mc_why *why);
   mc_err (*mkdirs)(const mc_fs *fs, const char *path, mc_why *why);
   mc_err (*sync_dir)(const mc_fs *fs, const char *path, mc_why *why);

@@ -41,6 +41,8 @@ mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why);
 mc_err mc_campaign_events_save(mc_campaigns *c, size_t at_least, mc_why *why);
 /* Where this module's own state wants the reader to begin (0 at first). */
 uint64_t mc_campaign_offset(const mc_campaigns *c);
+/* For a restore: forgets what the database says about messages at or behind a journal offset. Before it is opened by mc_campaigns_open. */
+mc_err mc_campaign_rewind(mc_db *db, uint64_t offset, mc_why *why);
 typedef struct mc_campaign_stats {
   uint64_t messages, samples, repeats, undecodable, unknown_signals, quarantined, checkins, documents_sent, events;
   uint64_t strayed; /* samples left out: too many hours far from the present */

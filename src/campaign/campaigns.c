@@ -128,6 +128,27 @@ mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why)
                    "i", (int64_t)begin);
 }
 
+static mc_err rewind_tables(mc_db *db, int64_t offset, mc_why *why)
+{
+  mc_stmt *s;
+  MC_TRY(mc_db_prepare(db, "SELECT COUNT(*) FROM schema_migration WHERE module = 'campaign'", &s, why));
+  mc_err err = mc_stmt_step(s, why);
+  bool made = !err && mc_stmt_int(s, 0) > 0;
+  mc_stmt_release(&s);
+  if (err || !made) /* a platform that never started has no tables yet */
+    return err;
+  MC_TRY(mc_db_run(db, why, "DELETE FROM campaign_event WHERE first_offset >= $1", "i", offset));
+  return mc_db_run(db, why, "UPDATE campaign_state SET value = $1 WHERE name = 'offset' AND value > $1", "i", offset);
+}
+
+mc_err mc_campaign_rewind(mc_db *db, uint64_t offset, mc_why *why)
+{
+  MC_TRY(mc_db_begin(db, true, why));
+  mc_err err = rewind_tables(db, (int64_t)offset, why);
+  mc_err ended = mc_db_end(db, !err, err ? NULL : why);
+  return err ? err : ended;
+}
+
 uint64_t mc_campaign_offset(const mc_campaigns *c)
 {
   return atomic_load(&c->offset);

@@ -275,6 +275,9 @@ mc_err mc_scan_at(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t i
                   mc_group_header *h, mc_why *why);
 /* The next whole group or seal at or behind offset; UINT64_MAX when there is none before limit. */
 mc_err mc_scan_ahead(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t id[MC_JOURNAL_ID], uint64_t *out, mc_why *why);
+/* As mc_scan_ahead behind `offset`, where nothing whole was found, beside a process that writes: when something follows, what stands at
+ * offset may have been written since it was read, and is looked at again. *out is offset then. */
+mc_err mc_scan_behind(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t id[MC_JOURNAL_ID], uint64_t *out, mc_why *why);
 
 /* verify.c: the id that stands in a folder's segments, and where the oldest and newest segment begin. */
 mc_err mc_journal_identify(const mc_fs *fs, const char *dir, uint8_t id[MC_JOURNAL_ID], uint64_t *oldest, uint64_t *newest, mc_why *why);

@@ -197,6 +197,22 @@ typedef struct mc_journal_repair_report {
 /* Sets damaged ranges aside into quarantine files and makes the journal whole again; beside a running process too, whose active segment is
  * left alone. told (may be NULL) hears of each range. MC_ERR_CONFLICT: a backup or repair is at work. */
 mc_err mc_journal_repair(const mc_fs *fs, const char *dir, mc_journal_repair_told told, void *ctx, mc_journal_repair_report *out, mc_why *why);
+/* What a backup or restore copied. */
+typedef struct mc_journal_copy {
+  uint64_t first_offset, end_offset; /* of the groups copied */
+  int64_t end_time_us;               /* when the last of them was written; 0: none */
+  uint64_t groups, files, bytes;
+  uint64_t reused; /* bytes shared with the base */
+} mc_journal_copy;
+/* Hears of each file of a backup: its name, size and CRC-32C. */
+typedef mc_err (*mc_journal_copied)(void *ctx, const char *name, uint64_t bytes, uint32_t crc, mc_why *why);
+/* Copies a journal's folder beside its running process, up to the last whole group; checks every group on the way. base (may be NULL): the journal
+ * folder of an earlier backup, whose sealed segments are shared by hard links. MC_ERR_CHECKSUM: damaged, repair it first. MC_ERR_CONFLICT: a backup
+ * or repair is at work. */
+mc_err mc_journal_backup(const mc_fs *fs, const char *dir, const char *to, const char *base, mc_journal_copied told, void *ctx, mc_journal_copy *out, mc_why *why);
+/* Makes a journal's folder out of a backup's, with all groups that end at or before at_offset (UINT64_MAX: all) or, unless at_us is INT64_MAX, up to
+ * the last one written at or before at_us. to is empty or missing. */
+mc_err mc_journal_restore(const mc_fs *fs, const char *from, const char *to, uint64_t at_offset, int64_t at_us, mc_journal_copy *out, mc_why *why);
 /* Opens for reading only (tail, stats). Follows a live writer. offset UINT64_MAX: from the end on. */
 mc_err mc_journal_open_reader(const mc_fs *fs, const char *dir, uint64_t offset, mc_journal_filter filter, mc_journal_reader **out, mc_why *why);
 

@@ -197,7 +197,9 @@ static mc_err offline_group(mc_journal_reader *r, mc_why *why)
   uint64_t next = UINT64_MAX;
   bool more = false;
   if (found == MC_FOUND_BROKEN || r->nothing_behind != r->at)
-    MC_TRY(mc_scan_ahead(&r->window, r->at + 8, seg_end, r->id, &next, why));
+    MC_TRY(mc_scan_behind(&r->window, r->at, seg_end, r->id, &next, why));
+  if (next == r->at)
+    return MC_OK; /* it was being written; it is looked at anew */
   if (next == UINT64_MAX)
     MC_TRY(next_has_groups(r, &more, why));
   r->window.buf.len = 0;

@@ -118,3 +118,17 @@ mc_err mc_scan_ahead(mc_window *w, uint64_t offset, uint64_t limit, const uint8_
   }
   return MC_OK;
 }
+
+mc_err mc_scan_behind(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t id[MC_JOURNAL_ID], uint64_t *out, mc_why *why)
+{
+  mc_found found;
+  mc_group_header h;
+  MC_TRY(mc_scan_ahead(w, offset + 8, limit, id, out, why));
+  if (*out == UINT64_MAX)
+    return MC_OK;
+  w->buf.len = 0;
+  MC_TRY(mc_scan_at(w, offset, limit, id, true, &found, &h, why));
+  if (found == MC_FOUND_GROUP || found == MC_FOUND_SEAL)
+    *out = offset;
+  return MC_OK;
+}

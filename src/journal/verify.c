@@ -117,7 +117,9 @@ static mc_err walk_segment(walk *v, mc_window *w, uint64_t limit)
       continue;
     }
     uint64_t next;
-    MC_TRY(mc_scan_ahead(w, at + 8, limit, v->id, &next, v->why));
+    MC_TRY(mc_scan_behind(w, at, limit, v->id, &next, v->why));
+    if (next == at)
+      continue;
     if (!v->open) {
       v->open = true;
       v->open_end = at;

@@ -22,6 +22,8 @@ int command_campaign(int argc, char **argv);
 int command_journal(int argc, char **argv);
 int command_store(int argc, char **argv);
 int command_key(int argc, char **argv);
+int command_backup(int argc, char **argv);
+int command_restore(int argc, char **argv);
 int command_bench(int argc, char **argv);
 
 /* ---- shared by commands ---- */

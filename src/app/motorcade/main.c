@@ -28,6 +28,8 @@ static const command commands[] = {
     {"journal", command_journal, "tail, verify, stats, repair: the durable log"},
     {"store", command_store, "verify, stats: history segments"},
     {"key", command_key, "create, list, rewrap, check: keys of an enciphered data folder, receipts of erasures"},
+    {"backup", command_backup, "copy the whole data folder while the platform runs"},
+    {"restore", command_restore, "make a data folder out of a backup, as it was at a point in time"},
     {"bench", command_bench, "measure mqtt, ingest, edge or store beside peers found here"},
 };
 enum { COUNT = sizeof commands / sizeof commands[0] };
