@@ -274,7 +274,7 @@ static mc_err find_cut(copier *c, const mc_offsets *segs, int64_t at_us, uint64_
 {
   *cut = UINT64_MAX;
   for (size_t i = 0; i < segs->len; i++) {
-    mc_segment_header h;
+    mc_segment_header h = {0};
     mc_err err = open_segment(c, segs->at[i], &h);
     for (uint64_t at = h.first + MC_SEGMENT_HEADER; !err;) {
       mc_found found;

@@ -10,7 +10,10 @@ enum { VERSION = 1 };
 void mc_compacted_header_put(uint8_t out[MC_COMPACTED_HEADER], const mc_compacted_header *h)
 {
   memset(out, 0, MC_COMPACTED_HEADER);
-  memcpy(out, "\1KEY", 4);
+  out[0] = VERSION;
+  out[1] = 'K';
+  out[2] = 'E';
+  out[3] = 'Y';
   mc_store_le32(out + 4, MC_COMPACTED_HEADER);
   mc_store_le64(out + 8, h->cover);
   memcpy(out + 16, h->id, MC_JOURNAL_ID);
@@ -43,7 +46,9 @@ static uint32_t entry_crc(const uint8_t *head)
 
 void mc_entry_head_put(uint8_t out[MC_ENTRY_HEAD], uint64_t offset)
 {
-  memcpy(out, "\1k\0\0", 4);
+  out[0] = VERSION;
+  out[1] = 'k';
+  out[2] = out[3] = 0;
   mc_store_le64(out + 8, offset);
   mc_store_le32(out + 4, entry_crc(out));
 }
