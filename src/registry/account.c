@@ -41,7 +41,7 @@ mc_err mc_registry_user_create(mc_registry *r, uint32_t tenant, mc_slice name, m
   }
   a->user = (mc_user){.tenant = tenant, .role = role, .created_us = mc_clock_wall_us()};
   mc_slice_to_str(name, a->user.name, sizeof a->user.name);
-  err = mc_db_next_id(r->db, "account", &a->user.id, why);
+  err = registry_next_id(r, "account", &a->user.id, why);
   if (!err)
     err = mc_db_run(r->db, why,
                     "INSERT INTO account (id, tenant, name, password, role, disabled, created_us, last_sign_in_us) VALUES ($1, $2, $3, $4, $5, 0, $6, 0)",

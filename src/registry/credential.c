@@ -263,7 +263,7 @@ mc_err mc_registry_token_create(mc_registry *r, uint32_t tenant, mc_slice name, 
     free(e);
     return err;
   }
-  err = mc_db_next_id(r->db, "token", &e->token.id, why);
+  err = registry_next_id(r, "token", &e->token.id, why);
   if (!err)
     err = mc_db_run(r->db, why,
                     "INSERT INTO token (id, tenant, name, digest, role, created_us, expires_us, last_used_us, revoked) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0)",

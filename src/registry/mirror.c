@@ -29,6 +29,8 @@ thing_entry *registry_thing_named(const mc_registry *r, uint32_t tenant, mc_slic
 
 mc_err mirror_tenant(mc_registry *r, tenant_entry *t)
 {
+  if (registry_tenant(r, t->id))
+    return MC_ERR_EXISTS;
   MC_TRY(AT_ID(&r->tenant, t->id));
   r->tenant.at[t->id] = t;
   return MC_OK;
@@ -37,6 +39,8 @@ mc_err mirror_tenant(mc_registry *r, tenant_entry *t)
 mc_err mirror_vehicle(mc_registry *r, mc_vehicle *v)
 {
   scoped_key k = registry_key(v->tenant, mc_slice_str(v->name));
+  if (registry_vehicle(r, v->id) || mc_strmap_get(&r->vehicle_by_name, scoped_slice(&k), NULL))
+    return MC_ERR_EXISTS;
   MC_TRY(AT_ID(&r->vehicle, v->id));
   MC_TRY(mc_strmap_put(&r->vehicle_by_name, scoped_slice(&k), v->id));
   r->vehicle.at[v->id] = v;
@@ -49,6 +53,8 @@ mc_err mirror_vehicle(mc_registry *r, mc_vehicle *v)
 mc_err mirror_thing(mc_registry *r, thing_entry *t)
 {
   scoped_key k = registry_key(t->thing.tenant, mc_slice_str(t->thing.name));
+  if (registry_thing(r, t->thing.id) || mc_strmap_get(&r->thing_by_name, scoped_slice(&k), NULL))
+    return MC_ERR_EXISTS;
   MC_TRY(AT_ID(&r->thing, t->thing.id));
   MC_TRY(mc_strmap_put(&r->thing_by_name, scoped_slice(&k), t->thing.id));
   r->thing.at[t->thing.id] = t;
@@ -70,12 +76,16 @@ mc_err mirror_fitting(mc_registry *r, uint32_t thing, uint32_t vehicle, int64_t 
 
 mc_err mirror_certificate(mc_registry *r, cert_entry *c)
 {
+  if (mc_strmap_get(&r->cert_by_fingerprint, mc_slice_of(c->cert.fingerprint, MC_FINGERPRINT), NULL))
+    return MC_ERR_EXISTS;
   return mc_strmap_put(&r->cert_by_fingerprint, mc_slice_of(c->cert.fingerprint, MC_FINGERPRINT), (uint64_t)(uintptr_t)c);
 }
 
 mc_err mirror_account(mc_registry *r, account_entry *a)
 {
   scoped_key k = registry_key(a->user.tenant, mc_slice_str(a->user.name));
+  if (registry_account(r, a->user.id) || mc_strmap_get(&r->account_by_name, scoped_slice(&k), NULL))
+    return MC_ERR_EXISTS;
   MC_TRY(AT_ID(&r->account, a->user.id));
   MC_TRY(mc_strmap_put(&r->account_by_name, scoped_slice(&k), a->user.id));
   r->account.at[a->user.id] = a;
@@ -89,6 +99,8 @@ mc_err mirror_signal(mc_registry *r, uint32_t tenant, uint32_t id, mc_slice fqn)
     return MC_ERR_NOT_FOUND;
   mc_slice kept;
   scoped_key k = registry_key(tenant, fqn);
+  if (!k.len || mc_strmap_get(&r->signal_by_fqn, scoped_slice(&k), NULL))
+    return MC_ERR_EXISTS;
   MC_TRY(mc_arena_copy(&r->text, fqn, &kept));
   MC_TRY(AT_ID(&t->signals.fqn, id));
   MC_TRY(mc_strmap_put(&r->signal_by_fqn, scoped_slice(&k), id));
@@ -113,16 +125,55 @@ mc_err mirror_encoding(mc_registry *r, uint32_t id, const encoding_entry *e)
   return MC_OK;
 }
 
-/* ---- loading ---- */
+/* ---- loading ----
+ * The database checks types and uniqueness only as far as its schema says, and a damaged file can hold anything: a value that this module
+ * would never have written is refused here, before it becomes an index or a state. */
+
+static uint32_t row_id(mc_stmt *s, int column, bool *ok)
+{
+  int64_t v = mc_stmt_int(s, column);
+  *ok &= v > 0 && v <= MC_REGISTRY_ID_MAX;
+  return *ok ? (uint32_t)v : 0;
+}
+
+static int row_in(mc_stmt *s, int column, int low, int high, bool *ok)
+{
+  int64_t v = mc_stmt_int(s, column);
+  *ok &= v >= low && v <= high;
+  return *ok ? (int)v : low;
+}
+
+/* Differences of two of them must not overflow. */
+static int64_t row_time(mc_stmt *s, int column, bool *ok)
+{
+  int64_t v = mc_stmt_int(s, column);
+  *ok &= v >= INT64_MIN / 4 && v <= INT64_MAX / 4;
+  return v;
+}
+
+static void row_text(mc_stmt *s, int column, char *out, size_t size, bool *ok)
+{
+  mc_slice text = mc_stmt_text(s, column);
+  *ok &= mc_slice_to_str(text, out, size) && strlen(out) == text.len;
+}
+
+static void row_bytes(mc_stmt *s, int column, void *out, size_t size, bool *ok)
+{
+  mc_slice bytes = mc_stmt_blob(s, column);
+  *ok &= bytes.len == size;
+  if (*ok)
+    memcpy(out, bytes.data, size);
+}
 
 static mc_err load_tenant(mc_registry *r, mc_stmt *s)
 {
+  bool ok = true;
   tenant_entry *t = calloc(1, sizeof *t);
   if (!t)
     return MC_ERR_MEMORY;
-  t->id = (uint32_t)mc_stmt_int(s, 0);
-  mc_slice_to_str(mc_stmt_text(s, 1), t->name, sizeof t->name);
-  mc_err err = mirror_tenant(r, t);
+  t->id = row_id(s, 0, &ok);
+  row_text(s, 1, t->name, sizeof t->name, &ok);
+  mc_err err = ok ? mirror_tenant(r, t) : MC_ERR_CHECKSUM;
   if (err)
     free(t);
   return err;
@@ -130,20 +181,21 @@ static mc_err load_tenant(mc_registry *r, mc_stmt *s)
 
 static mc_err load_vehicle(mc_registry *r, mc_stmt *s)
 {
+  bool ok = true;
   mc_vehicle *v = calloc(1, sizeof *v);
   if (!v)
     return MC_ERR_MEMORY;
-  v->id = (uint32_t)mc_stmt_int(s, 0);
-  v->tenant = (uint32_t)mc_stmt_int(s, 1);
-  mc_slice_to_str(mc_stmt_text(s, 2), v->name, sizeof v->name);
-  mc_slice_to_str(mc_stmt_text(s, 3), v->vin, sizeof v->vin);
-  mc_slice_to_str(mc_stmt_text(s, 4), v->make, sizeof v->make);
-  mc_slice_to_str(mc_stmt_text(s, 5), v->model, sizeof v->model);
-  mc_slice_to_str(mc_stmt_text(s, 6), v->kind, sizeof v->kind);
-  mc_slice_to_str(mc_stmt_text(s, 7), v->manifest, sizeof v->manifest);
-  v->year = (int)mc_stmt_int(s, 8);
-  v->created_us = mc_stmt_int(s, 9);
-  mc_err err = mirror_vehicle(r, v);
+  v->id = row_id(s, 0, &ok);
+  v->tenant = row_id(s, 1, &ok);
+  row_text(s, 2, v->name, sizeof v->name, &ok);
+  row_text(s, 3, v->vin, sizeof v->vin, &ok);
+  row_text(s, 4, v->make, sizeof v->make, &ok);
+  row_text(s, 5, v->model, sizeof v->model, &ok);
+  row_text(s, 6, v->kind, sizeof v->kind, &ok);
+  row_text(s, 7, v->manifest, sizeof v->manifest, &ok);
+  v->year = row_in(s, 8, 0, 9999, &ok);
+  v->created_us = row_time(s, 9, &ok);
+  mc_err err = ok && v->name[0] ? mirror_vehicle(r, v) : MC_ERR_CHECKSUM;
   if (err)
     free(v);
   return err;
@@ -151,16 +203,19 @@ static mc_err load_vehicle(mc_registry *r, mc_stmt *s)
 
 static mc_err load_thing(mc_registry *r, mc_stmt *s)
 {
+  bool ok = true;
   thing_entry *t = calloc(1, sizeof *t);
   if (!t)
     return MC_ERR_MEMORY;
-  t->thing.id = (uint32_t)mc_stmt_int(s, 0);
-  t->thing.tenant = (uint32_t)mc_stmt_int(s, 1);
-  mc_slice_to_str(mc_stmt_text(s, 2), t->thing.name, sizeof t->thing.name);
+  t->thing.id = row_id(s, 0, &ok);
+  t->thing.tenant = row_id(s, 1, &ok);
+  row_text(s, 2, t->thing.name, sizeof t->thing.name, &ok);
   t->thing.is_service = mc_stmt_int(s, 3) != 0;
   t->disabled = mc_stmt_int(s, 4) != 0;
-  t->thing.created_us = mc_stmt_int(s, 6);
-  mc_err err = mc_stmt_is_null(s, 5) ? MC_OK : mc_policy_parse(mc_stmt_text(s, 5), &t->policy, NULL);
+  t->thing.created_us = row_time(s, 6, &ok);
+  mc_err err = ok && t->thing.name[0] ? MC_OK : MC_ERR_CHECKSUM;
+  if (!err && !mc_stmt_is_null(s, 5))
+    err = mc_policy_parse(mc_stmt_text(s, 5), &t->policy, NULL);
   if (!err)
     err = mirror_thing(r, t);
   if (err) {
@@ -172,26 +227,26 @@ static mc_err load_thing(mc_registry *r, mc_stmt *s)
 
 static mc_err load_fitting(mc_registry *r, mc_stmt *s)
 {
-  int64_t to_us = mc_stmt_is_null(s, 3) ? INT64_MAX : mc_stmt_int(s, 3);
-  return mirror_fitting(r, (uint32_t)mc_stmt_int(s, 0), (uint32_t)mc_stmt_int(s, 1), mc_stmt_int(s, 2), to_us);
+  bool ok = true;
+  int64_t from_us = row_time(s, 2, &ok), to_us = mc_stmt_is_null(s, 3) ? INT64_MAX : row_time(s, 3, &ok);
+  uint32_t thing = row_id(s, 0, &ok), vehicle = row_id(s, 1, &ok);
+  return ok && registry_vehicle(r, vehicle) ? mirror_fitting(r, thing, vehicle, from_us, to_us) : MC_ERR_CHECKSUM;
 }
 
 static mc_err load_certificate(mc_registry *r, mc_stmt *s)
 {
-  mc_slice fingerprint = mc_stmt_blob(s, 0);
-  if (fingerprint.len != MC_FINGERPRINT)
-    return MC_ERR_CHECKSUM;
+  bool ok = true;
   cert_entry *c = calloc(1, sizeof *c);
   if (!c)
     return MC_ERR_MEMORY;
-  memcpy(c->cert.fingerprint, fingerprint.data, MC_FINGERPRINT);
-  c->cert.tenant = (uint32_t)mc_stmt_int(s, 1);
-  c->cert.thing = (uint32_t)mc_stmt_int(s, 2);
-  c->cert.state = (mc_cert_state)mc_stmt_int(s, 3);
+  row_bytes(s, 0, c->cert.fingerprint, MC_FINGERPRINT, &ok);
+  c->cert.tenant = row_id(s, 1, &ok);
+  c->cert.thing = row_id(s, 2, &ok);
+  c->cert.state = (mc_cert_state)row_in(s, 3, MC_CERT_ACTIVE, MC_CERT_REVOKED, &ok);
   c->pinned = mc_stmt_int(s, 4) != 0;
-  c->cert.not_after_us = mc_stmt_int(s, 5);
-  c->cert.created_us = mc_stmt_int(s, 6);
-  mc_err err = mirror_certificate(r, c);
+  c->cert.not_after_us = row_time(s, 5, &ok);
+  c->cert.created_us = row_time(s, 6, &ok);
+  mc_err err = ok && registry_thing(r, c->cert.thing) ? mirror_certificate(r, c) : MC_ERR_CHECKSUM;
   if (err)
     free(c);
   return err;
@@ -199,35 +254,43 @@ static mc_err load_certificate(mc_registry *r, mc_stmt *s)
 
 static mc_err load_account(mc_registry *r, mc_stmt *s)
 {
+  bool ok = true;
   account_entry *a = calloc(1, sizeof *a);
   if (!a)
     return MC_ERR_MEMORY;
-  a->user.id = (uint32_t)mc_stmt_int(s, 0);
-  a->user.tenant = (uint32_t)mc_stmt_int(s, 1);
-  mc_slice_to_str(mc_stmt_text(s, 2), a->user.name, sizeof a->user.name);
-  mc_slice_to_str(mc_stmt_text(s, 3), a->password, sizeof a->password);
-  a->user.role = (mc_access_role)mc_stmt_int(s, 4);
+  a->user.id = row_id(s, 0, &ok);
+  a->user.tenant = row_id(s, 1, &ok);
+  row_text(s, 2, a->user.name, sizeof a->user.name, &ok);
+  row_text(s, 3, a->password, sizeof a->password, &ok);
+  a->user.role = (mc_access_role)row_in(s, 4, MC_ROLE_VIEWER, MC_ROLE_ADMIN, &ok);
   a->user.disabled = mc_stmt_int(s, 5) != 0;
-  a->user.created_us = mc_stmt_int(s, 6);
-  a->user.last_sign_in_us = mc_stmt_int(s, 7);
-  mc_err err = mirror_account(r, a);
+  a->user.created_us = row_time(s, 6, &ok);
+  a->user.last_sign_in_us = row_time(s, 7, &ok);
+  mc_err err = ok && a->user.name[0] ? mirror_account(r, a) : MC_ERR_CHECKSUM;
   if (err)
     free(a);
   return err;
 }
 
+/* A secret's entry, found by its digest. */
+static mc_err put_secret(mc_strmap *by_digest, const uint8_t digest[32], void *entry)
+{
+  mc_slice key = mc_slice_of(digest, 32);
+  return mc_strmap_get(by_digest, key, NULL) ? MC_ERR_EXISTS : mc_strmap_put(by_digest, key, (uint64_t)(uintptr_t)entry);
+}
+
 static mc_err load_session(mc_registry *r, mc_stmt *s)
 {
-  mc_slice digest = mc_stmt_blob(s, 0);
-  session_entry *e = digest.len == 32 ? calloc(1, sizeof *e) : NULL;
+  bool ok = true;
+  session_entry *e = calloc(1, sizeof *e);
   if (!e)
-    return digest.len == 32 ? MC_ERR_MEMORY : MC_ERR_CHECKSUM;
-  memcpy(e->digest, digest.data, 32);
-  e->account = (uint32_t)mc_stmt_int(s, 1);
-  e->created_us = mc_stmt_int(s, 2);
-  atomic_init(&e->seen_us, mc_stmt_int(s, 3));
-  atomic_init(&e->saved_us, mc_stmt_int(s, 3));
-  mc_err err = mc_strmap_put(&r->session_by_digest, digest, (uint64_t)(uintptr_t)e);
+    return MC_ERR_MEMORY;
+  row_bytes(s, 0, e->digest, 32, &ok);
+  e->account = row_id(s, 1, &ok);
+  e->created_us = row_time(s, 2, &ok);
+  atomic_init(&e->seen_us, row_time(s, 3, &ok));
+  atomic_init(&e->saved_us, row_time(s, 3, &ok));
+  mc_err err = ok && registry_account(r, e->account) ? put_secret(&r->session_by_digest, e->digest, e) : MC_ERR_CHECKSUM;
   if (err)
     free(e);
   return err;
@@ -235,20 +298,20 @@ static mc_err load_session(mc_registry *r, mc_stmt *s)
 
 static mc_err load_token(mc_registry *r, mc_stmt *s)
 {
-  mc_slice digest = mc_stmt_blob(s, 3);
-  token_entry *e = digest.len == 32 ? calloc(1, sizeof *e) : NULL;
+  bool ok = true;
+  token_entry *e = calloc(1, sizeof *e);
   if (!e)
-    return digest.len == 32 ? MC_ERR_MEMORY : MC_ERR_CHECKSUM;
-  memcpy(e->digest, digest.data, 32);
-  e->token.id = (uint32_t)mc_stmt_int(s, 0);
-  e->token.tenant = (uint32_t)mc_stmt_int(s, 1);
-  mc_slice_to_str(mc_stmt_text(s, 2), e->token.name, sizeof e->token.name);
-  e->token.role = (mc_access_role)mc_stmt_int(s, 4);
-  e->token.created_us = mc_stmt_int(s, 5);
-  e->token.expires_us = mc_stmt_int(s, 6);
-  atomic_init(&e->used_us, mc_stmt_int(s, 7));
-  atomic_init(&e->saved_us, mc_stmt_int(s, 7));
-  mc_err err = mc_strmap_put(&r->token_by_digest, digest, (uint64_t)(uintptr_t)e);
+    return MC_ERR_MEMORY;
+  row_bytes(s, 3, e->digest, 32, &ok);
+  e->token.id = row_id(s, 0, &ok);
+  e->token.tenant = row_id(s, 1, &ok);
+  row_text(s, 2, e->token.name, sizeof e->token.name, &ok);
+  e->token.role = (mc_access_role)row_in(s, 4, MC_ROLE_VIEWER, MC_ROLE_ADMIN, &ok);
+  e->token.created_us = row_time(s, 5, &ok);
+  e->token.expires_us = row_time(s, 6, &ok);
+  atomic_init(&e->used_us, row_time(s, 7, &ok));
+  atomic_init(&e->saved_us, row_time(s, 7, &ok));
+  mc_err err = ok ? put_secret(&r->token_by_digest, e->digest, e) : MC_ERR_CHECKSUM;
   if (err)
     free(e);
   return err;
@@ -256,21 +319,19 @@ static mc_err load_token(mc_registry *r, mc_stmt *s)
 
 static mc_err load_signal(mc_registry *r, mc_stmt *s)
 {
-  return mirror_signal(r, (uint32_t)mc_stmt_int(s, 0), (uint32_t)mc_stmt_int(s, 1), mc_stmt_text(s, 2));
+  bool ok = true;
+  uint32_t tenant = row_id(s, 0, &ok), id = row_id(s, 1, &ok);
+  return ok ? mirror_signal(r, tenant, id, mc_stmt_text(s, 2)) : MC_ERR_CHECKSUM;
 }
 
 static mc_err load_encoding(mc_registry *r, mc_stmt *s)
 {
-  mc_slice factor = mc_stmt_blob(s, 2);
-  encoding_entry e = {.type = (int)mc_stmt_int(s, 1)};
-  if (factor.len != 8)
-    return MC_ERR_CHECKSUM;
-  memcpy(&e.factor, factor.data, 8);
-  mc_slice offset = mc_stmt_blob(s, 3);
-  if (offset.len != 8)
-    return MC_ERR_CHECKSUM;
-  memcpy(&e.offset, offset.data, 8);
-  return mirror_encoding(r, (uint32_t)mc_stmt_int(s, 0), &e);
+  bool ok = true;
+  uint32_t id = row_id(s, 0, &ok);
+  encoding_entry e = {.type = row_in(s, 1, 0, UINT8_MAX, &ok)};
+  row_bytes(s, 2, &e.factor, sizeof e.factor, &ok);
+  row_bytes(s, 3, &e.offset, sizeof e.offset, &ok);
+  return ok ? mirror_encoding(r, id, &e) : MC_ERR_CHECKSUM;
 }
 
 static const struct loader {

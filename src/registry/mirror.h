@@ -93,7 +93,14 @@ struct mc_registry {
   void *revoked_ctx;
 };
 
-enum { MC_REGISTRY_NAME = 128, MC_REGISTRY_FQN = 512 };
+enum {
+  MC_REGISTRY_NAME = 128,
+  MC_REGISTRY_FQN = 512,
+  MC_REGISTRY_ID_MAX = 1 << 24 /* of any series that the mirror uses as an index: a damaged row must not ask for gigabytes */
+};
+
+/* mc_db_next_id up to that. MC_ERR_FULL: used up. */
+mc_err registry_next_id(mc_registry *r, const char *series, uint32_t *out, mc_why *why);
 
 /* Name within a tenant as one key: 4 bytes tenant, then the name. */
 typedef struct scoped_key {

@@ -83,6 +83,12 @@ const char *registry_shown(mc_slice name, char out[48])
   return out;
 }
 
+mc_err registry_next_id(mc_registry *r, const char *series, uint32_t *out, mc_why *why)
+{
+  MC_TRY(mc_db_next_id(r->db, series, out, why));
+  return *out <= MC_REGISTRY_ID_MAX ? MC_OK : mc_err_set(why, MC_ERR_FULL, "all %d ids of the series %s are used up", MC_REGISTRY_ID_MAX, series);
+}
+
 /* ---- changes ---- */
 
 mc_err change_begin(mc_registry *r, mc_why *why)
@@ -149,7 +155,7 @@ mc_err mc_registry_tenant_create(mc_registry *r, mc_slice name, uint32_t *out, m
     free(t);
     return err;
   }
-  err = mc_db_next_id(r->db, "tenant", &t->id, why);
+  err = registry_next_id(r, "tenant", &t->id, why);
   if (!err)
     err = mc_db_run(r->db, why, "INSERT INTO tenant (id, name, created_us) VALUES ($1, $2, $3)", "iti", (int64_t)t->id, name, mc_clock_wall_us());
   if (err == MC_ERR_EXISTS)

@@ -90,7 +90,7 @@ static mc_err name_clash(mc_registry *r, const mc_vehicle *v, mc_why *why)
 
 static mc_err insert_thing(mc_registry *r, thing_entry *t, const mc_slice *policy, mc_why *why)
 {
-  MC_TRY(mc_db_next_id(r->db, "thing", &t->thing.id, why));
+  MC_TRY(registry_next_id(r, "thing", &t->thing.id, why));
   const char *sql = policy ? "INSERT INTO thing (id, tenant, name, is_service, disabled, created_us, policy) VALUES ($1, $2, $3, $4, 0, $5, $6)"
                            : "INSERT INTO thing (id, tenant, name, is_service, disabled, created_us) VALUES ($1, $2, $3, $4, 0, $5)";
   return mc_db_run(r->db, why, sql, policy ? "iitiit" : "iitii", (int64_t)t->thing.id, (int64_t)t->thing.tenant, mc_slice_str(t->thing.name),
@@ -99,7 +99,7 @@ static mc_err insert_thing(mc_registry *r, thing_entry *t, const mc_slice *polic
 
 static mc_err insert_vehicle(mc_registry *r, mc_vehicle *v, thing_entry *t, mc_why *why)
 {
-  MC_TRY(mc_db_next_id(r->db, "vehicle", &v->id, why));
+  MC_TRY(registry_next_id(r, "vehicle", &v->id, why));
   mc_err err = mc_db_run(r->db, why,
                          "INSERT INTO vehicle (id, tenant, name, vin, make, model, kind, manifest, year, created_us)"
                          " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",

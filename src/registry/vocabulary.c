@@ -36,7 +36,7 @@ static mc_err insert_signal(mc_registry *r, uint32_t tenant, mc_slice fqn, uint3
 {
   char series[32];
   snprintf(series, sizeof series, "signal/%u", tenant);
-  MC_TRY(mc_db_next_id(r->db, series, out, why));
+  MC_TRY(registry_next_id(r, series, out, why));
   mc_err err = mc_db_run(r->db, why, "INSERT INTO signal (tenant, id, fqn) VALUES ($1, $2, $3)", "iit", (int64_t)tenant, (int64_t)*out, fqn);
   if (err == MC_ERR_CONFLICT)
     return mc_err_set(why, MC_ERR_NOT_FOUND, "there is no tenant %u", tenant);
@@ -136,7 +136,7 @@ mc_err mc_registry_encoding_id(mc_registry *r, int type, double factor, double o
   pthread_rwlock_unlock(&r->lock);
   *out = (uint32_t)id;
   if (!found) {
-    err = mc_db_next_id(r->db, "encoding", out, why);
+    err = registry_next_id(r, "encoding", out, why);
     if (!err)
       err = mc_db_run(r->db, why, "INSERT INTO encoding (id, type, factor, shift) VALUES ($1, $2, $3, $4)", "iibb", (int64_t)*out, (int64_t)type,
                       mc_slice_of(&factor, 8), mc_slice_of(&offset, 8));

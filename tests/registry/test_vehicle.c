@@ -29,6 +29,59 @@ static void test_creating_a_vehicle_makes_its_device_and_fits_it(void)
   mc_db_close(&db);
 }
 
+/* A damaged file, or another program: what would become an index, a state or a name is looked at before. */
+static void test_rows_that_it_would_not_have_written_are_refused_with_their_table(void)
+{
+  static const char *const change[][2] = {
+      {"UPDATE vehicle SET id = 4294967295", "table vehicle"},
+      {"UPDATE vehicle SET id = -1", "table vehicle"},
+      {"UPDATE vehicle SET name = ''", "table vehicle"},
+      {"UPDATE vehicle SET vin = '123456789012345678'", "table vehicle"},
+      {"UPDATE thing SET policy = '{'", "table thing"},
+      {"UPDATE fitting SET vehicle = 9", "table fitting"},
+      {"UPDATE certificate SET state = 3", "table certificate"},
+      {"UPDATE certificate SET thing = 9", "table certificate"},
+      {"UPDATE certificate SET fingerprint = 'short'", "table certificate"},
+      {"UPDATE account SET role = 9", "table account"},
+      {"UPDATE account SET last_sign_in_us = -9223372036854775807", "table account"},
+      {"UPDATE token SET digest = 7", "table token"},
+      {"UPDATE signal SET id = 1e9", "table signal"},
+      {"UPDATE encoding SET shift = 'x'", "table encoding"},
+  };
+  mc_db *db = NULL;
+  mc_registry *r = fixture_open(&db, ":memory:");
+  mc_vehicle v;
+  mc_user ada;
+  mc_token token;
+  char secret[64];
+  uint32_t id;
+  mc_why why = {0};
+  mc_buf cert = {0}, key = {0};
+  CHECK_OK(fixture_vehicle(r, 1, "a", &v, &why));
+  CHECK_OK(mc_registry_certificate_issue(r, 1, MC_LIT("a"), 10, &cert, &key, &why));
+  CHECK_OK(mc_registry_user_create(r, 1, MC_LIT("ada"), MC_LIT("correct horse battery"), MC_ROLE_ADMIN, &ada, &why));
+  CHECK_OK(mc_registry_token_create(r, 1, MC_LIT("t"), MC_ROLE_VIEWER, 0, secret, &token, &why));
+  CHECK_OK(mc_registry_signal_id(r, 1, MC_LIT("Vehicle.Speed"), &id, &why));
+  CHECK_OK(mc_registry_encoding_id(r, 1, 0.5, 0, &id, &why));
+  mc_registry_close(&r);
+  mc_registry_config config = {.db = db, .ca_cert_pem = mc_buf_slice(&fixture_ca_cert), .ca_key_pem = mc_buf_slice(&fixture_ca_key)};
+  for (size_t i = 0; i < sizeof change / sizeof change[0]; i++) {
+    CHECK_OK(mc_db_begin(db, true, &why));
+    CHECK_OK(mc_db_run(db, &why, "PRAGMA defer_foreign_keys = ON", ""));
+    CHECK_OK(mc_db_run(db, &why, change[i][0], ""));
+    mc_err err = mc_registry_open(&config, &r, &why);
+    CHECK_OK(mc_db_end(db, false, NULL));
+    CHECK(err != MC_OK);
+    CHECK(!r);
+    CHECK_WHY(why, change[i][1]);
+  }
+  CHECK_OK(mc_registry_open(&config, &r, &why));
+  mc_registry_close(&r);
+  mc_db_close(&db);
+  mc_buf_free(&cert);
+  mc_buf_free(&key);
+}
+
 static void test_clashes_name_what_clashes(void)
 {
   mc_db *db = NULL;
@@ -326,6 +379,7 @@ static void test_threads_create_at_once(void)
 int main(void)
 {
   RUN(test_creating_a_vehicle_makes_its_device_and_fits_it);
+  RUN(test_rows_that_it_would_not_have_written_are_refused_with_their_table);
   RUN(test_clashes_name_what_clashes);
   RUN(test_hostile_names_and_facts_are_refused);
   RUN(test_lists_pages_and_filters);
