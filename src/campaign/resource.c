@@ -290,6 +290,16 @@ static mc_err entry_put(mc_campaigns *c, campaign_entry *e)
   return err;
 }
 
+/* NULL: a row that this module would not have written. */
+static campaign_entry *read_row(mc_stmt *s)
+{
+  int64_t id = mc_stmt_int(s, 0), tenant = mc_stmt_int(s, 1), status = mc_stmt_int(s, 3);
+  if (id < 1 || id > UINT32_MAX || tenant < 1 || tenant > UINT32_MAX || status < MC_CAMPAIGN_DRAFT || status > MC_CAMPAIGN_ENDED ||
+      !campaign_name_valid(mc_stmt_text(s, 2)))
+    return NULL;
+  return entry_make((uint32_t)tenant, (uint32_t)id, mc_stmt_text(s, 2), (mc_campaign_status)status, mc_stmt_text(s, 4), mc_stmt_int(s, 5), mc_stmt_int(s, 6));
+}
+
 mc_err campaign_resources_load(mc_campaigns *c, mc_why *why)
 {
   mc_stmt *s;
@@ -298,10 +308,9 @@ mc_err campaign_resources_load(mc_campaigns *c, mc_why *why)
       mc_db_prepare(c->config.db, "SELECT id, tenant, name, status, document, created_us, updated_us FROM campaign ORDER BY id", &s, why);
   if (!err) {
     while (!(err = mc_stmt_step(s, why))) {
-      campaign_entry *e = entry_make((uint32_t)mc_stmt_int(s, 1), (uint32_t)mc_stmt_int(s, 0), mc_stmt_text(s, 2),
-                                     (mc_campaign_status)mc_stmt_int(s, 3), mc_stmt_text(s, 4), mc_stmt_int(s, 5), mc_stmt_int(s, 6));
+      campaign_entry *e = read_row(s);
       err = e ? entry_put(c, e)
-              : mc_err_set(why, MC_ERR_MALFORMED, "campaign %lld in the database cannot be read", (long long)mc_stmt_int(s, 0));
+              : mc_err_set(why, MC_ERR_MALFORMED, "campaign %lld in the database cannot be read: restore a back-up", (long long)mc_stmt_int(s, 0));
       if (err)
         break;
     }

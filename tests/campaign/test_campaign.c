@@ -582,6 +582,28 @@ static void test_everything_is_there_after_a_restart(void)
   end();
 }
 
+static void test_a_campaign_row_that_it_would_not_have_written_is_refused(void)
+{
+  static const char *const change[] = {"UPDATE campaign SET status = 4", "UPDATE campaign SET id = -1", "UPDATE campaign SET name = 'a b'", "UPDATE campaign SET document = '{'"};
+  mc_dbc_import_report report;
+  mc_why why = {0};
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(create("c", "Vehicle.ENGINE.Rpm", NULL, &why));
+  mc_campaigns_close(&c);
+  mc_campaigns_config config = {db, registry, publish, NULL, &sink, 1};
+  for (size_t i = 0; i < sizeof change / sizeof change[0]; i++) {
+    CHECK_OK(mc_db_begin(db, true, &why));
+    CHECK_OK(mc_db_run(db, &why, change[i], ""));
+    mc_err err = mc_campaigns_open(&config, &c, &why);
+    CHECK_OK(mc_db_end(db, false, NULL));
+    CHECK(err != MC_OK);
+    CHECK_WHY(why, "in the database cannot be read");
+  }
+  CHECK(open_module());
+  end();
+}
+
 static void test_a_vss_tree_adds_names_and_leaves_those_that_are_there(void)
 {
   static const char tree[] = "{\"Vehicle\":{\"type\":\"branch\",\"description\":\"\",\"children\":{\"ENGINE\":{\"type\":\"branch\","
@@ -627,6 +649,7 @@ int main(void)
   RUN(test_samples_spread_over_thousands_of_hours_open_only_a_bounded_number);
   RUN(test_a_reader_always_begins_at_a_record);
   RUN(test_everything_is_there_after_a_restart);
+  RUN(test_a_campaign_row_that_it_would_not_have_written_is_refused);
   mc_buf_free(&ca);
   mc_buf_free(&ca_key);
   return tap_done();
