@@ -17,6 +17,7 @@ void json_client(mc_json *j, const mc_client_info *info)
   mc_json_uint_field(j, "received", info->received);
   mc_json_uint_field(j, "delivered", info->delivered);
   mc_json_uint_field(j, "refused", info->refused);
+  mc_json_str_field(j, "profile", mc_profile_text((mc_profile_name)info->profile));
   json_time_if(j, "connected_at", info->connected_us);
   json_time_if(j, "disconnected_at", info->disconnected_us);
   json_time_if(j, "last_packet", info->last_packet_us);

@@ -11,10 +11,11 @@
 enum { P_FORMAT = 0x01, P_EXPIRY = 0x02, P_CONTENT_TYPE = 0x03, P_RESPONSE_TOPIC = 0x08, P_CORRELATION = 0x09, USER_PROPERTIES_MAX = 64 };
 static const char topics_prefix[] = "/topics/";
 
-static void answer(mc_http_request *r, int status, const char *message)
+static void answer_after(mc_http_request *r, int status, const char *message, uint32_t retry_after_s)
 {
   mc_buf body = {0};
-  char id[24];
+  char id[24], after[16];
+  snprintf(after, sizeof after, "%u", retry_after_s);
   snprintf(id, sizeof id, "%016llx", (unsigned long long)r->id);
   mc_json j = mc_json_to(&body);
   mc_json_object(&j);
@@ -23,13 +24,15 @@ static void answer(mc_http_request *r, int status, const char *message)
   mc_json_object_end(&j);
   mc_http_header header[] = {{MC_LIT("Cache-Control"), MC_LIT("no-store")},
                              {MC_LIT("X-Content-Type-Options"), MC_LIT("nosniff")},
-                             {MC_LIT("Retry-After"), MC_LIT("1")}};
+                             {MC_LIT("Retry-After"), mc_slice_str(after)}};
   bool built = mc_json_end(&j) == MC_OK; /* without memory the status line still tells */
   mc_http_reply reply = {.status = status, .content_type = built ? "application/json" : NULL, .body = built ? mc_buf_slice(&body) : (mc_slice){0},
-                         .header = header, .header_count = status == 503 ? 3 : 2};
+                         .header = header, .header_count = retry_after_s ? 3 : 2};
   mc_http_answer(r, &reply);
   mc_buf_free(&body);
 }
+
+static void answer(mc_http_request *r, int status, const char *message) { answer_after(r, status, message, status == 503); }
 
 /* ---- MQTT over WebSocket ---- */
 
@@ -179,6 +182,7 @@ static int status_of(mc_err err)
   case MC_ERR_DENIED: return 403;
   case MC_ERR_INVALID: return 400;
   case MC_ERR_TOO_LARGE: return 413;
+  case MC_ERR_AGAIN: return 429;
   case MC_ERR_FULL:
   case MC_ERR_CLOSED:
   case MC_ERR_TIMEOUT:
@@ -200,7 +204,7 @@ static void publish(mc_api *api, mc_http_request *r)
     mc_conn_peer(r->conn, &peer);
     mc_err err = mc_gateway_publish_as(api->config.gateway, mc_conn_loop(r->conn), &peer, &m, published, r, &why);
     if (err)
-      answer(r, status_of(err), why.text);
+      answer_after(r, status_of(err), why.text, err == MC_ERR_AGAIN ? m.retry_after_s : status_of(err) == 503);
   }
   mc_buf_free(&props);
 }

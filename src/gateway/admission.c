@@ -42,7 +42,10 @@ static void claim_free(struct mc_claim *c)
 void mc_admission_refuse(mc_link *link, uint8_t version, uint8_t code, const char *text)
 {
   mc_gateway_loop *l = link->home;
-  if (link->conn && (version == MC_MQTT_5 || version == MC_MQTT_311)) {
+  if (link->conn && version == MC_MQTT_311 && code == MC_MQTT_NOT_AUTHORIZED) {
+    uint8_t packet[4] = {MC_MQTT_CONNACK << 4, 2, 0, (uint8_t)link->profile->refusal_code};
+    mc_conn_write(link->conn, mc_slice_of(packet, sizeof packet));
+  } else if (link->conn && (version == MC_MQTT_5 || version == MC_MQTT_311)) {
     mc_buf_clear(&l->props);
     mc_mqtt_put_text(&l->props, 0x1F, mc_slice_str(text));
     if (link->max_packet && l->props.len + 10 > link->max_packet) /* never to make it too large (3.2.2.3.9) */
@@ -55,7 +58,7 @@ void mc_admission_refuse(mc_link *link, uint8_t version, uint8_t code, const cha
   mc_link_end(link, code, "%s", text);
 }
 
-static void refuse_named(mc_link *link, const mc_mqtt_connect *c, uint32_t tenant, uint8_t code, const char *text)
+static void refuse_named(mc_link *link, const mc_mqtt_connect *c, uint32_t tenant, uint8_t code, mc_cause cause, const char *text)
 {
   mc_gateway *g = link->home->gateway;
   if (tenant || c->client_id.len) { /* on the client's own card too, so that its owner sees why it stays away */
@@ -66,11 +69,13 @@ static void refuse_named(mc_link *link, const mc_mqtt_connect *c, uint32_t tenan
       free(s->last_error);
       s->last_error = strdup(text);
       mc_count_add(&s->refused, 1);
+      mc_cause_note_locked(s, cause);
     }
     pthread_mutex_unlock(&g->lock);
   }
   mc_log(MC_LOG_WARN, "gateway", "client refused", MC_KS("client", c->client_id), MC_KZ("address", link->address), MC_KU("code", code), MC_KZ("why", text));
   link->told = true;
+  mc_cause_note(link->home, NULL, cause, 1);
   mc_count_add(&link->home->count.refused, 1);
   mc_admission_refuse(link, c->version, code, text);
 }
@@ -86,7 +91,7 @@ static mc_err authenticate(mc_link *link, const mc_mqtt_connect *c /* NULL: once
   link->policy = NULL;
   if (link->auth)
     return mc_auth_again(link, who, why);
-  if (link->dev) {
+  if (link->door == MC_DOOR_DEV) {
     *who = (mc_principal){.tenant = MC_TENANT_DEFAULT, .kind = MC_PRINCIPAL_DEV};
     link->policy = mc_policy_all();
     mc_policy_retain(link->policy);
@@ -119,16 +124,23 @@ static bool settle_id(mc_link *link, mc_mqtt_connect *c, const mc_principal *who
     c->client_id = mc_slice_str(who->name);
   else if (*assigned && random_id(made) == MC_OK)
     c->client_id = mc_slice_str(made);
+  if (c->client_id.len > link->profile->client_id_bytes || (!link->profile->dollar_client_id && mc_slice_starts(c->client_id, MC_LIT("$")))) {
+    snprintf(text, sizeof text, "client id \"%.*s\": this client's profile allows %u bytes%s (client_id_bytes, dollar_client_id)",
+             (int)(c->client_id.len > 128 ? 128 : c->client_id.len), (const char *)c->client_id.data, link->profile->client_id_bytes,
+             link->profile->dollar_client_id ? "" : ", and none that begins with $");
+    refuse_named(link, c, who->tenant, MC_MQTT_BAD_CLIENT_ID, MC_CAUSE_IDENTITY, text);
+    return false;
+  }
   if (who->kind == MC_PRINCIPAL_THING && !mc_slice_eq_str(c->client_id, who->name)) {
     snprintf(text, sizeof text, "client id \"%.*s\" is not the name of the device that this certificate was issued to: set the client id to \"%s\"",
              (int)(c->client_id.len > 128 ? 128 : c->client_id.len), (const char *)c->client_id.data, who->name);
-    refuse_named(link, c, who->tenant, MC_MQTT_BAD_CLIENT_ID, text);
+    refuse_named(link, c, who->tenant, MC_MQTT_BAD_CLIENT_ID, MC_CAUSE_IDENTITY, text);
     return false;
   }
   if (!mc_policy_allows(link->policy, who, MC_ACTION_CONNECT, c->client_id)) {
     snprintf(text, sizeof text, "client id \"%.*s\" is not one that the policy of \"%s\" names: use \"%s\" or \"%s/<anything>\"",
              (int)(c->client_id.len > 128 ? 128 : c->client_id.len), (const char *)c->client_id.data, who->name, who->name, who->name);
-    refuse_named(link, c, who->tenant, MC_MQTT_BAD_CLIENT_ID, text);
+    refuse_named(link, c, who->tenant, MC_MQTT_BAD_CLIENT_ID, MC_CAUSE_IDENTITY, text);
     return false;
   }
   return true;
@@ -138,12 +150,28 @@ static bool will_allowed(mc_link *link, const mc_mqtt_connect *c, const mc_princ
 {
   if (!c->has_will)
     return true;
+  const mc_profile *p = link->profile;
+  const char *fault = mc_profile_topic_fault(p, c->will_topic);
+  uint8_t code = MC_MQTT_BAD_TOPIC;
+  if (c->will_qos == 2 && !p->qos2) {
+    fault = "this client's profile has no QoS 2 (qos2)";
+    code = MC_MQTT_QOS_NOT_SUPPORTED;
+  } else if (p->payload_bytes && c->will_payload.len > p->payload_bytes) {
+    fault = "it is larger than this client's profile allows (payload_bytes)";
+    code = MC_MQTT_QUOTA;
+  }
+  if (fault) {
+    char why[200];
+    snprintf(why, sizeof why, "the will is refused: %s", fault);
+    refuse_named(link, c, who->tenant, code, MC_CAUSE_WILL, why);
+    return false;
+  }
   if (mc_policy_allows(link->policy, who, MC_ACTION_PUBLISH, c->will_topic))
     return true;
   char text[300];
   snprintf(text, sizeof text, "the will's topic \"%.*s\" is not one that this client may publish to",
            (int)(c->will_topic.len > 150 ? 150 : c->will_topic.len), (const char *)c->will_topic.data);
-  refuse_named(link, c, who->tenant, MC_MQTT_NOT_AUTHORIZED, text);
+  refuse_named(link, c, who->tenant, MC_MQTT_NOT_AUTHORIZED, MC_CAUSE_POLICY, text);
   return false;
 }
 
@@ -153,17 +181,26 @@ static void put_number(mc_buf *props, uint8_t id, uint32_t value) { mc_mqtt_put_
 static void connack(mc_link *link, const struct mc_claim *c)
 {
   mc_gateway_loop *l = link->home;
-  const mc_gateway_limits *limit = &l->gateway->limit;
+  const mc_profile *p = link->profile;
   mc_buf *props = &l->props;
   mc_buf_clear(props);
   if (link->version == MC_MQTT_5) {
     if (c->clamped)
       put_number(props, 0x11, c->expiry_s); /* session expiry */
-    put_number(props, 0x21, limit->max_inflight); /* receive maximum */
-    put_number(props, 0x27, limit->max_packet);
+    put_number(props, 0x21, link->receive_max);
+    if (!p->qos2)
+      put_number(props, 0x24, 1); /* maximum QoS */
+    for (uint8_t id = 0x25; p->connack_tells_all && id <= 0x2A; id++) /* retain, wildcards, shared subscriptions are available */
+      if (id == 0x25 || id == 0x28 || id == 0x2A)
+        put_number(props, id, 1);
+    if (!p->subscription_ids)
+      put_number(props, 0x29, 0);
+    put_number(props, 0x27, p->packet_bytes);
+    if (link->keep_alive_s != c->asked_keep_alive_s)
+      put_number(props, 0x13, link->keep_alive_s); /* Server Keep Alive */
     if (c->assigned)
       mc_mqtt_put_text(props, 0x12, claim_id(c));
-    put_number(props, 0x22, limit->topic_alias_max);
+    put_number(props, 0x22, p->topic_aliases);
     if (c->wants_response_info)
       mc_response_info_put(link, props);
   }
@@ -214,6 +251,7 @@ static void fill_card(mc_session *s, mc_link *link, struct mc_claim *c)
   s->clean = c->clean;
   s->version = link->version;
   s->keep_alive_s = link->keep_alive_s;
+  s->profile = (uint8_t)(link->profile - g->profile);
   s->connected_us = s->home->wall_us;
   mc_session_set_thing(s, c->thing); /* without memory people do not find it by its thing; nothing else needs that */
   free(s->address);
@@ -230,7 +268,7 @@ static void admitted(mc_session *s, struct mc_claim *c)
   mc_gateway *g = s->home->gateway;
   char text[200];
   snprintf(text, sizeof text, "connected: MQTT %s, %s%s", link->version == MC_MQTT_5 ? "5" : "3.1.1", c->present ? "session resumed" : "new session",
-           link->dev ? ", plain (development port)" : "");
+           link->door == MC_DOOR_DEV ? ", plain (development port)" : "");
   mc_event_add(g, s->tenant, mc_session_id(s), link->address, true, 0, text);
   mc_log(MC_LOG_INFO, "gateway", "client connected", MC_KS("client", mc_session_id(s)), MC_KZ("address", link->address),
          MC_KU("version", link->version), MC_KI("resumed", c->present));
@@ -262,10 +300,12 @@ static void finish(struct mc_claim *c, mc_session *s)
   fill_card(s, link, c);
   if (s->subs.count || s->shares)
     drop_forbidden(link, s);
+  mc_conduct_resume(s);
   if (s->recorded || was_recorded)
     mc_session_journal(s, MC_SESSION_OPEN, !c->present);
   if (s->will)
     mc_will_journal(s);
+  s->stored = link->profile->replay_per_s && s->outbox ? (uint32_t)mc_outbox_queued(s->outbox) : 0;
   mc_qos2_resume(s);
   connack(link, c);
   admitted(s, c);
@@ -505,7 +545,8 @@ static struct mc_claim *claim_of(mc_link *link, const mc_mqtt_connect *c, const 
   claim->clean = c->clean;
   claim->wants_response_info = (c->props.present & MC_MQTT_P_REQUEST_RESPONSE) && c->props.request_response;
   claim->kicks = kicks;
-  uint32_t most = g->limit.max_session_expiry_s;
+  uint32_t most = link->profile->session_expiry_s;
+  claim->asked_keep_alive_s = c->keep_alive_s;
   /* 3.1.1 has no expiry: a kept session stays for as long as this server keeps any. */
   uint32_t asked = c->version == MC_MQTT_311 ? (c->clean ? 0 : most) : c->props.present & MC_MQTT_P_SESSION_EXPIRY ? c->props.session_expiry_s : 0;
   claim->expiry_s = asked > most ? most : asked;
@@ -518,10 +559,10 @@ static struct mc_claim *claim_of(mc_link *link, const mc_mqtt_connect *c, const 
 
 static void set_link(mc_link *link, const mc_mqtt_connect *c, const mc_principal *who)
 {
-  const mc_gateway_limits *limit = &link->home->gateway->limit;
   link->kind = (uint8_t)who->kind;
-  link->keep_alive_s = c->keep_alive_s;
-  link->send_window = limit->max_inflight;
+  link->keep_alive_s = mc_profile_keep_alive(link->profile, c->keep_alive_s);
+  link->send_window = (uint16_t)link->profile->send_max;
+  link->receive_max = (uint16_t)link->profile->receive_max;
   link->reason_wanted = c->version == MC_MQTT_5;
   link->key_id = mc_registry_key_of_thing(link->home->gateway->registry, who->tenant, who->id);
   link->partition = mc_journal_partition_of(who->name[0] ? mc_slice_str(who->name) : c->client_id);
@@ -546,15 +587,23 @@ void mc_admission_enter(mc_link *link, const mc_mqtt_connect *given)
   bool assigned;
   uint32_t kicks = atomic_load(&g->kicks);
   if (authenticate(link, &c, &who, &why) != MC_OK) {
-    refuse_named(link, &c, who.tenant, why.err == MC_ERR_TIMEOUT ? MC_MQTT_UNAVAILABLE : MC_MQTT_NOT_AUTHORIZED, why.text);
+    refuse_named(link, &c, who.tenant, why.err == MC_ERR_TIMEOUT ? MC_MQTT_UNAVAILABLE : MC_MQTT_NOT_AUTHORIZED, MC_CAUSE_IDENTITY, why.text);
     return;
   }
+  link->profile = mc_conduct_of(g, (mc_door)link->door, &who);
   if (!settle_id(link, &c, &who, made, &assigned) || !will_allowed(link, &c, &who))
     return;
+  int64_t early = mc_pace_connect(link, who.tenant, c.client_id);
+  if (early) {
+    char text[200];
+    snprintf(text, sizeof text, "this client, or its tenant, connects too often: wait %lld ms; if nothing on the device does, two devices may share one client id", (long long)(early + 999) / 1000);
+    refuse_named(link, &c, who.tenant, MC_MQTT_QUOTA, MC_CAUSE_CONNECT_RATE, text);
+    return;
+  }
   set_link(link, &c, &who);
-  struct mc_claim *claim = claim_of(link, &c, &who, kicks);
+  struct mc_claim *claim = mc_pace_begin(link, who.tenant) ? claim_of(link, &c, &who, kicks) : NULL;
   if (!claim) {
-    refuse_named(link, &c, who.tenant, MC_MQTT_UNAVAILABLE, "the server is out of memory; connect again later");
+    refuse_named(link, &c, who.tenant, MC_MQTT_UNAVAILABLE, MC_CAUSE_MEMORY, "the server is out of memory; connect again later");
     return;
   }
   claim->assigned = assigned && c.version == MC_MQTT_5;

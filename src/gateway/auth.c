@@ -34,7 +34,7 @@ bool mc_auth_waits(const mc_link *link) { return link->auth && link->auth->who.k
 
 static bool possible(const mc_link *link, const mc_peer *peer)
 {
-  return link->home->gateway->registry && (link->dev || (peer->tls && !link->cert_only && (peer->alpn == MC_ALPN_MQTT || peer->websocket)));
+  return link->home->gateway->registry && (link->door == MC_DOOR_DEV || (peer->tls && link->door != MC_DOOR_MQTT && (peer->alpn == MC_ALPN_MQTT || peer->websocket)));
 }
 
 static const char where[] = "passwords are taken over TLS only, on the shared TLS port with the ALPN name \"mqtt\" or in WebSocket; elsewhere a device shows its certificate";

@@ -35,7 +35,7 @@ typedef struct mc_checkpointer {
   uint64_t last_floor;
   size_t last_size;
   int64_t last_us;
-  uint64_t shown[8]; /* counters already in the metrics */
+  uint64_t shown[8], shown_causes[MC_CAUSES]; /* counters already in the metrics */
 } mc_checkpointer;
 
 /* ---- one session ---- */
@@ -403,6 +403,7 @@ static void show_metrics(mc_checkpointer *c)
     mc_metric_add(mc_metric_get(MC_METRIC_COUNTER, name[k][0], name[k][1], NULL), sum[k] - c->shown[k]);
     c->shown[k] = sum[k];
   }
+  mc_cause_show(g, c->shown_causes);
   mc_metric_set(mc_metric_get(MC_METRIC_GAUGE, "motorcade_mqtt_connections", "open MQTT connections", NULL), (int64_t)connections);
 }
 

@@ -84,6 +84,8 @@ static bool put(mc_session *s, packet *p)
   if (alias)
     mc_alias_announced(s->link, alias);
   mc_conn_dirty(s->link->conn);
+  if (s->link->pace)
+    mc_pace_sent(s->link);
   mc_count_add(&l->count.bytes_out, out->len - before);
   mc_count_add(&l->count.delivered, 1);
   mc_count_add(&s->delivered, 1);
@@ -103,6 +105,11 @@ static void put_qos0(mc_session *s, const mc_message *m, const mc_sub_match *mat
   if (!can_write(s))
     return;
   packet p;
+  if (s->link->pace && !mc_pace_may_send(s->link)) {
+    mc_count_add(&l->count.dropped_q0, 1);
+    mc_cause_note(l, s, MC_CAUSE_DELIVERY_RATE, 1);
+    return;
+  }
   if (mc_conn_backlog(s->link->conn) >= MC_Q0_BACKLOG) {
     mc_count_add(&l->count.dropped_q0, 1);
     return;
@@ -141,7 +148,8 @@ static bool put_kept(mc_session *s, const mc_message *m, const mc_sub_match *mat
 
 static bool may_go_now(const mc_session *s, const mc_outbox *o)
 {
-  return can_write(s) && !mc_outbox_waits(o) && o->resend == UINT32_MAX && !mc_outbox_scanning(o) && o->inflight.len < s->link->send_window &&
+  return can_write(s) && (!mc_outbox_waits(o) || mc_outbox_queued(o) <= s->stored) && (!s->link->pace || mc_pace_may_send(s->link)) &&
+         o->resend == UINT32_MAX && !mc_outbox_scanning(o) && o->inflight.len < s->link->send_window &&
          mc_conn_backlog(s->link->conn) < MC_QOS1_BACKLOG;
 }
 
@@ -156,7 +164,7 @@ static void deliver_as(mc_session *s, mc_message *m, const mc_sub_match *match, 
   if (!(entry & MC_OUT_SHARED) && (mc_outbox_scanned(o, m->offset) || (s->carried && m->source && m->offset <= s->carried[m->source - 1])))
     return;
   bool durable_id = false;
-  if (m->qos == 2 && match->qos == 2) {
+  if (m->qos == 2 && match->qos == 2 && (!s->link || s->link->profile->qos2)) {
     entry |= MC_OUT_QOS2;
     durable_id = s->persistent || (entry & MC_OUT_SHARED); /* the pump sees to it */
   }
@@ -239,7 +247,7 @@ static mc_err give_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc
   mc_outbox *o = mc_session_outbox(s);
   if (!o)
     return MC_ERR_MEMORY;
-  bool twice = m.qos == 2 && r->qos == 2;
+  bool twice = m.qos == 2 && r->qos == 2 && s->link && s->link->profile->qos2;
   uint64_t entry = value->offset | MC_OUT_RETAINED | (twice ? MC_OUT_QOS2 : 0);
   if (!(twice && s->persistent) && may_go_now(s, o) && put_kept(s, &m, &match, entry))
     mc_count_set(&s->inflight, o->inflight.len);
@@ -272,7 +280,7 @@ static bool put_again(back_ctx *b, const mc_message *m, const mc_sub_match *matc
   if (!prepare(s, m, match, b->entry & MC_OUT_QOS2 ? 2 : 1, b->entry & MC_OUT_RETAINED || (m->retain && match->retain_as_published), &p))
     return false;
   p.publish.packet_id = b->packet_id;
-  p.publish.dup = b->entry & MC_OUT_SENT;
+  p.publish.dup = (b->entry & MC_OUT_SENT) && s->link->profile->dup;
   if (!put(s, &p)) {
     b->retry = true;
     return false;
@@ -397,9 +405,15 @@ static bool pump_step(mc_session *s)
     return true;
   if (o->inflight.len >= s->link->send_window)
     return false;
+  s->stored = mc_outbox_queued(o) < s->stored ? (uint32_t)mc_outbox_queued(o) : s->stored;
+  if (s->link->pace && (!mc_pace_may_send(s->link) || (s->stored && mc_outbox_waits(o) && !mc_pace_may_replay(s->link))))
+    return false;
   back_ctx b = {.s = s};
   if (!mc_queue_next(s, &b.entry))
     return mc_outbox_scanning(o) && !mc_outbox_waits(o) && (mc_queue_scan(s) || mc_outbox_waits(o));
+  s->stored -= s->stored > 0;
+  if (!s->link->profile->qos2) /* it waited since its profile had it */
+    b.entry &= ~MC_OUT_QOS2;
   if (o->resend != UINT32_MAX || ((b.entry & MC_OUT_QOS2) && (s->persistent || (b.entry & MC_OUT_SHARED))))
     b.retry = !line_up(s, b.entry);
   else if (!read_and_send(&b) && !b.retry)

@@ -70,6 +70,8 @@ static void fill(const mc_session *s, mc_client_info *out) /* under lock */
                           .connected_us = s->connected_us,
                           .disconnected_us = s->disconnected_us,
                           .last_packet_us = (int64_t)mc_count_get(&s->last_packet_us)};
+  mc_cause_read(s, out->limited);
+  out->profile = s->profile;
   mc_slice_to_str(mc_session_id(s), out->client_id, sizeof out->client_id);
   copy_text(out->thing, sizeof out->thing, s->thing_name ? s->thing_name : s->thing ? s->id : "");
   copy_text(out->address, sizeof out->address, s->address);

@@ -5,8 +5,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-static const mc_gateway_limits standard = {.max_packet = 1 << 20, .max_subscriptions = 1000, .max_inflight = 1024, .max_session_expiry_s = 30 * 86400,
-                                           .max_queued = 100000, .topic_alias_max = 16, .topic_alias_out_max = 16, .connect_timeout_ms = 10000};
+static const mc_gateway_limits standard = {.max_queued = 100000, .topic_alias_out_max = 16, .connect_timeout_ms = 10000};
 
 /* ---- the end of a turn ---- */
 static void on_wake(mc_post *post)
@@ -99,12 +98,7 @@ static void on_revoked(void *ctx, uint32_t tenant, uint32_t thing, const uint8_t
 static mc_gateway_limits limits_of(const mc_gateway_limits *asked)
 {
   mc_gateway_limits l = *asked;
-  l.max_packet = l.max_packet ? l.max_packet : standard.max_packet;
-  l.max_subscriptions = l.max_subscriptions ? l.max_subscriptions : standard.max_subscriptions;
-  l.max_inflight = l.max_inflight ? l.max_inflight : standard.max_inflight;
-  l.max_session_expiry_s = l.max_session_expiry_s ? l.max_session_expiry_s : standard.max_session_expiry_s;
   l.max_queued = l.max_queued ? l.max_queued : standard.max_queued;
-  l.topic_alias_max = l.topic_alias_max ? l.topic_alias_max : standard.topic_alias_max;
   l.topic_alias_out_max = l.topic_alias_out_max ? l.topic_alias_out_max : standard.topic_alias_out_max;
   l.connect_timeout_ms = l.connect_timeout_ms ? l.connect_timeout_ms : standard.connect_timeout_ms;
   return l;
@@ -151,6 +145,11 @@ mc_err mc_gateway_create(const mc_gateway_config *config, mc_gateway **out, mc_w
   g->limit = limits_of(&config->limits);
   g->door = config->door;
   mc_trace_init(&g->traces);
+  for (int i = 0; i < MC_PROFILES; i++)
+    mc_profile_default((mc_profile_name)i, &g->profile[i]);
+  if (config->profiles)
+    memcpy(g->profile, config->profiles, sizeof g->profile);
+  memcpy(g->door_profile, config->door_profile, sizeof g->door_profile);
   pthread_mutex_init(&g->lock, NULL);
   pthread_mutex_init(&g->stop_lock, NULL);
   pthread_cond_init(&g->stop_cond, NULL);
@@ -204,6 +203,7 @@ static void loop_free(mc_gateway_loop *l)
   mc_buf_free(&l->opened);
   mc_buf_free(&l->scratch);
   mc_buf_free(&l->props);
+  mc_buf_free(&l->bounded);
   mc_buf_free(&l->read);
   mc_buf_free(&l->record);
   mc_buf_free(&l->wanted);
@@ -226,6 +226,7 @@ void mc_gateway_destroy(mc_gateway **gateway)
   mc_retained_free(&g->retained);
   mc_strmap_free(&g->directory);
   mc_map_free(&g->by_thing);
+  mc_pace_free(g);
   free(g->event);
   free(g->loop);
   free(g->dir);
@@ -283,7 +284,13 @@ void *mc_gateway_ctx_of_loop(mc_gateway *g, const mc_loop *loop)
       return &g->loop[i];
   return NULL;
 }
-uint32_t mc_gateway_max_packet(const mc_gateway *g) { return g->limit.max_packet; }
+uint32_t mc_gateway_max_packet(const mc_gateway *g)
+{
+  uint32_t most = 0;
+  for (size_t i = 0; i < MC_PROFILES; i++)
+    most = g->profile[i].packet_bytes > most ? g->profile[i].packet_bytes : most;
+  return most;
+}
 mc_stream mc_gateway_stream_of_topic(mc_slice topic) { return mc_publish_stream_of(topic); }
 
 /* ---- stopping ---- */
@@ -375,8 +382,8 @@ mc_err mc_gateway_publish(mc_gateway *g, uint32_t tenant, mc_slice topic, mc_sli
   if (qos > 1 || !mc_mqtt_topic_valid(topic))
     return mc_err_set(why, MC_ERR_INVALID, "publish to \"%.*s\" with QoS %u: a topic has no wildcards, the QoS is 0 or 1", (int)(topic.len > 120 ? 120 : topic.len),
                       (const char *)topic.data, qos);
-  if (payload.len > g->limit.max_packet)
-    return mc_err_set(why, MC_ERR_TOO_LARGE, "publish of %zu bytes: the limit is %u", payload.len, g->limit.max_packet);
+  if (payload.len > mc_gateway_max_packet(g))
+    return mc_err_set(why, MC_ERR_TOO_LARGE, "publish of %zu bytes: the limit is %u", payload.len, mc_gateway_max_packet(g));
   if (atomic_load(&g->stopping))
     return mc_err_set(why, MC_ERR_CLOSED, "the gateway is shutting down");
   publish_post *p = malloc(sizeof *p + topic.len + payload.len);

@@ -10,6 +10,7 @@
 
 #include "access/access.h"
 #include "base/arena.h"
+#include "gateway/profile.h"
 #include "journal/journal.h"
 #include "net/net.h"
 #include "registry/registry.h"
@@ -20,16 +21,12 @@ typedef struct mc_gateway mc_gateway;
 typedef enum mc_share_choice { MC_SHARE_FAIR, MC_SHARE_LEAST_LOADED } mc_share_choice;
 
 enum { MC_TOPIC_ALIAS_OFF = UINT16_MAX };
-typedef struct mc_gateway_limits { /* profile "standard" (DESIGN 8); 0 takes the default */
-  uint32_t max_packet;         /* 1 MiB */
-  uint32_t max_subscriptions;  /* 1,000 a session */
-  uint16_t max_inflight;       /* 1,024 each way (Receive Maximum) */
-  uint32_t max_session_expiry_s; /* 30 days */
+typedef struct mc_gateway_limits { /* what is the same for all profiles; 0 takes the default */
   uint32_t max_queued;         /* messages that wait for a session before people are told; 100,000. They wait in the journal */
-  uint16_t topic_alias_max;    /* 16 */
   uint16_t topic_alias_out_max; /* that we use towards one client, if it takes any; 16, at most 64; MC_TOPIC_ALIAS_OFF: none */
   uint32_t connect_timeout_ms; /* CONNECT must arrive; 10,000 */
   mc_share_choice share_choice; /* fair */
+  uint32_t tenant_publishes_per_s, tenant_bytes_per_s, tenant_connects_per_s; /* of all clients of a tenant together; 0: no limit */
 } mc_gateway_limits;
 
 typedef struct mc_gateway_door { /* as mc_listener_config has them; 0: its defaults */
@@ -46,6 +43,8 @@ typedef struct mc_gateway_config {
   const char *dir;      /* checkpoint of sessions and retained messages */
   mc_gateway_limits limits;
   mc_gateway_door door; /* of its listeners */
+  const mc_profile *profiles;           /* MC_PROFILES of them; NULL: as the table has them */
+  mc_profile_name door_profile[MC_DOORS]; /* where no thing group says otherwise */
 } mc_gateway_config;
 mc_err mc_gateway_create(const mc_gateway_config *config, mc_gateway **out, mc_why *why); /* rebuilds sessions; before loops run */
 /* Listeners: mtls_port (8883, certificate required) and dev_port (plain, loopback only, everything allowed: --insecure-dev). 0 = none.
@@ -58,7 +57,7 @@ uint16_t mc_gateway_port(const mc_gateway *g, bool dev);
 const mc_conn_handler *mc_gateway_handler(void);
 void *mc_gateway_loop_ctx(mc_gateway *g, size_t loop_index);
 void *mc_gateway_ctx_of_loop(mc_gateway *g, const mc_loop *loop); /* NULL: not one of the gateway's */
-uint32_t mc_gateway_max_packet(const mc_gateway *g);
+uint32_t mc_gateway_max_packet(const mc_gateway *g); /* of the profile that takes the largest */
 /* Publishes go on being accepted until this; sends DISCONNECT 0x8B, commits, writes the checkpoint. Loops still run. */
 void mc_gateway_stop(mc_gateway *g);
 void mc_gateway_destroy(mc_gateway **g);
@@ -69,13 +68,14 @@ mc_err mc_gateway_publish(mc_gateway *g, uint32_t tenant, mc_slice topic, mc_sli
 /* A device's publish without a session (HTTPS POST /topics/...). On `loop`, one of the gateway's. Who it is comes from the connection's certificate,
  * its policy decides as for MQTT. MC_OK: done is called exactly once on this loop, perhaps before the return; for QoS 1 and retained
  * messages when it is on disk (err, and text for people, else). Otherwise done is not called: MC_ERR_UNAUTHENTICATED, MC_ERR_DENIED,
- * MC_ERR_INVALID, MC_ERR_TOO_LARGE, MC_ERR_FULL (the disk is behind: come again), MC_ERR_CLOSED. */
+ * MC_ERR_INVALID, MC_ERR_TOO_LARGE, MC_ERR_AGAIN (faster than it may), MC_ERR_FULL (the disk is behind: come again), MC_ERR_CLOSED. */
 typedef struct mc_gateway_message {
   mc_slice topic, props /* MQTT 5 properties to pass on, ready-made */, payload;
   uint8_t qos; /* 0, 1 */
   bool retain;
+  uint32_t retry_after_s; /* out, with MC_ERR_AGAIN */
 } mc_gateway_message;
-mc_err mc_gateway_publish_as(mc_gateway *g, const mc_loop *loop, const mc_peer *peer, const mc_gateway_message *m,
+mc_err mc_gateway_publish_as(mc_gateway *g, const mc_loop *loop, const mc_peer *peer, mc_gateway_message *m,
                              void (*done)(void *ctx, mc_err err, const char *text), void *ctx, mc_why *why);
 /* Ends live sessions of a thing (revoked, renamed, removed). Any thread. */
 void mc_gateway_kick(mc_gateway *g, uint32_t tenant, uint32_t thing, uint8_t reason_code, const char *text);
@@ -89,6 +89,15 @@ void mc_gateway_forget(mc_gateway *g, uint32_t tenant, uint32_t thing, uint32_t 
 mc_stream mc_gateway_stream_of_topic(mc_slice topic);
 
 /* ---- what people see ---- any thread */
+/* Why something was refused, dropped or made to wait: label `cause` of motorcade_mqtt_limited_total, and counted for each client. */
+typedef enum mc_cause {
+  MC_CAUSE_IDENTITY, MC_CAUSE_POLICY, MC_CAUSE_WILL, MC_CAUSE_TOPIC, MC_CAUSE_SIZE, MC_CAUSE_QOS, MC_CAUSE_QUOTA, MC_CAUSE_MEMORY,
+  MC_CAUSE_CONNECT_RATE, MC_CAUSE_PUBLISH_RATE, MC_CAUSE_BYTE_RATE, MC_CAUSE_DELIVERY_RATE,
+  MC_CAUSE_DISK_FULL, MC_CAUSE_DISK_ERROR, MC_CAUSE_BEHIND_WAIT, MC_CAUSE_BEHIND_REFUSED, MC_CAUSE_BEHIND_CLOSED, MC_CAUSE_GIVEN_UP
+} mc_cause;
+enum { MC_CAUSES = MC_CAUSE_GIVEN_UP + 1 };
+const char *mc_cause_name(mc_cause cause);    /* "publish_rate" */
+const char *mc_cause_meaning(mc_cause cause);
 typedef struct mc_client_info {
   char client_id[129], thing[129], address[56];
   uint32_t tenant, thing_id;
@@ -98,6 +107,8 @@ typedef struct mc_client_info {
   uint32_t subscriptions, queued, inflight;
   uint32_t queue_bytes; /* of memory that what is queued and in flight takes */
   uint64_t received, delivered, refused;
+  uint64_t limited[MC_CAUSES]; /* by mc_cause, since the session began or the server started */
+  uint8_t profile;             /* mc_profile_name, of its last connection */
   int64_t connected_us, disconnected_us, last_packet_us;
   char last_error[160]; /* in words, e.g. "refused: certificate 4f2a… is revoked; issue a new one" */
 } mc_client_info;

@@ -10,16 +10,20 @@ void mc_call_finish(mc_call *call, mc_err err, const char *text)
   free(call);
 }
 
-static mc_err check(mc_gateway *g, const mc_gateway_message *m, mc_why *why)
+static mc_err check(mc_gateway *g, const mc_profile *p, const mc_gateway_message *m, mc_why *why)
 {
+  uint32_t most = p->payload_bytes ? p->payload_bytes : p->packet_bytes;
+  const char *fault = mc_profile_topic_fault(p, m->topic);
   int shown = (int)(m->topic.len > 120 ? 120 : m->topic.len);
   if (m->qos > 1)
     return mc_err_set(why, MC_ERR_INVALID, "qos is %u: 0 or 1 can be asked for", m->qos);
   if (!mc_mqtt_topic_valid(m->topic))
     return mc_err_set(why, MC_ERR_INVALID, "\"%.*s\" is not a topic: 1 to 65,535 bytes of UTF-8 without wildcards and without NUL", shown, (const char *)m->topic.data);
-  if (m->payload.len > g->limit.max_packet || m->props.len > UINT16_MAX)
+  if (fault)
+    return mc_err_set(why, MC_ERR_INVALID, "the topic is refused: %s", fault);
+  if (m->payload.len > most || m->props.len > UINT16_MAX)
     return mc_err_set(why, MC_ERR_TOO_LARGE, "the message has %zu bytes, and %zu of properties: %u and 65,535 are the limits", m->payload.len, m->props.len,
-                      g->limit.max_packet);
+                      most);
   if (m->retain && mc_topic_levels(m->topic) > MC_TOPIC_LEVELS_MAX)
     return mc_err_set(why, MC_ERR_INVALID, "a retained message's topic has at most %d levels", MC_TOPIC_LEVELS_MAX);
   return atomic_load(&g->stopping) ? mc_err_set(why, MC_ERR_CLOSED, "the server is shutting down") : MC_OK;
@@ -57,7 +61,7 @@ static mc_err store(mc_gateway_loop *l, const mc_record *record, void (*done)(vo
                             : mc_err_set(why, err, "the message could not be stored: %s; send it again", mc_err_text(err));
 }
 
-mc_err mc_gateway_publish_as(mc_gateway *g, const mc_loop *loop, const mc_peer *peer, const mc_gateway_message *m,
+mc_err mc_gateway_publish_as(mc_gateway *g, const mc_loop *loop, const mc_peer *peer, mc_gateway_message *m,
                              void (*done)(void *ctx, mc_err err, const char *text), void *ctx, mc_why *why)
 {
   mc_gateway_loop *l = mc_gateway_ctx_of_loop(g, loop);
@@ -65,9 +69,17 @@ mc_err mc_gateway_publish_as(mc_gateway *g, const mc_loop *loop, const mc_peer *
   if (!l)
     return mc_err_set(why, MC_ERR_UNSUPPORTED, "this listener is not one of the gateway's");
   l->wall_us = mc_clock_wall_us();
-  mc_err err = check(g, m, why);
+  const mc_profile *profile = &g->profile[g->door_profile[MC_DOOR_SHARED]];
+  mc_err err = permit(l, peer, m, &who, why);
   if (!err)
-    err = permit(l, peer, m, &who, why);
+    profile = mc_conduct_of(g, MC_DOOR_SHARED, &who);
+  if (!err)
+    err = check(g, profile, m, why);
+  int64_t wait = err ? 0 : mc_pace_call(l, &who, profile, m->topic.len + m->props.len + m->payload.len);
+  if (wait) {
+    m->retry_after_s = (uint32_t)((wait + 999999) / 1000000);
+    err = mc_err_set(why, MC_ERR_AGAIN, "\"%s\" publishes faster than it or its tenant may: send it again in %u s", who.name, m->retry_after_s);
+  }
   if (err) {
     mc_count_add(&l->count.refused, 1);
     mc_event_add(g, who.tenant, mc_slice_str(who.name), peer->address, false, err == MC_ERR_UNAUTHENTICATED ? MC_MQTT_NOT_AUTHORIZED : MC_MQTT_UNSPECIFIED, why->text);

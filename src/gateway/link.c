@@ -11,7 +11,7 @@ static mc_link *link_of_timer(mc_timer *t) { return (mc_link *)((char *)t - offs
 /* ---- birth and death ---- */
 static void on_timer(mc_timer *timer);
 
-static void open_as(mc_conn *conn, bool dev, bool cert_only)
+static void open_as(mc_conn *conn, mc_door door)
 {
   mc_gateway_loop *l = mc_conn_user(conn);
   mc_link *link = l->stopping ? NULL : calloc(1, sizeof *link);
@@ -22,8 +22,8 @@ static void open_as(mc_conn *conn, bool dev, bool cert_only)
   }
   link->conn = conn;
   link->home = l;
-  link->dev = dev;
-  link->cert_only = cert_only;
+  link->door = (uint8_t)door;
+  link->profile = &l->gateway->profile[l->gateway->door_profile[door]];
   link->next = l->links;
   if (link->next)
     link->next->prev = link;
@@ -35,9 +35,9 @@ static void open_as(mc_conn *conn, bool dev, bool cert_only)
   mc_count_add(&l->count.connections, 1);
 }
 
-static void on_open(mc_conn *conn) { open_as(conn, false, false); }
-static void on_open_cert(mc_conn *conn) { open_as(conn, false, true); }
-static void on_open_dev(mc_conn *conn) { open_as(conn, true, false); }
+static void on_open(mc_conn *conn) { open_as(conn, MC_DOOR_SHARED); }
+static void on_open_cert(mc_conn *conn) { open_as(conn, MC_DOOR_MQTT); }
+static void on_open_dev(mc_conn *conn) { open_as(conn, MC_DOOR_DEV); }
 
 static void link_free(mc_link *link)
 {
@@ -73,6 +73,7 @@ static void on_closed(mc_conn *conn, mc_err err, const char *text)
   mc_gateway_loop *l = link->home;
   l->wall_us = mc_clock_wall_us();
   mc_loop_timer_clear(l->loop, &link->timer);
+  mc_pace_end(link);
   leave_blocked(link);
   if (link->prev)
     link->prev->next = link->next;
@@ -152,8 +153,9 @@ void mc_link_end(mc_link *link, uint8_t code, const char *format, ...)
     mc_event_add(l->gateway, 0, mc_slice_str(""), address, false, code, why.text);
     mc_count_add(&l->count.refused, 1);
   }
-  if (link->blocked) {
+  if (link->blocked || link->held) {
     leave_blocked(link);
+    link->held = false;
     mc_conn_pause(link->conn, false);
   }
   mc_conn_close(link->conn);
@@ -179,7 +181,7 @@ static void on_timer(mc_timer *timer)
     mc_link_end(link, 0, "no CONNECT within %u ms of connecting", link->home->gateway->limit.connect_timeout_ms);
     return;
   }
-  if (link->blocked) /* we do not read it: its silence is ours */
+  if (link->blocked || link->held) /* we do not read it: its silence is ours */
     link->last_in_us = now;
   if (link->session && link->session->outbox && !link->session->in_pump)
     mc_session_tidy(link->session);
@@ -209,7 +211,7 @@ void mc_link_unblock(mc_gateway_loop *l)
   while (link) {
     mc_link *next = link->next_blocked;
     link->blocked = false;
-    if (link->conn && !link->deaf)
+    if (link->conn && !link->deaf && !link->held)
       mc_conn_pause(link->conn, false);
     link = next;
   }
@@ -224,7 +226,7 @@ static mc_taken take_disconnect(mc_link *link, const mc_mqtt_disconnect *d)
       mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "DISCONNECT asks to keep a session that CONNECT asked to end (MQTT 5.0, 3.14.2.2.2)");
       return MC_TAKE_CLOSED;
     }
-    uint32_t most = link->home->gateway->limit.max_session_expiry_s;
+    uint32_t most = link->profile->session_expiry_s;
     s->expiry_s = d->props.session_expiry_s > most ? most : d->props.session_expiry_s;
   }
   link->clean_end = d->code == MC_MQTT_SUCCESS;
@@ -244,6 +246,8 @@ static mc_taken take_ping(mc_link *link)
 
 static mc_taken take(mc_link *link, const mc_mqtt_packet *p)
 {
+  if (p->type >= MC_MQTT_PUBREC && p->type <= MC_MQTT_PUBCOMP && !mc_conduct_qos2_step(link, p->type, p->ack.packet_id))
+    return mc_conduct_no_qos2(link, "PUBREC, PUBREL or PUBCOMP");
   switch (p->type) {
   case MC_MQTT_PUBLISH:
     return mc_publish_take(link, &p->publish);
@@ -315,23 +319,28 @@ static size_t on_data(mc_conn *conn, mc_slice in)
   l->wall_us = mc_clock_wall_us();
   link->last_in_us = mc_loop_now_us(l->loop);
   size_t at = 0;
-  while (at < in.len && !link->claim) {
+  while (at < in.len && !link->claim && !link->held) {
     mc_slice rest = mc_slice_sub(in, at, in.len);
     size_t size;
-    mc_err err = mc_mqtt_peek(rest, l->gateway->limit.max_packet, &size);
+    mc_err err = mc_mqtt_peek(rest, link->profile->packet_bytes, &size);
     if (err == MC_ERR_AGAIN || (err == MC_OK && rest.len < size))
       break;
     if (err != MC_OK) {
       if (err == MC_ERR_TOO_LARGE)
-        mc_link_end(link, MC_MQTT_PACKET_TOO_LARGE, "a packet larger than %u bytes (CONNACK, Maximum Packet Size)", l->gateway->limit.max_packet);
+        mc_link_end(link, MC_MQTT_PACKET_TOO_LARGE, "a packet larger than %u bytes (CONNACK, Maximum Packet Size)", link->profile->packet_bytes);
       else
         mc_link_end(link, MC_MQTT_MALFORMED, "malformed remaining length (MQTT 5.0, 1.5.5)");
       return in.len;
     }
+    bool first = link->version == 0;
     mc_taken taken = take_bytes(link, mc_slice_sub(rest, 0, size));
     if (taken == MC_TAKE_LATER)
       break;
     at += size;
+    if (link->pace)
+      mc_pace_bytes(link, size);
+    if (first && at < in.len && !link->closing && !link->profile->early_packets)
+      mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "packets came before CONNACK: this client's profile has it wait (early_packets)");
     if (link->closing)
       return in.len;
   }
@@ -353,7 +362,7 @@ static void on_drained(mc_conn *conn)
   link->home->wall_us = mc_clock_wall_us();
   if (link->deaf) {
     link->deaf = false;
-    if (!link->blocked && !link->claim)
+    if (!link->blocked && !link->claim && !link->held)
       mc_conn_pause(conn, false);
   }
   if (link->session)

@@ -50,11 +50,14 @@ static mc_verdict verdict_of(mc_link *link, mc_slice topic)
     return *v;
   mc_principal who;
   principal_of(link, &who);
-  *v = (mc_verdict){key, mc_policy_allows(link->policy, &who, MC_ACTION_PUBLISH, topic), (uint8_t)mc_publish_stream_of(topic)};
+  uint8_t refusal = mc_profile_topic_fault(link->profile, topic)                               ? MC_MQTT_BAD_TOPIC
+                    : mc_policy_allows(link->policy, &who, MC_ACTION_PUBLISH, topic) ? 0
+                                                                                       : MC_MQTT_NOT_AUTHORIZED;
+  *v = (mc_verdict){key, refusal, (uint8_t)mc_publish_stream_of(topic)};
   return *v;
 }
 
-static mc_taken deny(mc_link *link, const mc_mqtt_publish *p, mc_slice topic, uint8_t code, const char *rule)
+static mc_taken deny(mc_link *link, const mc_mqtt_publish *p, mc_slice topic, uint8_t code, mc_cause cause, const char *rule)
 {
   mc_gateway_loop *l = link->home;
   mc_session *s = link->session;
@@ -62,6 +65,7 @@ static mc_taken deny(mc_link *link, const mc_mqtt_publish *p, mc_slice topic, ui
   snprintf(text, sizeof text, "publish to \"%.*s\" refused: %s", (int)(topic.len > 120 ? 120 : topic.len), (const char *)topic.data, rule);
   mc_count_add(&s->refused, 1);
   mc_count_add(&l->count.refused, 1);
+  mc_cause_note(l, s, cause, 1);
   link->denied++;
   if (mc_trace_runs(&l->gateway->traces))
     mc_trace_message(&l->gateway->traces, s->tenant, MC_TRACE_REFUSED, mc_session_id(s), topic, p->payload, p->qos, p->retain, rule);
@@ -80,6 +84,20 @@ static mc_taken deny(mc_link *link, const mc_mqtt_publish *p, mc_slice topic, ui
   /* 3.1.1 has no negative PUBACK or PUBREC, and a positive one would be a lie (MQTT 3.1.1, 3.3.5). */
   mc_link_end(link, code, "%s; MQTT 3.1.1 cannot say so, therefore the connection is closed", text);
   return MC_TAKE_CLOSED;
+}
+
+/* Faster than its profile allows, which discards: no answer in 3.1.1, for a PUBACK would say that it is stored. */
+static mc_taken discard(mc_link *link, const mc_mqtt_publish *p)
+{
+  mc_session *s = link->session;
+  mc_count_add(&s->refused, 1);
+  mc_count_add(&link->home->count.refused, 1);
+  link->denied++;
+  if ((link->denied & (link->denied - 1)) == 0)
+    mc_session_set_error(s, "publishes faster than its profile allows; what is beyond is discarded (publishes_per_s, excess_discard)");
+  if (p->qos && link->version == MC_MQTT_5)
+    mc_link_put_ack(link, p->qos == 2 ? MC_MQTT_PUBREC : MC_MQTT_PUBACK, p->packet_id, MC_MQTT_QUOTA, "discarded: faster than this client's profile allows (publishes_per_s)");
+  return MC_TAKEN;
 }
 
 /* ---- into the journal ---- */
@@ -114,15 +132,17 @@ mc_err mc_pending_push(mc_gateway_loop *l, const mc_record *record, const mc_pen
 }
 
 /* The properties to pass on: all but the alias, which is of this connection only. */
-static mc_slice props_to_keep(mc_gateway_loop *l, const mc_mqtt_publish *p)
+static mc_slice props_to_keep(mc_link *link, const mc_mqtt_publish *p)
 {
+  mc_gateway_loop *l = link->home;
+  mc_slice raw = p->props.present & MC_MQTT_P_EXPIRY ? mc_profile_expiry(link->profile, p->props.raw, &l->bounded) : p->props.raw;
   if (!(p->props.present & MC_MQTT_P_ALIAS))
-    return p->props.raw;
+    return raw;
   mc_buf_clear(&l->props);
   mc_mqtt_property property;
-  for (size_t at = 0, begin = 0; mc_mqtt_property_next(p->props.raw, &at, &property); begin = at)
+  for (size_t at = 0, begin = 0; mc_mqtt_property_next(raw, &at, &property); begin = at)
     if (property.id != 0x23)
-      mc_buf_append(&l->props, p->props.raw.data + begin, at - begin);
+      mc_buf_append(&l->props, raw.data + begin, at - begin);
   return mc_buf_slice(&l->props);
 }
 
@@ -145,7 +165,7 @@ static mc_taken to_journal(mc_link *link, const mc_mqtt_publish *p, mc_record *r
     return MC_TAKE_LATER;
   }
   if (err == MC_ERR_TOO_LARGE)
-    return deny(link, p, record->topic, MC_MQTT_QUOTA, "the message is larger than a journal record may be");
+    return deny(link, p, record->topic, MC_MQTT_QUOTA, MC_CAUSE_SIZE, "the message is larger than a journal record may be");
   mc_link_end(link, MC_MQTT_UNSPECIFIED, "the message could not be stored: %s; send it again", mc_err_text(err));
   return MC_TAKE_CLOSED;
 }
@@ -189,24 +209,35 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
   }
   if (p->qos == 2 && mc_qos2_came_before(link, p->packet_id))
     return MC_TAKEN;
-  if (p->qos && link->unacked >= l->gateway->limit.max_inflight) {
+  if (p->qos == 2 && !link->profile->qos2)
+    return mc_conduct_no_qos2(link, "PUBLISH");
+  mc_pace_verdict pace = link->pace ? mc_pace_publish(link) : MC_PACE_GO;
+  if (pace != MC_PACE_GO)
+    return pace == MC_PACE_LATER ? MC_TAKE_LATER : discard(link, p);
+  if (p->qos && link->unacked >= link->receive_max) {
     if (link->version == MC_MQTT_5) {
-      mc_link_end(link, MC_MQTT_RECEIVE_MAX_EXCEEDED, "more than %u QoS 1 and 2 publishes unacknowledged (CONNACK, Receive Maximum)", l->gateway->limit.max_inflight);
+      mc_link_end(link, MC_MQTT_RECEIVE_MAX_EXCEEDED, "more than %u QoS 1 and 2 publishes unacknowledged (CONNACK, Receive Maximum)", link->receive_max);
       return MC_TAKE_CLOSED;
     }
+    if (link->pace)
+      mc_pace_publish_back(link);
     mc_link_block(link); /* 3.1.1 knows no window: it is read again when answers went out */
     return MC_TAKE_LATER;
   }
   mc_verdict verdict = verdict_of(link, topic);
-  if (!verdict.allowed)
-    return deny(link, p, topic, MC_MQTT_NOT_AUTHORIZED, "the policy of this client does not name it; a vehicle may publish only under its own name");
+  if (verdict.refusal)
+    return deny(link, p, topic, verdict.refusal, verdict.refusal == MC_MQTT_BAD_TOPIC ? MC_CAUSE_TOPIC : MC_CAUSE_POLICY,
+                verdict.refusal == MC_MQTT_BAD_TOPIC ? mc_profile_topic_fault(link->profile, topic)
+                                                     : "the policy of this client does not name it; a vehicle may publish only under its own name");
+  if (link->profile->payload_bytes && p->payload.len > link->profile->payload_bytes)
+    return deny(link, p, topic, MC_MQTT_QUOTA, MC_CAUSE_SIZE, "its payload is larger than this client's profile allows (payload_bytes)");
   if (p->retain && mc_topic_levels(topic) > MC_TOPIC_LEVELS_MAX)
-    return deny(link, p, topic, MC_MQTT_BAD_TOPIC, "a retained message's topic has at most 128 levels");
-  mc_slice props = props_to_keep(l, p);
+    return deny(link, p, topic, MC_MQTT_BAD_TOPIC, MC_CAUSE_TOPIC, "a retained message's topic has at most 128 levels");
+  mc_slice props = props_to_keep(link, p);
   if (props.len > UINT16_MAX)
-    return deny(link, p, topic, MC_MQTT_QUOTA, "its properties exceed 65,535 bytes");
+    return deny(link, p, topic, MC_MQTT_QUOTA, MC_CAUSE_SIZE, "its properties exceed 65,535 bytes");
   if (p->retain && p->payload.len && !mc_retained_fits(&l->gateway->retained, s->tenant, s->thing, topic, props.len + p->payload.len))
-    return deny(link, p, topic, MC_MQTT_QUOTA,
+    return deny(link, p, topic, MC_MQTT_QUOTA, MC_CAUSE_QUOTA,
                 "too much is retained: a device may keep 1,000 messages of 8 MiB together; remove some by publishing an empty retained message");
   mc_taken taken = MC_TAKEN;
   mc_record record = {.stream = verdict.stream,
@@ -227,6 +258,8 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
   } else {
     deliver_now(l, &record, s);
   }
+  if (taken == MC_TAKE_LATER && link->pace)
+    mc_pace_publish_back(link);
   if (taken == MC_TAKEN) {
     if (mc_trace_runs(&l->gateway->traces))
       mc_trace_message(&l->gateway->traces, s->tenant, MC_TRACE_IN, mc_session_id(s), topic, p->payload, p->qos, p->retain, "");

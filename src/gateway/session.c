@@ -160,6 +160,7 @@ void mc_session_clear(mc_session *s)
 static void session_free(mc_session *s)
 {
   free(s->carried);
+  free(s->causes);
   free(s->will);
   free(s->last_error);
   free(s->address);
@@ -229,6 +230,7 @@ void mc_session_detach(mc_session *s, mc_link *link, const char *text)
   mc_gateway *g = s->home->gateway;
   int64_t now = mc_loop_now_us(s->home->loop);
   s->link = NULL;
+  s->stored = 0;
   link->session = NULL;
   pthread_mutex_lock(&g->lock);
   s->connected = false;

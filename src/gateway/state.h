@@ -11,7 +11,9 @@
 #include "base/metric.h"
 #include "base/vec.h"
 #include "gateway/gateway.h"
+#include "gateway/cause.h"
 #include "gateway/outbox.h"
+#include "gateway/pace.h"
 #include "gateway/packet_ids.h"
 #include "gateway/retained.h"
 #include "gateway/session_record.h"
@@ -45,6 +47,8 @@ struct mc_link {
   mc_session *session; /* NULL before CONNECT was taken and after it left */
   mc_gateway_loop *home;
   const mc_policy *policy; /* retained */
+  const mc_profile *profile;
+  mc_pace *pace; /* NULL: no rate is to be kept */
   mc_timer timer;          /* CONNECT must come; then keep-alive */
   mc_link *prev, *next; /* of its loop, while open */
   mc_link *next_blocked;
@@ -60,13 +64,14 @@ struct mc_link {
   uint32_t denied;         /* publishes that policy refused */
   uint32_t max_packet;     /* the client's; 0 none */
   uint16_t alias_out_max;  /* of ours; 0: none are used */
-  uint16_t send_window;    /* the client's Receive Maximum, bounded by ours */
+  uint16_t send_window;    /* the client's Receive Maximum, bounded by its profile */
+  uint16_t receive_max;    /* ours, as it was told */
   uint16_t keep_alive_s;
   uint8_t version;         /* 0 before CONNECT */
   uint8_t kind;            /* principal kind */
   uint8_t partition;
-  bool cert_only /* came by the port that asks for certificates */;
-  bool dev, blocked, deaf /* paused because it does not read */, closing, clean_end, reason_wanted, told /* log and events know why */;
+  uint8_t door;            /* mc_door */
+  bool qos2_told, held /* by its pace */, blocked, deaf /* paused because it does not read */, closing, clean_end, reason_wanted, told /* log and events know why */;
   uint8_t end_code;        /* why we ended it; 0: the peer did */
   char *end_text;
   char address[56];
@@ -106,10 +111,13 @@ struct mc_session {
   int64_t hold_until_us; /* a CONNECT waits for staged to be 0: nothing is staged that can wait */
   bool persistent; /* outlives its connection */
   bool recorded;   /* its life is journaled: it is persistent, or has a will */
+  uint32_t stored; /* at the front of its queue: came while it was away, and its profile lets these out slowly */
   bool in_pump, in_acked, ended /* while moving: nothing of it is kept */, flushed /* the pump let a flush happen */;
   uint8_t partition;
   mc_count received, delivered, refused, queued, queue_bytes, inflight, subscriptions, last_packet_us;
   /* the card that people read: under mc_gateway.lock */
+  uint8_t profile; /* mc_profile_name */
+  mc_causes *causes; /* made at the first one */
   bool connected, clean;
   uint8_t version;
   uint16_t keep_alive_s;
@@ -198,7 +206,7 @@ typedef struct mc_batch {
 
 typedef struct mc_verdict {
   uint64_t key;
-  uint8_t allowed; /* 1 yes */
+  uint8_t refusal; /* reason code; 0: it is allowed */
   uint8_t stream;
 } mc_verdict;
 
@@ -225,7 +233,7 @@ struct mc_gateway_loop {
   int64_t wall_us;    /* at the start of the current callback */
   uint64_t link_serial;
   mc_verdict *verdict;
-  mc_buf scratch, props, read, record, wanted, opened;
+  mc_buf scratch, props, bounded /* a publish's properties, changed */, read, record, wanted, opened;
   mc_listener *listener[2]; /* mtls, dev */
   /* checkpoint */
   size_t tokens; /* of loops that have nothing older on its way to here */
@@ -236,6 +244,7 @@ struct mc_gateway_loop {
   mc_post stop_post;
   mc_timer stop_timer;
   struct { mc_count connections, sessions, received, delivered, acknowledged, refused, bytes_in, bytes_out, dropped_q0, spilled, lost; } count;
+  mc_count cause[MC_CAUSES];
 };
 
 static inline uint8_t mc_loop_source(const mc_gateway_loop *l) { return l->index < UINT8_MAX ? (uint8_t)(l->index + 1) : 0; }
@@ -248,6 +257,10 @@ struct mc_gateway {
   char *dir;
   mc_gateway_limits limit;
   mc_gateway_door door;
+  mc_profile profile[MC_PROFILES];
+  mc_profile_name door_profile[MC_DOORS];
+  mc_map tenant_rates; /* tenant -> mc_tenant_rate; under lock, as the two below */
+  struct slot *connect_rates, *call_rates;
   mc_gateway_loop *loop;
   size_t loop_count;
   atomic_size_t subscriptions; /* of all loops, with those of sessions on the move */
@@ -298,6 +311,15 @@ void mc_admission_enter(mc_link *link, const mc_mqtt_connect *c);
 void mc_admission_refuse(mc_link *link, uint8_t version, uint8_t code, const char *text);
 void mc_admission_abandon(mc_link *link); /* it closed while its session was on the way */
 
+
+/* ---- conduct.c: what a client's profile makes of its packets ---- */
+/* Its group's profile, else that of the door. */
+const mc_profile *mc_conduct_of(mc_gateway *g, mc_door door, const mc_principal *who);
+mc_taken mc_conduct_no_qos2(mc_link *link, const char *packet);
+/* PUBREC, PUBREL, PUBCOMP. True: part of an exchange that was begun before, or the profile has QoS 2. */
+bool mc_conduct_qos2_step(mc_link *link, mc_mqtt_type type, uint16_t packet_id);
+/* Which kept subscriptions a/# match a: as its profile of now has it. */
+void mc_conduct_resume(mc_session *s);
 
 /* ---- response.c ---- nothing is put where the policy names nothing that fits */
 mc_err mc_response_info_put(mc_link *link, mc_buf *props);

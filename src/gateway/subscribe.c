@@ -10,6 +10,7 @@ typedef struct answer {
   uint8_t code[8192]; /* a SUBSCRIBE of 1 MiB has more filters than anybody may hold: see MOST */
   size_t count;
   const char *text; /* of the first refusal */
+  uint8_t fatal; /* the profile ends the connection for this reason */
   char buffer[300];
 } answer;
 enum { MOST = sizeof((answer *)0)->code };
@@ -31,9 +32,15 @@ static bool allowed(const mc_link *link, mc_slice filter)
   return mc_policy_allows(link->policy, &who, MC_ACTION_SUBSCRIBE, filter);
 }
 
+static uint8_t options_of(const mc_link *link, const mc_mqtt_filter *f, uint8_t qos)
+{
+  return (uint8_t)(qos | (f->no_local ? MC_SUB_NO_LOCAL : 0) | (f->retain_as_published ? MC_SUB_RETAIN_AS_PUBLISHED : 0) | f->retain_handling << 4 |
+                   (link->profile->parent_match ? 0 : MC_SUB_NOT_PARENT));
+}
+
 /* 4.8.2-1, 4.8.2-2 (in version 5 the codec ended the connection already); the length is ours. NULL: well-formed, or not a shared one.
  * *inner: what the policy is asked about. */
-static const char *shared_fault(mc_slice filter, mc_slice *inner)
+static const char *shared_fault(const mc_profile *p, mc_slice filter, mc_slice *inner)
 {
   mc_slice group;
   *inner = filter;
@@ -46,24 +53,30 @@ static const char *shared_fault(mc_slice filter, mc_slice *inner)
   size_t characters = 0;
   for (size_t i = 0; i < group.len; i++)
     characters += (group.data[i] & 0xC0) != 0x80;
-  return characters > MC_SHARE_NAME_MAX ? "the name of a group has at most 128 characters" : NULL;
+  return characters > p->share_name_chars ? "the name of the group is longer than allowed (share_name_chars)" : NULL;
 }
 
 static uint8_t subscribe_one(mc_link *link, const mc_mqtt_filter *f, uint32_t id, answer *a, bool *existed)
 {
   mc_session *s = link->session;
-  mc_gateway *g = link->home->gateway;
   mc_slice inner;
-  const char *fault = shared_fault(f->filter, &inner);
-  if (fault)
-    return refuse(a, MC_MQTT_BAD_FILTER, f->filter, fault);
+  const mc_profile *p = link->profile;
+  const char *fault = shared_fault(p, f->filter, &inner);
+  if (!fault)
+    fault = mc_profile_topic_fault(p, inner);
+  const char *reserved = fault ? NULL : mc_profile_reserved_fault(inner);
+  if (reserved && p->reserved_close)
+    a->fatal = MC_MQTT_BAD_FILTER;
+  if (fault || reserved)
+    return refuse(a, MC_MQTT_BAD_FILTER, f->filter, fault ? fault : reserved);
   if (!allowed(link, inner))
     return refuse(a, MC_MQTT_NOT_AUTHORIZED, f->filter, "the policy of this client does not name it; a vehicle may subscribe only under its own name");
-  if (s->subs.count + mc_share_count(s) >= g->limit.max_subscriptions)
+  if (s->subs.count + mc_share_count(s) >= p->subscriptions && p->excess_close)
+    a->fatal = MC_MQTT_QUOTA;
+  if (s->subs.count + mc_share_count(s) >= p->subscriptions)
     return refuse(a, MC_MQTT_QUOTA, f->filter, "this session has as many subscriptions as it may");
   uint8_t qos = f->qos;
-  uint8_t options = (uint8_t)(qos | (f->no_local ? MC_SUB_NO_LOCAL : 0) | (f->retain_as_published ? MC_SUB_RETAIN_AS_PUBLISHED : 0) | f->retain_handling << 4);
-  mc_err err = mc_session_subscribe(s, f->filter, options, id, existed);
+  mc_err err = mc_session_subscribe(s, f->filter, options_of(link, f, qos), id, existed);
   if (err == MC_ERR_TOO_LARGE)
     return refuse(a, MC_MQTT_BAD_FILTER, f->filter, "a filter has at most 128 levels");
   return err == MC_OK ? qos : refuse(a, MC_MQTT_UNSPECIFIED, f->filter, "out of memory");
@@ -118,6 +131,7 @@ static void note_refusal(mc_link *link, const answer *a, uint8_t code)
     return;
   mc_count_add(&s->refused, 1);
   mc_count_add(&link->home->count.refused, 1);
+  mc_cause_note(link->home, s, code == MC_MQTT_NOT_AUTHORIZED ? MC_CAUSE_POLICY : code == MC_MQTT_QUOTA ? MC_CAUSE_QUOTA : code == MC_MQTT_BAD_FILTER ? MC_CAUSE_TOPIC : MC_CAUSE_MEMORY, 1);
   mc_log(MC_LOG_WARN, "gateway", "subscription refused", MC_KS("client", mc_session_id(s)), MC_KZ("address", link->address), MC_KZ("why", a->text));
   mc_event_add(link->home->gateway, s->tenant, mc_session_id(s), link->address, true, code, a->text);
   mc_session_set_error(s, a->text);
@@ -156,6 +170,30 @@ static void take_back(mc_session *s, const mc_mqtt_subscribe *p, const answer *a
       mc_session_unsubscribe(s, f.filter);
 }
 
+static bool has_wildcard(mc_slice filter) { return mc_slice_find(filter, '+', 0) < filter.len || mc_slice_find(filter, '#', 0) < filter.len; }
+
+/* The profile ends the connection; SUBACK says that nothing was subscribed, and DISCONNECT why. */
+static mc_taken end_refused(mc_link *link, const mc_mqtt_subscribe *p, answer *a, uint8_t code)
+{
+  mc_gateway_loop *l = link->home;
+  memset(a->code, code, p->count);
+  mc_buf_clear(&l->scratch);
+  if (mc_mqtt_write_suback(&l->scratch, MC_MQTT_SUBACK, link->version, p->packet_id, a->code, p->count, (mc_slice){0}) == MC_OK)
+    mc_conn_write(link->conn, mc_buf_slice(&l->scratch));
+  note_refusal(link, a, code);
+  mc_link_end(link, code, "%s", a->text);
+  return MC_TAKE_CLOSED;
+}
+
+static bool asks_qos2(const mc_mqtt_subscribe *p)
+{
+  mc_mqtt_filter f;
+  for (size_t at = 0; mc_mqtt_filter_next(p, false, &at, &f);)
+    if (f.qos == 2)
+      return true;
+  return false;
+}
+
 mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
 {
   mc_session *s = link->session;
@@ -164,7 +202,21 @@ mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
     mc_link_end(link, MC_MQTT_QUOTA, "SUBSCRIBE with %u filters; at most %d in one packet", p->count, (int)MOST);
     return MC_TAKE_CLOSED;
   }
+  const mc_profile *profile = link->profile;
   answer a = {.count = 0};
+  if ((p->props.present & MC_MQTT_P_SUB_ID) && !profile->subscription_ids) {
+    mc_link_end(link, MC_MQTT_NO_SUB_IDS, "this client's profile has no subscription identifiers (subscription_ids; CONNACK, Subscription Identifier Available)");
+    return MC_TAKE_CLOSED;
+  }
+  if (!profile->qos2 && asks_qos2(p))
+    return mc_conduct_no_qos2(link, "SUBSCRIBE");
+  if (p->count > profile->filters_per_subscribe) {
+    snprintf(a.buffer, sizeof a.buffer, "SUBSCRIBE with %u filters; this client's profile allows %u (filters_per_subscribe)", p->count, profile->filters_per_subscribe);
+    a.text = a.buffer;
+    if (profile->excess_close)
+      return end_refused(link, p, &a, MC_MQTT_QUOTA);
+  }
+  bool too_many = a.text;
   uint32_t id = p->props.present & MC_MQTT_P_SUB_ID ? p->props.sub_id : 0, stored = 0;
   uint8_t refused = 0;
   mc_session_record record = {.kind = MC_SESSION_SUBSCRIBE, .client_id = mc_session_id(s)};
@@ -177,17 +229,21 @@ mc_taken mc_subscribe_take(mc_link *link, const mc_mqtt_subscribe *p)
   mc_mqtt_filter f;
   for (size_t at = 0; mc_mqtt_filter_next(p, false, &at, &f); a.count++) {
     bool had = false;
-    uint8_t code = a.code[a.count] = subscribe_one(link, &f, id, &a, &had);
+    uint8_t code = a.code[a.count] = too_many ? MC_MQTT_QUOTA : subscribe_one(link, &f, id, &a, &had);
     a.fresh[a.count] = code <= 2 && !had;
     if (code > 2) {
       refused = code;
       continue;
     }
-    mc_session_filter stored_filter = {
-        f.filter, (uint8_t)(code | (f.no_local ? MC_SUB_NO_LOCAL : 0) | (f.retain_as_published ? MC_SUB_RETAIN_AS_PUBLISHED : 0) | f.retain_handling << 4), id};
+    mc_session_filter stored_filter = {f.filter, options_of(link, &f, code), id};
     mc_session_record_add_filter(&l->record, &stored_filter, false);
-    want_retained(&l->wanted, &f, code, id, had);
+    if (link->profile->wildcard_retained || !has_wildcard(f.filter))
+      want_retained(&l->wanted, &f, code, id, had);
     stored++;
+  }
+  if (a.fatal) {
+    take_back(s, p, &a);
+    return end_refused(link, p, &a, a.fatal);
   }
   mc_session_record_set_count(&l->record, 0, stored);
   mc_link_reason(link, a.text, a.count + 11 /* type, lengths, identifier */);

@@ -117,13 +117,16 @@ typedef struct matcher {
   const mc_sub_owner *publisher; /* skipped where it asked for no local */
   const mc_sub_owner *only;      /* NULL: all */
   mc_sub_known *learn;           /* NULL: nothing is to be remembered */
+  uint32_t levels;               /* of the topic */
   mc_err err;
 } matcher;
 
-static void take(matcher *m, const mc_sub *sub)
+static void take(matcher *m, const mc_topic_node *node, const mc_sub *sub)
 {
   mc_sub_tree *tree = m->tree;
   mc_sub_owner *owner = sub->owner;
+  if ((sub->options & MC_SUB_NOT_PARENT) && mc_topic_node_depth(node) > m->levels)
+    return;
   if ((m->only && owner != m->only) || (m->publisher && owner == m->publisher && (sub->options & MC_SUB_NO_LOCAL)))
     return;
   if (owner->match_at >= tree->match.len || tree->match.at[owner->match_at].owner != owner) {
@@ -158,7 +161,7 @@ static void take_node(matcher *m, const mc_topic_node *node)
       m->learn->node[m->learn->nodes++] = node;
   }
   for (uint32_t i = 0; list && i < list->count && m->err == MC_OK; i++)
-    take(m, &list->at[i]);
+    take(m, node, &list->at[i]);
 }
 
 /* Depth is bounded by MC_TOPIC_LEVELS_MAX, the work by the nodes that there are. */
@@ -192,6 +195,7 @@ static mc_err run(matcher *m, uint32_t tenant, mc_slice topic)
   if (!root)
     return MC_OK;
   mc_topic_path_split(&m->tree->path, topic);
+  m->levels = m->tree->path.count;
   descend(m, root, 0);
   return m->err;
 }
@@ -205,6 +209,7 @@ static bool is_known(const mc_sub_tree *tree, const mc_sub_known *k, uint64_t ha
 static mc_err match_known(matcher *m, const mc_sub_known *k)
 {
   begin(m->tree);
+  m->levels = k->levels;
   for (uint8_t i = 0; i < k->nodes; i++)
     take_node(m, k->node[i]);
   return m->err;
@@ -220,6 +225,7 @@ static mc_err match_and_learn(matcher *m, mc_sub_known *k, uint64_t hash, uint32
     return MC_OK;
   k->hash = hash;
   k->tenant = tenant;
+  k->levels = (uint8_t)m->levels;
   k->len = (uint16_t)topic.len;
   memcpy(k->topic, topic.data, topic.len);
   k->version = m->tree->version;

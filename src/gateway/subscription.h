@@ -12,7 +12,7 @@
 #include "gateway/topic_tree.h"
 
 /* Options as on the wire (MQTT 5.0, 3.8.3.1). */
-enum { MC_SUB_QOS = 0x03, MC_SUB_NO_LOCAL = 0x04, MC_SUB_RETAIN_AS_PUBLISHED = 0x08, MC_SUB_RETAIN_HANDLING = 0x30 };
+enum { MC_SUB_QOS = 0x03, MC_SUB_NO_LOCAL = 0x04, MC_SUB_RETAIN_AS_PUBLISHED = 0x08, MC_SUB_RETAIN_HANDLING = 0x30, MC_SUB_NOT_PARENT = 0x40 /* ours: a/# does not match a */ };
 
 typedef struct mc_sub_item {
   mc_topic_node *node;
@@ -45,7 +45,7 @@ typedef struct mc_sub_known {
   uint64_t hash, version;
   uint32_t tenant;
   uint16_t len;
-  uint8_t nodes;
+  uint8_t nodes, levels;
   uint8_t topic[MC_SUB_KNOWN_TOPIC];
   const mc_topic_node *node[MC_SUB_KNOWN_NODES];
 } mc_sub_known;

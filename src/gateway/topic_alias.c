@@ -19,7 +19,7 @@ void mc_alias_table_free(struct mc_alias_table *t)
 
 static mc_err alias_set(mc_link *link, uint16_t alias, mc_slice topic)
 {
-  uint32_t count = link->home->gateway->limit.topic_alias_max;
+  uint32_t count = link->profile->topic_aliases;
   if (!link->alias) {
     link->alias = calloc(1, sizeof *link->alias + count * sizeof(char *));
     if (!link->alias)
@@ -39,9 +39,9 @@ static mc_err alias_set(mc_link *link, uint16_t alias, mc_slice topic)
 bool mc_alias_resolve(mc_link *link, const mc_mqtt_publish *p, mc_slice *topic)
 {
   uint16_t alias = p->props.alias;
-  if (alias == 0 || alias > link->home->gateway->limit.topic_alias_max) {
+  if (alias == 0 || alias > link->profile->topic_aliases) {
     mc_link_end(link, MC_MQTT_BAD_ALIAS, "topic alias %u: this server takes 1 to %u (CONNACK, Topic Alias Maximum)", alias,
-                link->home->gateway->limit.topic_alias_max);
+                link->profile->topic_aliases);
     return false;
   }
   if (p->topic.len) {

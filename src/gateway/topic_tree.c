@@ -206,6 +206,14 @@ void mc_topic_tree_prune(mc_topic_tree *tree, mc_topic_node *node)
   }
 }
 
+uint32_t mc_topic_node_depth(const mc_topic_node *node)
+{
+  uint32_t n = 0;
+  for (; node->parent; node = node->parent)
+    n++;
+  return n;
+}
+
 mc_err mc_topic_node_text(const mc_topic_node *node, mc_buf *out)
 {
   const mc_topic_node *chain[MC_TOPIC_LEVELS_MAX];

@@ -44,6 +44,7 @@ mc_topic_node *mc_topic_tree_find(const mc_topic_tree *tree, uint32_t tenant, mc
 mc_err mc_topic_tree_make(mc_topic_tree *tree, uint32_t tenant, mc_slice topic, mc_topic_node **out);
 /* Removes the node and its ancestors as far as they carry nothing. */
 void mc_topic_tree_prune(mc_topic_tree *tree, mc_topic_node *node);
+uint32_t mc_topic_node_depth(const mc_topic_node *node); /* levels from the root, which has none */
 mc_err mc_topic_node_text(const mc_topic_node *node, mc_buf *out); /* appends "a/b/c" */
 uint32_t mc_topic_node_tenant(const mc_topic_node *node);
 /* free_value for each value that is there; the tree is empty afterwards. */

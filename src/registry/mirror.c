@@ -61,6 +61,13 @@ mc_err mirror_thing(mc_registry *r, thing_entry *t)
   return MC_OK;
 }
 
+mc_err mirror_group(mc_registry *r, mc_thing_group *g)
+{
+  MC_TRY(AT_ID(&r->group, g->id));
+  r->group.at[g->id] = g;
+  return MC_OK;
+}
+
 mc_err mirror_fitting(mc_registry *r, uint32_t thing, uint32_t vehicle, int64_t from_us, int64_t to_us)
 {
   thing_entry *t = registry_thing(r, thing);
@@ -233,6 +240,34 @@ static mc_err load_fitting(mc_registry *r, mc_stmt *s)
   return ok && registry_vehicle(r, vehicle) ? mirror_fitting(r, thing, vehicle, from_us, to_us) : MC_ERR_CHECKSUM;
 }
 
+static mc_err load_group(mc_registry *r, mc_stmt *s)
+{
+  mc_thing_group *g = calloc(1, sizeof *g);
+  if (!g)
+    return MC_ERR_MEMORY;
+  g->id = (uint32_t)mc_stmt_int(s, 0);
+  g->tenant = (uint32_t)mc_stmt_int(s, 1);
+  mc_slice_to_str(mc_stmt_text(s, 2), g->name, sizeof g->name);
+  mc_slice_to_str(mc_stmt_text(s, 3), g->profile, sizeof g->profile);
+  g->created_us = mc_stmt_int(s, 4);
+  mc_err err = mirror_group(r, g);
+  if (err)
+    free(g);
+  return err;
+}
+
+static mc_err load_member(mc_registry *r, mc_stmt *s)
+{
+  mc_thing_group *g = registry_group(r, (uint32_t)mc_stmt_int(s, 0));
+  thing_entry *t = registry_thing(r, (uint32_t)mc_stmt_int(s, 1));
+  if (!g || !t)
+    return MC_ERR_NOT_FOUND;
+  g->things++;
+  if (g->profile[0] && !t->profile_group)
+    t->profile_group = g->id;
+  return MC_OK;
+}
+
 static mc_err load_certificate(mc_registry *r, mc_stmt *s)
 {
   bool ok = true;
@@ -343,6 +378,8 @@ static const struct loader {
     {"thing", "SELECT id, tenant, name, is_service, disabled, policy, created_us FROM thing ORDER BY id", load_thing},
     {"thing_password", "SELECT thing, iterations, salt, stored_key, server_key FROM thing_password", service_load_password},
     {"fitting", "SELECT thing, vehicle, from_us, to_us FROM fitting ORDER BY thing, from_us", load_fitting},
+    {"thing_group", "SELECT id, tenant, name, profile, created_us FROM thing_group ORDER BY id", load_group},
+    {"thing_group_member", "SELECT thing_group, thing FROM thing_group_member ORDER BY thing_group", load_member},
     {"certificate", "SELECT fingerprint, tenant, thing, state, pinned, not_after_us, created_us FROM certificate", load_certificate},
     {"account", "SELECT id, tenant, name, password, role, disabled, created_us, last_sign_in_us FROM account ORDER BY id", load_account},
     {"session", "SELECT digest, account, created_us, seen_us FROM session", load_session},
@@ -398,6 +435,9 @@ void mirror_free(mc_registry *r)
       free(r->thing.at[i]->password);
       free(r->thing.at[i]);
     }
+  for (size_t i = 0; i < r->group.len; i++)
+    free(r->group.at[i]);
+  mc_vec_free(&r->group);
   for (size_t i = 0; i < r->account.len; i++)
     free(r->account.at[i]);
   for (size_t i = 0; i < r->tenant.len; i++)

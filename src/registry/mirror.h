@@ -17,6 +17,7 @@ typedef struct fitting_span {
 typedef struct thing_entry {
   mc_thing thing;
   bool disabled;
+  uint32_t profile_group; /* the group that gives it a profile, 0 none */
   mc_policy *policy; /* services */
   mc_scram_verifier *password; /* services; NULL: none */
   MC_VEC(fitting_span) span; /* by time */
@@ -76,6 +77,7 @@ struct mc_registry {
   MC_VEC(tenant_entry *) tenant;   /* index: id */
   MC_VEC(mc_vehicle *) vehicle;    /* index: id; NULL: none */
   MC_VEC(thing_entry *) thing;     /* index: id */
+  MC_VEC(mc_thing_group *) group;  /* index: id */
   MC_VEC(account_entry *) account; /* index: id */
   MC_VEC(encoding_entry) encoding; /* index: id */
   mc_strmap vehicle_by_name;       /* scoped key -> id */
@@ -113,6 +115,7 @@ static inline mc_slice scoped_slice(const scoped_key *k) { return mc_slice_of(k-
 /* Look-ups; the caller holds the lock. */
 static inline thing_entry *registry_thing(const mc_registry *r, uint32_t id) { return id < r->thing.len ? r->thing.at[id] : NULL; }
 static inline mc_vehicle *registry_vehicle(const mc_registry *r, uint32_t id) { return id < r->vehicle.len ? r->vehicle.at[id] : NULL; }
+static inline mc_thing_group *registry_group(const mc_registry *r, uint32_t id) { return id < r->group.len ? r->group.at[id] : NULL; }
 static inline account_entry *registry_account(const mc_registry *r, uint32_t id) { return id < r->account.len ? r->account.at[id] : NULL; }
 static inline tenant_entry *registry_tenant(const mc_registry *r, uint32_t id) { return id < r->tenant.len ? r->tenant.at[id] : NULL; }
 thing_entry *registry_thing_named(const mc_registry *r, uint32_t tenant, mc_slice name);
@@ -121,6 +124,7 @@ thing_entry *registry_thing_named(const mc_registry *r, uint32_t tenant, mc_slic
 mc_err mirror_tenant(mc_registry *r, tenant_entry *t);
 mc_err mirror_vehicle(mc_registry *r, mc_vehicle *v);
 mc_err mirror_thing(mc_registry *r, thing_entry *t);
+mc_err mirror_group(mc_registry *r, mc_thing_group *g);
 mc_err mirror_fitting(mc_registry *r, uint32_t thing, uint32_t vehicle, int64_t from_us, int64_t to_us);
 mc_err mirror_certificate(mc_registry *r, cert_entry *c);
 mc_err mirror_account(mc_registry *r, account_entry *a);

@@ -68,6 +68,18 @@ void mc_registry_service_succeeded(mc_registry *r, mc_slice username, mc_slice a
 /* A disabled thing is refused at the door; its live sessions end (on_revoked, once for each certificate). */
 mc_err mc_registry_thing_set_disabled(mc_registry *r, uint32_t tenant, uint32_t thing, bool disabled, mc_why *why);
 
+/* ---- thing groups ---- names as of vehicles. A profile holds for every member from its next connection on, and goes before that of the listener. */
+typedef struct mc_thing_group { uint32_t id, tenant, things; char name[129], profile[32] /* of the gateway's; empty: the group says nothing about it */; int64_t created_us; } mc_thing_group;
+mc_err mc_registry_group_create(mc_registry *r, uint32_t tenant, mc_slice name, mc_slice profile, mc_thing_group *out, mc_why *why);
+mc_err mc_registry_group_get(mc_registry *r, uint32_t tenant, uint32_t group, mc_thing_group *out);
+mc_err mc_registry_group_list(mc_registry *r, uint32_t tenant, mc_arena *arena, mc_thing_group **out, size_t *count, mc_why *why); /* by name */
+/* MC_ERR_EXISTS: it is in already. MC_ERR_CONFLICT: another group gives it another profile. */
+mc_err mc_registry_group_add(mc_registry *r, uint32_t tenant, uint32_t group, mc_slice thing, mc_why *why);
+mc_err mc_registry_group_remove(mc_registry *r, uint32_t tenant, uint32_t group, mc_slice thing, mc_why *why);
+mc_err mc_registry_group_things(mc_registry *r, uint32_t tenant, uint32_t group, mc_slice after, size_t limit, mc_arena *arena, mc_thing **out, size_t *count, mc_why *why);
+/* The profile that its groups give it; MC_ERR_NOT_FOUND: none. From memory. */
+mc_err mc_registry_thing_profile(mc_registry *r, uint32_t tenant, uint32_t thing, char out[32]);
+
 /* ---- certificates ---- */
 typedef enum mc_cert_state { MC_CERT_ACTIVE, MC_CERT_INACTIVE, MC_CERT_REVOKED } mc_cert_state;
 typedef struct mc_certificate { uint8_t fingerprint[MC_FINGERPRINT]; uint32_t tenant, thing; mc_cert_state state; int64_t not_after_us, created_us; char thing_name[129]; } mc_certificate;

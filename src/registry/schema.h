@@ -37,6 +37,12 @@ static const mc_migration registry_migration[] = {
     {"registry.password", 1,
      "CREATE TABLE thing_password (thing BIGINT PRIMARY KEY REFERENCES thing (id), iterations BIGINT NOT NULL, salt BYTEA NOT NULL, stored_key BYTEA NOT NULL,"
      " server_key BYTEA NOT NULL, changed_us BIGINT NOT NULL)"},
+    {"registry.group", 1,
+     "CREATE TABLE thing_group (id BIGINT PRIMARY KEY, tenant BIGINT NOT NULL REFERENCES tenant (id), name TEXT NOT NULL, profile TEXT NOT NULL,"
+     " created_us BIGINT NOT NULL, UNIQUE (tenant, name));"
+     "CREATE TABLE thing_group_member (thing_group BIGINT NOT NULL REFERENCES thing_group (id), thing BIGINT NOT NULL REFERENCES thing (id),"
+     " PRIMARY KEY (thing_group, thing));"
+     "CREATE INDEX thing_group_of ON thing_group_member (thing)"},
 };
 
 #endif

@@ -41,6 +41,7 @@ static const char *working_body(const api_operation *op)
       {"user_update", "{\"disabled\":true}"},           {"vehicle_update", "{\"make\":\"Stolen\"}"}, {"certificate_issue", "{\"days\":1}"},
       {"service_update", "{\"disabled\":true}"},
       {"vehicle_erase", "{\"reason\":\"theft\"}"},
+      {"group_add", "{\"thing\":\"truck-7\"}"},
       {"certificate_update", "{\"state\":\"revoked\"}"}, {"campaign_status", "{\"status\":\"running\"}"},
       {"campaign_update", "{\"target_kind\":\"all\",\"kind\":\"time\",\"period_ms\":1000,\"signals\":[{\"fqn\":\"Vehicle.Speed\"}]}"},
   };
@@ -181,6 +182,10 @@ int main(void)
   mc_buf cert = {0}, key = {0};
   mc_cert_info info;
   if (mc_registry_certificate_issue(w.registry, MC_TENANT_DEFAULT, MC_LIT("truck-7"), 30, &cert, &key, NULL) || mc_cert_read_pem(mc_buf_slice(&cert), &info, NULL))
+    return 1;
+  mc_thing_group group;
+  if (mc_registry_group_create(w.registry, MC_TENANT_DEFAULT, MC_LIT("fleet"), MC_LIT("aws-compat"), &group, NULL) ||
+      mc_registry_group_add(w.registry, MC_TENANT_DEFAULT, group.id, MC_LIT("truck-7"), NULL))
     return 1;
   mc_fingerprint_hex(info.fingerprint, fingerprint);
   mc_buf_free(&cert);

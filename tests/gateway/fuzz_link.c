@@ -69,7 +69,7 @@ static void begin(void)
   if (mc_loop_create(&loop, &why) || mc_journal_open(&jc, &journal, &why))
     abort();
   mc_gateway_config config = {.journal = journal, .loop = &loop, .loop_count = 1, .fs = mc_fs_posix(), .dir = scratch_dir,
-                              .limits = {.max_queued = 50, .max_subscriptions = 100}};
+                              .limits = {.max_queued = 50}};
   if (mc_gateway_create(&config, &gateway, &why)) {
     fprintf(stderr, "%s\n", why.text);
     abort();

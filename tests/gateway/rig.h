@@ -26,6 +26,13 @@
 
 enum { RIG_LOOPS_MAX = 4 };
 
+/* A row of a profile that is not as the table has it. */
+typedef struct rig_row {
+  const char *key;
+  uint32_t value;
+  mc_profile_name profile;
+} rig_row;
+
 typedef struct rig {
   char dir[64];
   mc_journal *journal;
@@ -36,6 +43,8 @@ typedef struct rig {
   mc_registry *registry;
   mc_tls *tls;
   mc_gateway_limits limits;
+  rig_row row[4];
+  mc_profile_name profile; /* of all doors */
   const mc_fs *fs;
   mc_journal_config journal_config;
 } rig;
@@ -74,7 +83,13 @@ static inline void rig_open(rig *r, size_t loops)
     if (mc_loop_create(&r->loop[i], &why))
       rig_fail("loop", &why);
   snprintf(path, sizeof path, "%s/gateway", r->dir);
-  mc_gateway_config config = {.journal = r->journal, .registry = r->registry, .loop = r->loop, .loop_count = loops, .fs = r->fs, .dir = path, .limits = r->limits};
+  mc_profile profiles[MC_PROFILES];
+  for (int i = 0; i < MC_PROFILES; i++)
+    mc_profile_default((mc_profile_name)i, &profiles[i]);
+  for (size_t i = 0; i < sizeof r->row / sizeof r->row[0] && r->row[i].key; i++)
+    *mc_profile_value(&profiles[r->row[i].profile], mc_profile_row_find(mc_slice_str(r->row[i].key))) = r->row[i].value;
+  mc_gateway_config config = {.profiles = profiles, .door_profile = {r->profile, r->profile, r->profile},
+                              .journal = r->journal, .registry = r->registry, .loop = r->loop, .loop_count = loops, .fs = r->fs, .dir = path, .limits = r->limits};
   if (mc_gateway_create(&config, &r->g, &why))
     rig_fail("gateway", &why);
   if (mc_gateway_listen_any(r->g, "127.0.0.1", r->tls ? 0 : -1, r->tls, 0, &why))

@@ -304,10 +304,56 @@ static void test_a_service_follows_its_policy(void)
   forget(&me);
 }
 
+/* The code that says "not authorized" in 3.1.1, by a will outside the client's topics. */
+static uint8_t enter_with_a_foreign_will(const identity *i, const char *name)
+{
+  client c;
+  if (!client_dial_tls(&c, port, 4, mc_buf_slice(&i->cert), mc_buf_slice(&i->key), NULL, NULL))
+    return 254;
+  mc_mqtt_connect with = {.version = 4, .client_id = mc_slice_str(name), .clean = true, .keep_alive_s = 60, .has_will = true, .will_topic = MC_LIT("others/x")};
+  client_connect_with(&c, 0, with);
+  uint8_t code = c.in.len >= 4 && c.in.data[0] == MC_MQTT_CONNACK << 4 ? c.in.data[3] : 255; /* as it came */
+  client_close(&c);
+  return code;
+}
+
+static void test_a_thing_group_goes_before_the_listener(void)
+{
+  identity in, out;
+  mc_why why;
+  mc_thing_group group;
+  client c;
+  CHECK(issue("grouped", true, &in));
+  CHECK(issue("alone", true, &out));
+  CHECK_OK(mc_registry_group_create(registry, 1, MC_LIT("aws-fleet"), MC_LIT("aws-compat"), &group, &why));
+  CHECK_OK(mc_registry_group_add(registry, 1, group.id, MC_LIT("grouped"), &why));
+  CHECK_INT(enter(&c, &in, "grouped", 5, NULL), 0);
+  CHECK_INT(c.packet.connack.props.max_qos, 1);
+  CHECK_INT(c.packet.connack.props.receive_max, 100);
+  mc_client_info info;
+  CHECK(mc_gateway_client_of_thing(server.g, 1, in.thing, &info));
+  CHECK_INT(info.profile, MC_PROFILE_AWS_COMPAT);
+  client_close(&c);
+  CHECK_INT(enter(&c, &out, "alone", 5, NULL), 0);
+  CHECK(!(c.packet.connack.props.present & MC_MQTT_P_MAX_QOS));
+  client_close(&c);
+  usleep(1100 * 1000); /* connects_per_s */
+  CHECK_INT(enter_with_a_foreign_will(&in, "grouped"), 7); /* as this server's aws-compat is set; trap T16 */
+  CHECK_INT(enter_with_a_foreign_will(&out, "alone"), 5);
+  CHECK_OK(mc_registry_group_remove(registry, 1, group.id, MC_LIT("grouped"), &why));
+  usleep(1100 * 1000);
+  CHECK_INT(enter(&c, &in, "grouped", 5, NULL), 0);
+  CHECK(!(c.packet.connack.props.present & MC_MQTT_P_MAX_QOS));
+  client_close(&c);
+  forget(&in);
+  forget(&out);
+}
+
 int main(void)
 {
   signal(SIGPIPE, SIG_IGN);
   mc_log_configure(getenv("VERBOSE") ? MC_LOG_DEBUG : MC_LOG_OFF, MC_LOG_TEXT, 2);
+  server.row[0] = (rig_row){"refusal_code", 7, MC_PROFILE_AWS_COMPAT};
   open_server();
   RUN(test_a_device_enters_under_its_own_name);
   RUN(test_a_session_that_changed_hands_is_not_found_by_its_former_thing);
@@ -317,6 +363,7 @@ int main(void)
   RUN(test_revoking_ends_the_live_session_and_resumed_tls_does_not_help);
   RUN(test_packets_may_lie_across_tls_records);
   RUN(test_a_service_follows_its_policy);
+  RUN(test_a_thing_group_goes_before_the_listener);
   close_server();
   return tap_done();
 }

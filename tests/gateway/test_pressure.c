@@ -192,7 +192,7 @@ static void test_a_disk_that_is_behind_slows_publishers_and_loses_nothing(void)
 
 static void test_more_unacknowledged_publishes_than_receive_maximum_end_a_version_5_client(void)
 {
-  rig r = {.limits = {.max_inflight = 10}, .journal_config = {.group_wait_us = 50000}};
+  rig r = {.row = {{"receive_max", 10}}, .journal_config = {.group_wait_us = 50000}};
   rig_start(&r, 1);
   client pub;
   CHECK(client_connect(&pub, mc_gateway_port(r.g, true), 5, "pub", true, 0));

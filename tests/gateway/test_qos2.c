@@ -62,7 +62,7 @@ static void test_a_message_of_a_client_is_taken_once(void)
 /* MQTT 5.0, 4.9: a place is free again at PUBACK, PUBCOMP, or PUBREC of 0x80 and more, and not at PUBREC. */
 static void test_both_qos_share_the_receive_maximum(void)
 {
-  rig r = {.limits = {.max_inflight = 3}};
+  rig r = {.row = {{"receive_max", 3}, {"send_max", 3}}};
   rig_start(&r, 1);
   uint16_t port = mc_gateway_port(r.g, true);
   client a;

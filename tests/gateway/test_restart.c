@@ -642,7 +642,7 @@ static void test_reads_what_version_1_left_behind(void)
 {
   static const char *const left[] = {"v1-stopped", "v1-killed"};
   for (int i = 0; i < 2; i++) {
-    rig r = {.limits = {.max_session_expiry_s = UINT32_MAX}};
+    rig r = {.row = {{"session_expiry_s", UINT32_MAX}}};
     char command[800];
     snprintf(r.dir, sizeof r.dir, "/tmp/mc-gateway-XXXXXX");
     CHECK(mkdtemp(r.dir));

@@ -366,7 +366,7 @@ static void test_the_least_loaded_member_is_chosen(void)
 static void test_a_group_that_is_far_behind_reads_the_journal(void)
 {
   enum { N = 400 };
-  rig r = {.limits = {.max_queued = 50, .max_inflight = 10}};
+  rig r = {.limits = {.max_queued = 50}, .row = {{"send_max", 10}, {"receive_max", 10}}};
   client a, pub;
   static int seen[N];
   memset(seen, 0, sizeof seen);
@@ -432,7 +432,7 @@ static void test_a_group_survives_a_stop(void)
 static void test_no_acknowledged_message_is_lost_when_members_and_the_server_are_killed(void)
 {
   enum { ROUNDS = 5, PER_ROUND = 400, N = ROUNDS * PER_ROUND };
-  rig r = {.limits.max_inflight = 50};
+  rig r = {.row = {{"send_max", 50}, {"receive_max", 50}}};
   static int seen[N];
   static bool acked[N];
   memset(seen, 0, sizeof seen);

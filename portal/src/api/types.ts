@@ -570,6 +570,8 @@ export interface Client {
   disconnected_at?: string
   last_packet?: string
   last_error?: string
+  /** MQTT profile of its last connection */
+  profile?: "standard" | "aws-compat"
 }
 
 export interface ClientList {
@@ -649,6 +651,38 @@ export interface CatalogImportResult {
   added: number
   /** signals that were there already, unchanged */
   kept: number
+}
+
+export interface Group {
+  id: number
+  name: string
+  /** MQTT profile of its members; absent: that of the listener */
+  profile?: "standard" | "aws-compat"
+  /** how many devices and services are in it */
+  things: number
+  created: string
+}
+
+export interface GroupList {
+  items: Group[]
+}
+
+export interface GroupCreate {
+  /** 1 to 128 of A-Z, a-z, 0-9, _, : and - */
+  name: string
+  /** MQTT profile of its members; absent: that of the listener */
+  profile?: "standard" | "aws-compat"
+}
+
+export interface GroupThing {
+  /** name of the device or service */
+  thing: string
+}
+
+export interface GroupThingList {
+  items: GroupThing[]
+  /** cursor of the next page; absent on the last */
+  next?: string
 }
 
 export interface Operations {
@@ -752,6 +786,16 @@ export interface Operations {
   campaign_reach: { path: undefined; query: undefined; body: CampaignReachAsk; reply: CampaignReach }
   /** Check a trigger expression without storing it. */
   expression_check: { path: undefined; query: undefined; body: ExpressionCheck; reply: ExpressionResult }
+  /** Thing groups, ordered by name. */
+  group_list: { path: undefined; query: undefined; body: undefined; reply: GroupList }
+  /** Create a thing group. Its MQTT profile goes before that of the listener, for each member from its next connection on. */
+  group_create: { path: undefined; query: undefined; body: GroupCreate; reply: Group }
+  /** Devices and services of a group, ordered by name. */
+  group_things: { path: { id: string | number }; query: { after?: string; limit?: number }; body: undefined; reply: GroupThingList }
+  /** Put a device or service into a group. */
+  group_add: { path: { id: string | number }; query: undefined; body: GroupThing; reply: Group }
+  /** Take a device or service out of a group. */
+  group_remove: { path: { id: string | number; thing: string | number }; query: undefined; body: undefined; reply: undefined }
   /** MQTT clients and sessions. */
   client_list: { path: undefined; query: { after?: string; limit?: number }; body: undefined; reply: ClientList }
   /** The last connects, disconnects and refusals, newest first. */
@@ -817,6 +861,11 @@ export const operations = {
   campaign_vehicles: { method: "GET", path: "/api/v1/campaigns/{id}/vehicles", permission: "campaign:read" },
   campaign_reach: { method: "POST", path: "/api/v1/campaigns/reach", permission: "campaign:read" },
   expression_check: { method: "POST", path: "/api/v1/expressions/check", permission: "campaign:read" },
+  group_list: { method: "GET", path: "/api/v1/groups", permission: "vehicle:read" },
+  group_create: { method: "POST", path: "/api/v1/groups", permission: "vehicle:write" },
+  group_things: { method: "GET", path: "/api/v1/groups/{id}/things", permission: "vehicle:read" },
+  group_add: { method: "POST", path: "/api/v1/groups/{id}/things", permission: "vehicle:write" },
+  group_remove: { method: "DELETE", path: "/api/v1/groups/{id}/things/{thing}", permission: "vehicle:write" },
   client_list: { method: "GET", path: "/api/v1/clients", permission: "system:read" },
   connection_events: { method: "GET", path: "/api/v1/clients/events", permission: "system:read" },
   map_info: { method: "GET", path: "/api/v1/map", permission: "vehicle:read" },

@@ -277,7 +277,14 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
                                .dir = path,
                                .limits = {.connect_timeout_ms = s->set.connect_ms,
                                           .share_choice = (mc_share_choice)s->set.share_choice,
-                                          .topic_alias_out_max = s->set.topic_aliases_out ? s->set.topic_aliases_out : MC_TOPIC_ALIAS_OFF},
+                                          .topic_alias_out_max = s->set.topic_aliases_out ? s->set.topic_aliases_out : MC_TOPIC_ALIAS_OFF,
+                                          .tenant_publishes_per_s = s->set.tenant_publishes_per_s,
+                                          .tenant_bytes_per_s = s->set.tenant_bytes_per_s,
+                                          .tenant_connects_per_s = s->set.tenant_connects_per_s},
+                               .profiles = s->set.profile,
+                               .door_profile = {[MC_DOOR_MQTT] = (mc_profile_name)s->set.mqtt_profile,
+                                                [MC_DOOR_DEV] = (mc_profile_name)s->set.dev_profile,
+                                                [MC_DOOR_SHARED] = (mc_profile_name)s->set.tls_profile},
                                .door = {(int)s->set.tls_handshake_ms, (int)s->set.tls_handshakes, (int)s->set.tls_waiting, s->gate}};
   MC_TRY(mc_gateway_create(&gateway, &s->gateway, why));
   atomic_store(&s->recheck, s->gateway);

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 
-typedef enum kind { TEXT, U16, U32, U64, FLAG, WORD } kind;
+typedef enum kind { TEXT, U16, U32, U64, FLAG, FLAG32, WORD } kind;
 
 typedef struct setting {
   const char *key;
@@ -20,6 +20,7 @@ typedef struct setting {
   const char *meaning;
 } setting;
 
+#define PROFILES "standard|aws-compat" /* mc_profile_name */
 #define AT(member) offsetof(settings, member), sizeof(((settings *)0)->member)
 
 static const setting table[] = {
@@ -49,6 +50,9 @@ static const setting table[] = {
     {"source_connections", U32, AT(source_connections), "0", "connections", 0, 10000000, "open connections of one address (IPv6: of one /64); 0 = any number"},
     {"source_unfinished", U32, AT(source_unfinished), "0", "connections", 0, 10000000, "of these, those that are not through their TLS handshake; 0 = any number"},
     {"source_per_s", U32, AT(source_per_s), "0", "connections/s", 0, 1000000, "new connections of one address, with bursts of twice that; 0 = any number"},
+    {"mqtt_profile", WORD, AT(mqtt_profile), "standard", PROFILES, 0, 0, "how mqtt_port behaves: MQTT to the letter, or as AWS IoT Core; a thing group may say otherwise"},
+    {"tls_profile", WORD, AT(tls_profile), "standard", PROFILES, 0, 0, "the same for tls_port: MQTT, MQTT over WebSocket and POST /topics"},
+    {"dev_profile", WORD, AT(dev_profile), "standard", PROFILES, 0, 0, "the same for dev_port"},
     {"loops", U32, AT(loops), "0", "threads", 0, 64, "event loops; 0 = one a processor"},
     {"portal", TEXT, AT(portal), "", "folder", 0, 0, "built portal; empty = portal/dist beside the program"},
     {"osm", TEXT, AT(osm), "", "file", 0, 0, "OSM PBF extract for the base map; empty = the made town"},
@@ -58,6 +62,9 @@ static const setting table[] = {
      "member of a shared subscription that gets a message: the next in turn, or the one with the least in flight and waiting"},
     {"topic_aliases_out", U16, AT(topic_aliases_out), "16", "aliases", 0, 64,
      "topic aliases used towards one MQTT 5 client that takes some; 0 = none"},
+    {"tenant_publishes_per_s", U32, AT(tenant_publishes_per_s), "0", "messages/s", 0, 1u << 30, "publishes of all clients of a tenant together; beyond it they wait; 0 = no limit"},
+    {"tenant_bytes_per_s", U32, AT(tenant_bytes_per_s), "0", "bytes/s", 0, UINT32_MAX, "bytes of all clients of a tenant together; beyond it they wait; 0 = no limit"},
+    {"tenant_connects_per_s", U32, AT(tenant_connects_per_s), "0", "connects/s", 0, 1u << 30, "CONNECT of all clients of a tenant together; beyond it 0x97; 0 = no limit"},
     {"journal_group_wait_us", U32, AT(journal_group_wait_us), "1000", "us", 0, 1000000, "longest wait of a group commit for more records"},
     {"journal_retain_mb", U64, AT(journal_retain_mb), "8192", "MiB", 0, 1u << 30,
      "journal kept when every consumer has passed it; 0 = all"},
@@ -71,7 +78,32 @@ static const setting table[] = {
     {"subject_keys", FLAG, AT(subject_keys), "false", "", 0, 0, "with master_key: every vehicle has a key of its own, so that erasing it is destroying its key"},
     {"metrics_open", FLAG, AT(metrics_open), "false", "", 0, 0, "/metrics without sign-in for loopback clients"},
 };
-enum { COUNT = sizeof table / sizeof table[0] };
+enum { OWN = sizeof table / sizeof table[0] };
+
+/* Each row of each profile is a setting, too: <profile>_<key>. */
+static size_t count(void) { return OWN + MC_PROFILES * mc_profile_rows(); }
+
+typedef struct row_setting {
+  char key[64], value[16];
+} row_setting;
+
+static setting at_index(size_t i, row_setting *text)
+{
+  if (i < OWN)
+    return table[i];
+  mc_profile_name profile = (mc_profile_name)((i - OWN) / mc_profile_rows());
+  const mc_profile_row *row = mc_profile_row_at((i - OWN) % mc_profile_rows());
+  bool flag = row->kind == MC_PROFILE_FLAG;
+  snprintf(text->key, sizeof text->key, "%s_%s", mc_profile_text(profile), row->key);
+  for (char *c = text->key; *c; c++)
+    *c = *c == '-' ? '_' : *c;
+  if (flag)
+    snprintf(text->value, sizeof text->value, "%s", row->value[profile] ? "true" : "false");
+  else
+    snprintf(text->value, sizeof text->value, "%" PRIu32, row->value[profile]);
+  return (setting){text->key, flag ? FLAG32 : U32, offsetof(settings, profile) + (size_t)profile * sizeof(mc_profile) + row->at, sizeof(uint32_t),
+                   text->value, row->unit, row->min, row->max, row->meaning};
+}
 
 /* The word with that number; empty: there are fewer. */
 static mc_slice word_at(mc_slice words, uint32_t number)
@@ -103,11 +135,14 @@ static mc_err set_one(settings *s, const setting *t, mc_slice value, mc_why *why
       return mc_err_set(why, MC_ERR_TOO_LARGE, "setting %s: at most %zu characters", t->key, t->size - 1);
     return MC_OK;
   }
-  if (t->kind == FLAG) {
+  if (t->kind == FLAG || t->kind == FLAG32) {
     bool yes = mc_slice_eq_str(value, "true") || mc_slice_eq_str(value, "yes") || mc_slice_eq_str(value, "1");
     if (!yes && !mc_slice_eq_str(value, "false") && !mc_slice_eq_str(value, "no") && !mc_slice_eq_str(value, "0"))
       return mc_err_set(why, MC_ERR_INVALID, "setting %s: expected true or false, found \"%.*s\"", t->key, MC_FMT(value));
-    *(bool *)at = yes;
+    if (t->kind == FLAG)
+      *(bool *)at = yes;
+    else
+      *(uint32_t *)at = yes;
     return MC_OK;
   }
   if (t->kind == WORD)
@@ -128,24 +163,30 @@ static mc_err set_one(settings *s, const setting *t, mc_slice value, mc_why *why
 void settings_default(settings *s)
 {
   memset(s, 0, sizeof *s);
-  for (int i = 0; i < COUNT; i++)
-    set_one(s, &table[i], mc_slice_str(table[i].value), NULL);
+  for (size_t i = 0; i < count(); i++) {
+    row_setting text;
+    setting t = at_index(i, &text);
+    set_one(s, &t, mc_slice_str(t.value), NULL);
+  }
 }
 
-static const setting *find(mc_slice key)
+static bool find(mc_slice key, setting *out, row_setting *text)
 {
-  for (int i = 0; i < COUNT; i++)
-    if (mc_slice_eq_str(key, table[i].key))
-      return &table[i];
-  return NULL;
+  for (size_t i = 0; i < count(); i++) {
+    *out = at_index(i, text);
+    if (mc_slice_eq_str(key, out->key))
+      return true;
+  }
+  return false;
 }
 
 mc_err settings_set(settings *s, mc_slice key, mc_slice value, mc_why *why)
 {
-  const setting *t = find(key);
-  if (!t)
+  setting t;
+  row_setting text;
+  if (!find(key, &t, &text))
     return mc_err_set(why, MC_ERR_NOT_FOUND, "there is no setting \"%.*s\"; `motorcade config` lists them", MC_FMT(key));
-  return set_one(s, t, value, why);
+  return set_one(s, &t, value, why);
 }
 
 mc_err settings_read(settings *s, mc_why *why)
@@ -177,14 +218,18 @@ mc_err settings_read(settings *s, mc_why *why)
 
 void settings_print(const settings *s)
 {
-  for (int i = 0; i < COUNT; i++) {
-    const setting *t = &table[i];
+  for (size_t i = 0; i < count(); i++) {
+    row_setting text;
+    setting is = at_index(i, &text);
+    const setting *t = &is;
     const char *at = (const char *)s + t->at;
     printf("# %s%s%s%s. Default: %s\n", t->meaning, *t->unit ? " [" : "", t->unit, *t->unit ? "]" : "", *t->value ? t->value : "(empty)");
     if (t->kind == TEXT)
       printf("%s = %s\n\n", t->key, at);
     else if (t->kind == FLAG)
       printf("%s = %s\n\n", t->key, *(const bool *)at ? "true" : "false");
+    else if (t->kind == FLAG32)
+      printf("%s = %s\n\n", t->key, *(const uint32_t *)at ? "true" : "false");
     else if (t->kind == WORD)
       printf("%s = %.*s\n\n", t->key, MC_FMT(word_at(mc_slice_str(t->unit), *(const uint32_t *)at)));
     else
@@ -208,12 +253,14 @@ int settings_take_args(settings *s, int argc, char **argv, mc_why *why)
     for (char *c = key; *c; c++)
       if (*c == '-')
         *c = '_';
-    const setting *t = find(mc_slice_str(key));
-    if (!t) {
+    setting found;
+    const setting *t = &found;
+    row_setting text;
+    if (!find(mc_slice_str(key), &found, &text)) {
       argv[kept++] = argv[i];
       continue;
     }
-    if (t->kind == FLAG && (i + 1 == argc || strncmp(argv[i + 1], "--", 2) == 0)) {
+    if ((t->kind == FLAG || t->kind == FLAG32) && (i + 1 == argc || strncmp(argv[i + 1], "--", 2) == 0)) {
       set_one(s, t, MC_LIT("true"), why);
       continue;
     }

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "gateway/gateway.h"
 
 typedef struct settings {
   char data[512];
@@ -15,6 +16,9 @@ typedef struct settings {
   uint32_t loops;
   uint32_t share_choice; /* mc_share_choice */
   uint16_t topic_aliases_out;
+  uint32_t mqtt_profile, tls_profile, dev_profile; /* mc_profile_name */
+  mc_profile profile[MC_PROFILES];
+  uint32_t tenant_publishes_per_s, tenant_bytes_per_s, tenant_connects_per_s;
   char portal[512];
   char osm[512];
   char log_level[8], log_format[8];

@@ -1,0 +1,23 @@
+/* Counts of what was refused, dropped or made to wait: for each client and in all, by cause. Private to gateway. */
+#ifndef MC_GATEWAY_CAUSE_H
+#define MC_GATEWAY_CAUSE_H
+
+#include <stdatomic.h>
+
+#include "gateway/gateway.h"
+
+struct mc_session;
+struct mc_gateway_loop;
+
+/* Written by the session's loop, read by anybody. Only sessions that had something to count have one. */
+typedef struct mc_causes {
+  _Atomic uint64_t n[MC_CAUSES];
+} mc_causes;
+
+/* On the loop. s NULL: nobody's. */
+void mc_cause_note(struct mc_gateway_loop *l, struct mc_session *s, mc_cause cause, uint64_t n);
+void mc_cause_note_locked(struct mc_session *s, mc_cause cause); /* under mc_gateway.lock, from any loop; only on the client's own count */
+void mc_cause_read(const struct mc_session *s, uint64_t out[MC_CAUSES]); /* under mc_gateway.lock */
+void mc_cause_show(mc_gateway *g, uint64_t shown[MC_CAUSES]);            /* into the metrics */
+
+#endif
