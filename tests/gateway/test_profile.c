@@ -57,6 +57,36 @@ static void test_no_limit_of_standard_is_lower_than_in_aws_compat(void)
   CHECK(!mc_profile_row_find(MC_LIT("qos")));
 }
 
+static void put_value(char out[32], const mc_profile_row *row, mc_profile_name p)
+{
+  if (row->kind == MC_PROFILE_FLAG)
+    snprintf(out, 32, "%s", row->value[p] ? "true" : "false");
+  else
+    snprintf(out, 32, "%u", row->value[p]);
+}
+
+static void test_the_readme_shows_the_table(void)
+{
+  mc_buf text = {0};
+  mc_why why;
+  CHECK_OK(mc_fs_read(mc_fs_posix(), MC_SOURCE_DIR "/src/gateway/README.md", 1 << 20, &text, &why));
+  CHECK_OK(mc_buf_append(&text, "", 1));
+  int missing = 0;
+  for (size_t i = 0; i < mc_profile_rows(); i++) {
+    const mc_profile_row *row = mc_profile_row_at(i);
+    char line[400], standard[32], aws[32];
+    put_value(standard, row, MC_PROFILE_STANDARD);
+    put_value(aws, row, MC_PROFILE_AWS_COMPAT);
+    snprintf(line, sizeof line, "| `%s` | %s | %s | %s | %s |\n", row->key, standard, aws, row->unit, row->meaning);
+    if (strstr((const char *)text.data, line))
+      continue;
+    printf("# README lacks: %s", line);
+    missing++;
+  }
+  mc_buf_free(&text);
+  CHECK_INT(missing, 0);
+}
+
 static void test_topics_by_their_form(void)
 {
   mc_profile aws, standard;
@@ -633,6 +663,7 @@ int main(void)
 {
   mc_log_configure(getenv("VERBOSE") ? MC_LOG_DEBUG : MC_LOG_OFF, MC_LOG_TEXT, 2);
   RUN(test_no_limit_of_standard_is_lower_than_in_aws_compat);
+  RUN(test_the_readme_shows_the_table);
   RUN(test_topics_by_their_form);
   RUN(test_rates_hold_one_second);
   RUN(test_qos2);
