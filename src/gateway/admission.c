@@ -568,7 +568,7 @@ static void set_link(mc_link *link, const mc_mqtt_connect *c, const mc_principal
   link->partition = mc_journal_partition_of(who->name[0] ? mc_slice_str(who->name) : c->client_id);
   if (c->props.present & MC_MQTT_P_RECEIVE_MAX && c->props.receive_max < link->send_window)
     link->send_window = c->props.receive_max;
-  uint16_t aliases = limit->topic_alias_out_max == MC_TOPIC_ALIAS_OFF ? 0 : limit->topic_alias_out_max;
+  uint16_t most = link->home->gateway->limit.topic_alias_out_max, aliases = most == MC_TOPIC_ALIAS_OFF ? 0 : most;
   if (c->props.present & MC_MQTT_P_ALIAS_MAX)
     link->alias_out_max = c->props.alias_max < aliases ? c->props.alias_max : aliases;
   if (c->props.present & MC_MQTT_P_MAX_PACKET)
