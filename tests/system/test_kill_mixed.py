@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""kill -9 again and again under mixed load: QoS 1 and QoS 2 publishers and subscribers with kept sessions, a shared subscription, retained messages. Prints TAP.
+
+What must hold at the end: no acknowledged message lost; QoS 2 exactly once; the order of each publisher and topic kept (QoS 1: of first arrivals);
+every message of the shared subscription reached one of its members; the retained message is the last acknowledged one or newer.
+
+MOTORCADE_KILL_ROUNDS (30 here; `make test-kill` plays 500) and MOTORCADE_KILL_SEED vary it.
+"""
+import os
+import random
+import struct
+import threading
+import time
+
+from platform_under_test import Platform, Tap, wait_for
+from raw_mqtt import Gone, RawMqtt, text, varint
+
+ROUNDS = int(os.environ.get("MOTORCADE_KILL_ROUNDS", "30"))
+SEED = int(os.environ.get("MOTORCADE_KILL_SEED", random.randrange(1 << 30)))
+WINDOW = 4
+PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 3, 4, 5, 6, 7
+tap = Tap()
+
+
+class Client(threading.Thread):
+    """Comes back after each kill, with all that it knows."""
+
+    def __init__(self, name):
+        super().__init__(daemon=True)
+        self.name_, self.stopping, self.connects, self.lost_session = name, threading.Event(), 0, 0
+        self.first = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.done():
+            try:
+                client = RawMqtt(platform.dev, self.name_, clean=False, timeout=3)
+                if self.connects and not client.session_present:
+                    self.lost_session += 1
+                self.connects += 1
+                client.settimeout(0.2)
+                self.begin(client)
+                self.first.set()
+                while not self.done():
+                    try:
+                        self.take(client, *client.packet())
+                    except TimeoutError:
+                        self.idle(client)
+                client.close()
+            except (Gone, ConnectionError):
+                time.sleep(0.02)
+
+    def answer(self, client, kind, packet_id):
+        client.send(bytes([kind << 4 | (2 if kind == PUBREL else 0), 2]) + struct.pack(">H", packet_id))
+
+    def idle(self, client):
+        pass
+
+
+class Publisher(Client):
+    """A window of messages, each under the identifier of its slot; what is unanswered is sent again, in order, after a reconnect."""
+
+    def __init__(self, name, topic, qos, retain=False):
+        self.topic, self.qos, self.retain = topic, qos, retain
+        self.next, self.slot, self.finished = 0, {}, set()  # slot: id -> [number, released]
+        super().__init__(name)
+
+    def done(self):
+        return self.stopping.is_set() and not self.slot
+
+    def send(self, client, packet_id, dup):
+        number, released = self.slot[packet_id]
+        if released:
+            self.answer(client, PUBREL, packet_id)
+            return
+        body = text(self.topic) + struct.pack(">H", packet_id) + b"%d" % number
+        client.send(bytes([0x30 | self.qos << 1 | (8 if dup else 0) | (1 if self.retain else 0)]) + varint(len(body)) + body)
+
+    def fill(self, client):
+        for packet_id in range(1, WINDOW + 1):
+            if packet_id not in self.slot and not self.stopping.is_set():
+                self.slot[packet_id] = [self.next, False]
+                self.next += 1
+                self.send(client, packet_id, False)
+
+    def begin(self, client):
+        for packet_id in sorted(self.slot, key=lambda i: self.slot[i][0]):
+            self.send(client, packet_id, True)
+        self.fill(client)
+
+    def take(self, client, kind, _flags, body):
+        packet_id = struct.unpack(">H", body[:2])[0]
+        if kind == PUBREC and packet_id in self.slot:
+            self.slot[packet_id][1] = True
+            self.answer(client, PUBREL, packet_id)
+        elif kind in (PUBACK, PUBCOMP) and packet_id in self.slot:
+            self.finished.add(self.slot.pop(packet_id)[0])
+            time.sleep(0.001)
+            self.fill(client)
+
+
+class Subscriber(Client):
+    def __init__(self, name, topic, qos):
+        self.topic, self.qos, self.held, self.got = topic, qos, set(), {}
+        self.wanted = None
+        super().__init__(name)
+
+    def done(self):
+        return self.stopping.is_set()
+
+    def begin(self, client):
+        body = b"\x00\x07" + text(self.topic) + bytes([self.qos])
+        if self.connects == 1:
+            client.send(b"\x82" + varint(len(body)) + body)
+
+    def take(self, client, kind, flags, body):
+        if kind == PUBLISH:
+            topic, packet_id, payload = RawMqtt.message(flags, body)
+            qos = flags >> 1 & 3
+            if qos == 2 and packet_id in self.held:
+                self.answer(client, PUBREC, packet_id)
+                return
+            self.got.setdefault(topic, []).append(int(payload))
+            if qos == 2:
+                self.held.add(packet_id)
+            if qos:
+                self.answer(client, PUBREC if qos == 2 else PUBACK, packet_id)
+        elif kind == PUBREL:
+            packet_id = struct.unpack(">H", body[:2])[0]
+            self.held.discard(packet_id)
+            self.answer(client, PUBCOMP, packet_id)
+
+
+def firsts(numbers):
+    return list(dict.fromkeys(numbers))
+
+
+platform = Platform()
+random.seed(SEED)
+tap.note(f"{ROUNDS} rounds, MOTORCADE_KILL_SEED={SEED}")
+try:
+    platform.start()
+    subscribers = {"once": Subscriber("s-once", "q2/#", 2), "least": Subscriber("s-least", "q1/#", 1),
+                   "left": Subscriber("s-left", "$share/g/sh/#", 1), "right": Subscriber("s-right", "$share/g/sh/#", 1)}
+    for s in subscribers.values():
+        s.first.wait(10)
+    time.sleep(0.5)
+    publishers = [Publisher(f"p2-{i}", f"q2/{i}", 2) for i in range(2)] + [Publisher(f"p1-{i}", f"q1/{i}", 1) for i in range(2)] + \
+                 [Publisher("psh", "sh/0", 1), Publisher("pret", "ret/x", 1, retain=True)]
+    starts = []
+    for _ in range(ROUNDS):
+        time.sleep(random.uniform(0.05, 0.5))
+        platform.kill()
+        platform.start()
+        starts.append(time.monotonic() - platform.started)
+    time.sleep(1)
+    for p in publishers:
+        p.stopping.set()
+    for p in publishers:
+        p.join(30)
+        tap.ok(not p.is_alive(), f"{p.name_} finished what it had in hand", p.slot)
+    for key, p in (("once", publishers[0]), ("once", publishers[1]), ("least", publishers[2]), ("least", publishers[3])):
+        wait_for(lambda: p.finished <= set(subscribers[key].got.get(p.topic, [])), 30, f"all of {p.topic} at {key}: {len(p.finished)}")
+    shared = publishers[4]
+    wait_for(lambda: shared.finished <= set(subscribers["left"].got.get("sh/0", []) + subscribers["right"].got.get("sh/0", [])), 30, "all of the shared subscription")
+    time.sleep(1)
+    for s in subscribers.values():
+        s.stopping.set()
+    for s in subscribers.values():
+        s.join(10)
+    for c in [*publishers, *subscribers.values()]:
+        tap.equal(c.lost_session, 0, f"{c.name_} found its session each of {c.connects} times")
+    for p in publishers[:2]:
+        got = subscribers["once"].got.get(p.topic, [])
+        tap.ok(len(got) == len(set(got)) and p.finished <= set(got), f"QoS 2, {p.topic}: {len(p.finished)} complete, each exactly once",
+               sorted(n for n in set(got) if got.count(n) > 1)[:10], sorted(p.finished - set(got))[:10])
+        tap.ok(got == sorted(got), f"and in order, {p.topic}", [(a, b) for a, b in zip(got, got[1:]) if b < a][:5])
+    for p in publishers[2:4]:
+        got = subscribers["least"].got.get(p.topic, [])
+        tap.ok(p.finished <= set(got), f"QoS 1, {p.topic}: {len(p.finished)} acknowledged, none lost", sorted(p.finished - set(got))[:10])
+        tap.ok(firsts(got) == sorted(set(got)), f"and first arrivals in order, {p.topic}", [(a, b) for a, b in zip(firsts(got), firsts(got)[1:]) if b < a][:5])
+    both = subscribers["left"].got.get("sh/0", []), subscribers["right"].got.get("sh/0", [])
+    tap.ok(shared.finished <= set(both[0]) | set(both[1]), f"shared: {len(shared.finished)} acknowledged, each at a member ({len(both[0])} and {len(both[1])} deliveries)")
+    late = RawMqtt(platform.dev, "late")
+    late.subscribe("ret/x", 1)
+    kind, flags, body = late.packet()
+    value = int(RawMqtt.message(flags, body)[2])
+    tap.ok(value >= max(publishers[5].finished), "the retained message is the last acknowledged one", value, max(publishers[5].finished))
+    late.close()
+    tap.note(f"ready again after {sorted(starts)[len(starts) // 2]:.2f} s median, {max(starts):.2f} s at most")
+    tap.equal(platform.stop(), 0, "motorcade stops cleanly")
+finally:
+    platform.close()
+tap.done()
