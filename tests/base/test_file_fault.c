@@ -232,6 +232,93 @@ static void test_a_created_file_may_vanish_until_its_folder_is_synced(void)
   CHECK(vanished > 3 && vanished < 27);
 }
 
+static void count_one(void *ctx) { ++*(int *)ctx; }
+
+static void test_a_read_only_disk_refuses_and_each_sync_is_told_of(void)
+{
+  begin();
+  int syncs = 0;
+  mc_file *f = open_file("f", MC_FILE_CREATE);
+  mc_fs_fault_on_sync(fs, count_one, &syncs);
+  CHECK_OK(mc_file_sync(f, &why));
+  mc_fs_fault_hold(fs, MC_FAULT_EROFS);
+  CHECK_INT(mc_file_pwrite(f, "x", 1, 0, &why), MC_ERR_IO);
+  CHECK_WHY(why, "Read-only file system");
+  CHECK_INT(mc_file_sync(f, &why), MC_ERR_IO);
+  CHECK_INT(mc_fs_link(fs, at("f"), at("g"), &why), MC_ERR_IO);
+  mc_fs_fault_hold(fs, MC_FAULT_NONE);
+  CHECK_OK(mc_file_pwrite(f, "x", 1, 0, &why));
+  CHECK_INT(syncs, 2);
+  mc_fs_fault_on_sync(fs, NULL, NULL);
+  mc_file_close(&f);
+}
+
+static bool first_byte(const char *name, char *out)
+{
+  size_t got = 0;
+  mc_file *f = open_file(name, 0);
+  bool ok = f && !mc_file_pread(f, out, 1, 0, &got, &why) && got == 1;
+  mc_file_close(&f);
+  return ok;
+}
+
+/* The later of two writes may be the one that survives, in one file and across two. */
+static void test_unsynced_writes_survive_in_any_order(void)
+{
+  bool later_only = false, earlier_only = false, both = false, neither = false;
+  for (uint64_t seed = 1; seed < 200; seed++) {
+    begin();
+    mc_file *a = open_file("a", MC_FILE_CREATE), *b = open_file("b", MC_FILE_CREATE);
+    CHECK_OK(mc_file_pwrite(a, "0", 1, 0, &why));
+    CHECK_OK(mc_file_pwrite(b, "0", 1, 0, &why));
+    CHECK_OK(mc_file_sync(a, &why));
+    CHECK_OK(mc_file_sync(b, &why));
+    CHECK_OK(mc_fs_sync_dir(fs, dir, &why));
+    CHECK_OK(mc_file_pwrite(a, "1", 1, 0, &why));
+    CHECK_OK(mc_file_pwrite(b, "1", 1, 0, &why));
+    CHECK_OK(cut(seed));
+    mc_file_close(&a);
+    mc_file_close(&b);
+    char x = 0, y = 0;
+    CHECK(first_byte("a", &x) && first_byte("b", &y));
+    later_only |= x == '0' && y == '1';
+    earlier_only |= x == '1' && y == '0';
+    both |= x == '1' && y == '1';
+    neither |= x == '0' && y == '0';
+  }
+  CHECK(later_only && earlier_only && both && neither);
+}
+
+static void test_a_link_shares_bytes_and_lasts_with_its_folder(void)
+{
+  uint64_t bytes;
+  uint32_t crc, again;
+  char byte;
+  begin();
+  mc_file *f = open_file("f", MC_FILE_CREATE);
+  CHECK_OK(mc_file_pwrite(f, "123456789", 9, 0, &why));
+  CHECK_OK(mc_file_sync(f, &why));
+  mc_file_close(&f);
+  CHECK_OK(mc_fs_sync_dir(fs, dir, &why));
+  CHECK_OK(mc_fs_sum(fs, at("f"), &bytes, &crc, &why));
+  CHECK_INT(bytes, 9);
+  CHECK_INT(crc, 0xE3069283); /* the check value of CRC-32C */
+  CHECK_OK(mc_fs_link(fs, at("f"), at("g"), &why));
+  CHECK_INT(mc_fs_link(fs, at("f"), at("g"), &why), MC_ERR_EXISTS);
+  CHECK_INT(mc_fs_link(fs, at("none"), at("h"), &why), MC_ERR_NOT_FOUND);
+  CHECK_OK(mc_fs_sync_dir(fs, dir, &why));
+  CHECK_OK(mc_fs_unlink(fs, at("f"), &why));
+  CHECK_OK(mc_fs_sync_dir(fs, dir, &why));
+  CHECK_OK(cut(1));
+  CHECK(first_byte("g", &byte) && byte == '1');
+  CHECK_OK(mc_fs_copy(fs, at("g"), at("copy"), 0600, &bytes, &again, &why));
+  CHECK_INT(again, crc);
+  CHECK_INT(mc_fs_copy(fs, at("none"), at("copy2"), 0600, &bytes, &again, &why), MC_ERR_NOT_FOUND);
+  mc_fs_fault_arm(fs, 4, MC_FAULT_ENOSPC); /* open, open, read, and the write */
+  CHECK_INT(mc_fs_copy(fs, at("g"), at("copy3"), 0600, &bytes, &again, &why), MC_ERR_FULL);
+  CHECK(access(at("copy3"), F_OK) != 0); /* no half copy stays */
+}
+
 int main(void)
 {
   const char *base = getenv("TMPDIR");
@@ -242,6 +329,9 @@ int main(void)
   RUN(test_a_failed_sync_dooms_what_a_later_sync_cannot_save);
   RUN(test_names_change_durably_only_with_their_folder);
   RUN(test_replace_is_all_or_nothing_at_every_call);
+  RUN(test_a_read_only_disk_refuses_and_each_sync_is_told_of);
+  RUN(test_unsynced_writes_survive_in_any_order);
+  RUN(test_a_link_shares_bytes_and_lasts_with_its_folder);
   RUN(test_a_created_file_may_vanish_until_its_folder_is_synced);
   mc_fs_fault_close(&fs);
   mc_fs_list(mc_fs_posix(), dir, drop, NULL, NULL);

@@ -174,9 +174,45 @@ static void test_a_payload_belongs_to_its_topic_and_tenant(void)
   mc_journal_close(&j);
 }
 
+/* Compaction needs no key: what is sealed stays sealed, and its readers open it. */
+static void test_sealed_retained_messages_outlive_their_segment(void)
+{
+  mc_why why = {0};
+  mc_journal *j;
+  rig_fresh_dir();
+  mc_journal_config config = rig_config(mc_fs_posix(), rig_dir);
+  config.segment_bytes = config.keep.bytes = 16384;
+  config.cipher = &cipher;
+  CHECK_OK(mc_journal_open(&config, &j, &why));
+  mc_record r = {.stream = MC_STREAM_MESSAGE, .flags = MC_RECORD_RETAIN, .source = 4, .tenant = 1, .principal = 5, .time_us = 1700000000000001, .topic = MC_LIT("dt/truck/a"),
+                 .props = MC_LIT("pp"), .payload = MC_LIT("kept secret")};
+  uint64_t offset;
+  CHECK_OK(mc_journal_append_sync(j, &r, &offset, &why));
+  uint8_t noise[1000] = {0};
+  r = (mc_record){.stream = MC_STREAM_TELEMETRY, .tenant = 1, .payload = mc_slice_of(noise, sizeof noise)};
+  for (int i = 0; i < 60; i++)
+    CHECK_OK(mc_journal_append_sync(j, &r, NULL, &why));
+  for (int i = 0; i < 1000 && mc_journal_first_offset(j) <= offset; i++)
+    usleep(10000);
+  CHECK(mc_journal_first_offset(j) > offset);
+  mc_journal_reader *reader;
+  CHECK_OK(mc_journal_reader_create(j, 0, (mc_journal_filter){.streams = 1u << MC_STREAM_MESSAGE, .compacted = true}, &reader, &why));
+  CHECK(next_is(reader, 3, "pp", "kept secret"));
+  mc_journal_reader_destroy(&reader);
+  mc_journal_close(&j);
+  mc_record sealed;
+  CHECK_OK(mc_journal_open_reader(mc_fs_posix(), rig_dir, 0, (mc_journal_filter){.streams = 1u << MC_STREAM_MESSAGE, .compacted = true}, &reader, &why));
+  CHECK_OK(mc_journal_reader_next(reader, &sealed, &why));
+  CHECK(sealed.flags & MC_RECORD_ENCIPHERED);
+  CHECK_INT(sealed.offset, offset);
+  CHECK_INT(sealed.payload.len, 2 + 2 + 11 + MC_CIPHER_EXTRA);
+  mc_journal_reader_destroy(&reader);
+}
+
 int main(void)
 {
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
+  RUN(test_sealed_retained_messages_outlive_their_segment);
   RUN(test_readers_get_opened_what_was_sealed);
   RUN(test_what_a_destroyed_key_sealed_is_passed_over);
   RUN(test_a_payload_belongs_to_its_topic_and_tenant);
