@@ -415,6 +415,7 @@ void mc_session_flush_own(mc_session *s)
 
 void mc_session_flush_acked(mc_gateway_loop *l)
 {
+  mc_share_flush_acked(l);
   while (l->acked) {
     mc_session *s = l->acked;
     l->acked = s->next_acked;

@@ -491,6 +491,33 @@ static void test_no_acknowledged_message_is_lost_when_members_and_the_server_are
   rig_remove(&r);
 }
 
+static void test_what_was_acknowledged_does_not_come_again_after_a_kill(void)
+{
+  rig r = {0};
+  client a, pub;
+  int seen[30] = {0};
+  pid_t pid;
+  uint16_t p = rig_fork(&r, 3, &pid);
+  CHECK(client_connect(&a, p, 5, "done-a", false, 3600));
+  CHECK_INT(client_subscribe(&a, "$share/done/d", 1), 1);
+  CHECK(client_connect(&pub, p, 5, "p", true, 0));
+  publish_numbers(&pub, "d", 0, 20, 1);
+  CHECK_INT(drain(&a, 100, true, seen), 20);
+  publish_numbers(&pub, "d", 20, 30, 1);
+  CHECK_INT(drain(&a, 200, false, NULL), 10); /* these are owed; the others were journaled as acknowledged meanwhile */
+  rig_kill(pid);
+  client_close(&a);
+  client_close(&pub);
+  p = rig_fork(&r, 2, &pid);
+  CHECK(client_connect(&a, p, 5, "done-a", false, 3600));
+  CHECK_INT(drain(&a, 200, true, seen), 10);
+  for (int i = 0; i < 30; i++)
+    CHECK_INT(seen[i], 1);
+  client_close(&a);
+  rig_kill(pid);
+  rig_remove(&r);
+}
+
 /* ---- QoS 2 ---- */
 /* A member that keeps what MQTT 5.0, 4.3.3 asks of a receiver, through all its connections. */
 typedef struct receiver {
@@ -632,6 +659,7 @@ int main(void)
 {
   mc_log_configure(getenv("VERBOSE") ? MC_LOG_DEBUG : MC_LOG_OFF, MC_LOG_TEXT, 2);
   signal(SIGPIPE, SIG_IGN);
+  RUN(test_what_was_acknowledged_does_not_come_again_after_a_kill);
   RUN(test_no_acknowledged_message_is_lost_when_members_and_the_server_are_killed);
   RUN(test_qos_2_is_exactly_once_when_members_and_the_server_are_killed);
   RUN(test_a_group_survives_a_stop);
