@@ -7,6 +7,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NOTHING = re.compile(r"^(utils?|helpers?|common|manager|misc)\b", re.I)
+ASKS = re.compile(r"PEM_read_bio_\w+\([^;]*NULL, NULL\)")  # OpenSSL then asks for a pass phrase on the terminal, and waits
 MAX_LINE = 200
 MAX_FILE = 700
 
@@ -26,6 +27,8 @@ def main():
                 wrong.append(f"{name}:{number}: tab")
             if line != line.rstrip():
                 wrong.append(f"{name}:{number}: blank at the end")
+            if name.parts[0] == "src" and ASKS.search(line):
+                wrong.append(f"{name}:{number}: asks for a pass phrase: give mc_pem_no_pass_phrase")
             if len(line) > MAX_LINE:
                 wrong.append(f"{name}:{number}: {len(line)} characters")
     for folder in sorted((ROOT / "src").iterdir()):

@@ -130,7 +130,7 @@ static mc_err read_lists(mc_revocation *r, mc_slice file, STACK_OF(X509) *author
   BIO *bio = BIO_new_mem_buf(file.data, (int)file.len);
   mc_err err = bio ? MC_OK : mc_err_set(why, MC_ERR_MEMORY, "no memory for the revocation list");
   size_t count = 0;
-  while (err == MC_OK && (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL))) {
+  while (err == MC_OK && (crl = PEM_read_bio_X509_CRL(bio, NULL, mc_pem_no_pass_phrase, NULL))) {
     err = add_list(r, crl, authority, why);
     if (err)
       mc_err_prefix(why, "list %zu", count + 1);

@@ -142,7 +142,7 @@ static STACK_OF(X509) *read_certificates(mc_slice pem)
 {
   STACK_OF(X509) *all = sk_X509_new_null();
   BIO *bio = all ? BIO_new_mem_buf(pem.data, (int)pem.len) : NULL;
-  for (X509 *x; bio && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL));)
+  for (X509 *x; bio && (x = PEM_read_bio_X509(bio, NULL, mc_pem_no_pass_phrase, NULL));)
     if (!sk_X509_push(all, x))
       X509_free(x);
   BIO_free(bio);

@@ -7,7 +7,7 @@
 
 /* Services: clients that are no vehicles. They get in by certificate, or by a password of which only a SCRAM verifier is kept. */
 
-enum { NAME_MAX = 128 };
+enum { NAME_MAX = 128, ITERATIONS_MAX = 10000000 /* some seconds: more would only be damage */ };
 
 /* "name" is in the default tenant, "tenant/name" in another (no name holds a slash). Under the lock. NULL: there is none with a password. */
 static thing_entry *named(const mc_registry *r, mc_slice username)
@@ -131,14 +131,15 @@ mc_err mc_registry_service_set_password(mc_registry *r, uint32_t tenant, uint32_
 
 mc_err service_load_password(mc_registry *r, mc_stmt *s)
 {
-  thing_entry *t = registry_thing(r, (uint32_t)mc_stmt_int(s, 0));
+  int64_t thing = mc_stmt_int(s, 0), iterations = mc_stmt_int(s, 1);
+  thing_entry *t = thing > 0 && thing <= MC_REGISTRY_ID_MAX ? registry_thing(r, (uint32_t)thing) : NULL;
   mc_slice salt = mc_stmt_blob(s, 2), stored = mc_stmt_blob(s, 3), server = mc_stmt_blob(s, 4);
-  if (!t || salt.len != MC_SCRAM_SALT || stored.len != MC_SCRAM_HASH || server.len != MC_SCRAM_HASH)
+  if (!t || t->password || iterations < 1 || iterations > ITERATIONS_MAX || salt.len != MC_SCRAM_SALT || stored.len != MC_SCRAM_HASH || server.len != MC_SCRAM_HASH)
     return MC_ERR_CHECKSUM;
   mc_scram_verifier *v = malloc(sizeof *v);
   if (!v)
     return MC_ERR_MEMORY;
-  v->iterations = (uint32_t)mc_stmt_int(s, 1);
+  v->iterations = (uint32_t)iterations;
   memcpy(v->salt, salt.data, salt.len);
   memcpy(v->stored_key, stored.data, stored.len);
   memcpy(v->server_key, server.data, server.len);

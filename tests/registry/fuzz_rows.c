@@ -42,6 +42,7 @@ static void furnish(mc_registry *r, mc_keyring *k)
       mc_registry_user_create(r, 1, MC_LIT("ada"), MC_LIT("correct horse battery"), MC_ROLE_ADMIN, &ada, &why) ||
       mc_registry_token_create(r, 1, MC_LIT("t"), MC_ROLE_VIEWER, 0, token, &made, &why) || mc_registry_link_create(r, 1, ada.id, link, &why) ||
       mc_registry_service_create(r, 1, MC_LIT("service"), MC_LIT("{\"publish\":[\"a/#\"]}"), &service, &why) ||
+      mc_registry_service_set_password(r, 1, service, MC_LIT("correct-horse-battery"), &why) ||
       mc_registry_signal_id(r, 1, MC_LIT("Vehicle.Speed"), &id, &why) || mc_registry_encoding_id(r, 1, 0.1, 0, &id, &why) ||
       mc_keyring_ensure(k, 1, MC_SUBJECT_VEHICLE, &v.id, 1, &why)) {
     fprintf(stderr, "%s\n", why.text);
@@ -115,6 +116,11 @@ static void look(mc_registry *r)
   memcpy(peer.cert.fingerprint, fingerprint, sizeof fingerprint);
   const mc_policy *policy = NULL;
   if (mc_registry_authenticate(r, &peer, &who, &policy, &why) == MC_OK)
+    mc_policy_release(policy);
+  mc_service *services;
+  mc_scram_verifier verifier;
+  mc_registry_service_list(r, 1, &arena, &services, &n, &why);
+  if (mc_registry_service_find(r, MC_LIT("service"), &verifier, &who, &policy) == MC_OK)
     mc_policy_release(policy);
   double factor, offset;
   int type;
