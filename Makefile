@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc)
 NINJA = ninja -j$(JOBS)
 PORTAL_SOURCES = $(shell find portal -path portal/node_modules -prune -o -path portal/dist -prune -o -type f -print 2>/dev/null) src/api/operations.json tools/generate_api.py
 
-.PHONY: all programs portal run test check check-layering bench fuzz clean setup
+.PHONY: all programs portal run test test-kill check check-layering bench fuzz clean setup
 
 all: programs
 
@@ -41,6 +41,11 @@ run: programs portal
 test:
 	@tools/setup.sh build test
 	@python3 tests/run.py
+
+# The long proof: kill -9 500 times under mixed load (some six minutes).
+test-kill:
+	@tools/setup.sh build test
+	@MOTORCADE_KILL_ROUNDS=500 python3 tests/run.py --stage system --only test_kill_mixed
 
 check: build/build.ninja portal/node_modules/.installed
 	@tools/setup.sh check
