@@ -36,22 +36,10 @@ static void answer(mc_http_request *r, int status, const char *message) { answer
 
 /* ---- MQTT over WebSocket ---- */
 
-/* A page of another site must not speak with the certificate that its visitor's browser holds. */
-static bool foreign_page(const mc_http_request *r)
-{
-  mc_slice origin = mc_http_request_header(r, "origin"), host = mc_http_request_header(r, "host");
-  if (!origin.data)
-    return false;
-  size_t at = 0;
-  while (at + 3 <= origin.len && memcmp(origin.data + at, "://", 3) != 0)
-    at++;
-  return at + 3 > origin.len || !host.len || !mc_slice_eq(mc_slice_sub(origin, at + 3, SIZE_MAX), host);
-}
-
 static void open_mqtt(mc_api *api, mc_http_request *r)
 {
   void *loop = mc_gateway_ctx_of_loop(api->config.gateway, mc_conn_loop(r->conn));
-  if (foreign_page(r)) {
+  if (!identity_same_origin(r)) { /* a page of another site must not speak with the certificate that its visitor's browser holds */
     answer(r, 403, "MQTT over WebSocket is for devices and for pages of this server: the header Origin names another site");
     return;
   }

@@ -47,3 +47,14 @@ void identity_set_cookie(api_call *c, const char *secret)
   snprintf(text, sizeof text, COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d%s", secret, secret[0] ? 7 * 24 * 3600 : 0, c->tls ? "; Secure" : "");
   reply_header(c, "Set-Cookie", mc_slice_str(text));
 }
+
+bool identity_same_origin(const mc_http_request *r)
+{
+  mc_slice origin = mc_http_request_header(r, "origin"), host = mc_http_request_header(r, "host");
+  if (!origin.data)
+    return true; /* not a browser */
+  size_t at = 0;
+  while (at + 3 <= origin.len && memcmp(origin.data + at, "://", 3) != 0)
+    at++;
+  return at + 3 <= origin.len && host.len && mc_slice_eq(mc_slice_sub(origin, at + 3, SIZE_MAX), host);
+}

@@ -97,6 +97,8 @@ const api_operation *router_match(mc_slice method, mc_slice path, mc_slice param
 /* MC_OK with kind NONE: no credentials at all. MC_ERR_UNAUTHENTICATED: some, but wrong. */
 mc_err identity_read(api_call *c);
 bool identity_csrf_ok(const api_call *c);
+/* False: a browser sends it for a page of another site. */
+bool identity_same_origin(const mc_http_request *r);
 void identity_set_cookie(api_call *c, const char *secret); /* empty: forget */
 
 /* ---- reply.c ---- */

@@ -458,17 +458,6 @@ static hub *hub_of(api_live *l, mc_loop *loop)
   return h;
 }
 
-static bool same_origin(const api_call *c)
-{
-  mc_slice origin = mc_http_request_header(c->request, "origin"), host = mc_http_request_header(c->request, "host");
-  if (!origin.data)
-    return true; /* not a browser */
-  size_t at = 0;
-  while (at + 2 < origin.len && memcmp(origin.data + at, "://", 3) != 0)
-    at++;
-  return at + 3 <= origin.len && host.len && mc_slice_eq(mc_slice_sub(origin, at + 3, SIZE_MAX), host);
-}
-
 static bool offers_protocol(const api_call *c)
 {
   mc_slice offered = mc_http_request_header(c->request, "sec-websocket-protocol");
@@ -486,7 +475,7 @@ static bool keep_secret(const api_call *c, stream *s)
 void live_accept(api_live *l, api_call *c)
 {
   static const mc_ws_handler handler = {on_message, on_closed};
-  if (c->by_cookie && !same_origin(c)) {
+  if (c->by_cookie && !identity_same_origin(c->request)) {
     mc_err_set(&c->why, MC_ERR_DENIED, "the live stream is for pages of this server only");
     reply_problem(c, 403);
     return;

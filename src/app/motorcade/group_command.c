@@ -6,25 +6,10 @@
 #include "app/motorcade/command.h"
 #include "app/motorcade/remote.h"
 
-static json_int_t group_id(remote *r, const char *name)
-{
-  json_t *page = remote_ask(r, "GET", "/api/v1/groups", NULL), *item;
-  json_int_t id = 0;
-  size_t i;
-  json_array_foreach (json_object_get(page, "items"), i, item) {
-    if (!strcmp(remote_text(item, "name"), name))
-      id = json_integer_value(json_object_get(item, "id"));
-  }
-  if (page && !id)
-    fprintf(stderr, "motorcade %s: there is no group \"%s\"; `motorcade group list` shows all\n", r->name, name);
-  json_decref(page);
-  return id;
-}
-
 static int change(remote *r, const char *what, const char *name, const char *thing)
 {
   static const char *const member[] = {"thing"};
-  json_int_t id = group_id(r, name);
+  json_int_t id = remote_id(r, "/api/v1/groups", "group", name);
   char path[700], safe[600];
   if (!id)
     return 1;

@@ -209,3 +209,18 @@ bool remote_read_text(remote *r, const char *path, json_t **out)
   remote_fail(r);
   return false;
 }
+
+json_int_t remote_id(remote *r, const char *path, const char *what, const char *name)
+{
+  json_t *page = remote_ask(r, "GET", path, NULL), *item;
+  json_int_t id = 0;
+  size_t i;
+  json_array_foreach (json_object_get(page, "items"), i, item) {
+    if (!strcmp(remote_text(item, "name"), name))
+      id = json_integer_value(json_object_get(item, "id"));
+  }
+  if (page && !id)
+    fprintf(stderr, "motorcade %s: there is no %s \"%s\"; `motorcade %s list` shows all\n", r->name, what, name, what);
+  json_decref(page);
+  return id;
+}

@@ -10,21 +10,6 @@
 
 /* motorcade user, motorcade service: who signs in */
 
-static json_int_t user_id(remote *r, const char *name)
-{
-  json_t *page = remote_ask(r, "GET", "/api/v1/users", NULL), *item;
-  json_int_t id = 0;
-  size_t i;
-  json_array_foreach (json_object_get(page, "items"), i, item) {
-    if (!strcmp(remote_text(item, "name"), name))
-      id = json_integer_value(json_object_get(item, "id"));
-  }
-  if (page && !id)
-    fprintf(stderr, "motorcade %s: there is no user \"%s\"; `motorcade user list` shows all\n", r->name, name);
-  json_decref(page);
-  return id;
-}
-
 static bool read_password(remote *r, const char *file, json_t *body)
 {
   mc_buf text = {0};
@@ -69,7 +54,7 @@ int command_user(int argc, char **argv)
     return remote_list_once(&r, "/api/v1/users", field, 5);
   }
   json_t *body = json_object();
-  json_int_t id = resets ? user_id(&r, name) : 0;
+  json_int_t id = resets ? remote_id(&r, "/api/v1/users", "user", name) : 0;
   if ((resets && !id) || !read_password(&r, file, body)) {
     json_decref(body);
     return 1;
@@ -81,22 +66,6 @@ int command_user(int argc, char **argv)
   remote_set_text(body, "name", name);
   remote_set_text(body, "role", role ? role : "viewer");
   return remote_show(&r, remote_ask(&r, "POST", "/api/v1/users", body));
-}
-
-/* ---- service ---- */
-static json_int_t service_id(remote *r, const char *name)
-{
-  json_t *page = remote_ask(r, "GET", "/api/v1/services", NULL), *item;
-  json_int_t id = 0;
-  size_t i;
-  json_array_foreach (json_object_get(page, "items"), i, item) {
-    if (!strcmp(remote_text(item, "name"), name))
-      id = json_integer_value(json_object_get(item, "id"));
-  }
-  if (page && !id)
-    fprintf(stderr, "motorcade %s: there is no service \"%s\"; `motorcade service list` shows all\n", r->name, name);
-  json_decref(page);
-  return id;
 }
 
 static int create_service(remote *r, const char *name, const char *policy, const char *file)
@@ -140,7 +109,7 @@ int command_service(int argc, char **argv)
   }
   if (creates)
     return create_service(&r, name, policy, file);
-  json_int_t id = service_id(&r, name);
+  json_int_t id = remote_id(&r, "/api/v1/services", "service", name);
   json_t *body = json_object();
   if (!id || (changes && !read_password(&r, file, body))) {
     json_decref(body);
