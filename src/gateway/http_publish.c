@@ -55,7 +55,7 @@ static mc_err store(mc_gateway_loop *l, const mc_record *record, void (*done)(vo
   mc_pending pending = {.call = call, .kind = MC_PENDING_CALL, .retain = record->flags & MC_RECORD_RETAIN};
   mc_err err = l->deferred ? MC_ERR_FULL : mc_pending_push(l, record, &pending);
   if (err == MC_OK)
-    return MC_OK;
+    return MC_OK; /* NOLINT(clang-analyzer-unix.Malloc): the ring of pending answers has it now */
   free(call);
   return err == MC_ERR_FULL ? mc_err_set(why, err, "the server's disk is behind: send it again in a second")
                             : mc_err_set(why, err, "the message could not be stored: %s; send it again", mc_err_text(err));

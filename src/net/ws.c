@@ -166,9 +166,9 @@ mc_err mc_ws_accept(mc_http_request *r, const char *protocol, const mc_ws_handle
   mc_ws *ws = calloc(1, sizeof *ws);
   mc_conn *conn;
   mc_err err = mc_ws_switch(r, protocol, ws != NULL, &conn);
-  if (err) {
+  if (err || !ws) {
     free(ws);
-    return err;
+    return err ? err : MC_ERR_MEMORY;
   }
   *ws = (mc_ws){.conn = conn, .handler = ws_handler, .user = user, .ping.fire = on_ping};
   ws->reader = mc_ws_reader_of(true, max_message ? max_message : 1 << 20);

@@ -133,9 +133,9 @@ mc_err mc_ws_accept_stream(mc_http_request *r, const char *protocol, const mc_co
   mc_ws_stream *s = calloc(1, sizeof *s);
   mc_conn *c;
   mc_err err = mc_ws_switch(r, protocol, s != NULL, &c);
-  if (err) {
+  if (err || !s) {
     free(s);
-    return err;
+    return err ? err : MC_ERR_MEMORY;
   }
   s->inner = inner;
   s->reader = mc_ws_reader_of(true, max_message);
