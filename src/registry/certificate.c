@@ -1,4 +1,5 @@
 /* Certificates: issuing, registering, their states, and the door. */
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,47 +41,67 @@ void registry_tell_revoked(mc_registry *r, uint32_t tenant, uint32_t thing)
   tell_revoked(r, tenant, thing, none);
 }
 
-static mc_err write_certificate_json(mc_buf *out, const mc_certificate *c, const char *thing)
+static void certificate_json(mc_json *j, const mc_certificate *c, const char *thing)
 {
   char hex[2 * MC_FINGERPRINT + 1];
   mc_fingerprint_hex(c->fingerprint, hex);
+  mc_json_object(j);
+  mc_json_str_field(j, "fingerprint", hex);
+  mc_json_uint_field(j, "thing", c->thing);
+  mc_json_str_field(j, "name", thing);
+  mc_json_str_field(j, "state", state_name[c->state]);
+  mc_json_int_field(j, "not_after_us", c->not_after_us);
+  mc_json_object_end(j);
+}
+
+static mc_err write_certificate_json(mc_buf *out, const mc_certificate *c, const char *thing)
+{
   mc_json j = mc_json_to(out);
-  mc_json_object(&j);
-  mc_json_str_field(&j, "fingerprint", hex);
-  mc_json_uint_field(&j, "thing", c->thing);
-  mc_json_str_field(&j, "name", thing);
-  mc_json_str_field(&j, "state", state_name[c->state]);
-  mc_json_int_field(&j, "not_after_us", c->not_after_us);
-  mc_json_object_end(&j);
+  certificate_json(&j, c, thing);
   return mc_json_end(&j);
+}
+
+/* Inside the transaction. */
+static mc_err insert_certificate(mc_registry *r, const cert_entry *c, mc_why *why)
+{
+  char hex[24];
+  mc_err err = mc_db_run(r->db, why,
+                         "INSERT INTO certificate (fingerprint, tenant, thing, state, pinned, not_after_us, created_us, changed_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+                         "biiiiii", mc_slice_of(c->cert.fingerprint, MC_FINGERPRINT), (int64_t)c->cert.tenant, (int64_t)c->cert.thing, (int64_t)MC_CERT_ACTIVE,
+                         (int64_t)c->pinned, c->cert.not_after_us, c->cert.created_us);
+  if (err != MC_ERR_EXISTS)
+    return err;
+  hex8(c->cert.fingerprint, hex);
+  return mc_err_set(why, err, "certificate %s is registered already; a certificate belongs to one device for ever", hex);
+}
+
+static cert_entry *entry_of(uint32_t tenant, uint32_t thing, const mc_cert_info *info, bool pinned)
+{
+  cert_entry *c = calloc(1, sizeof *c);
+  if (!c)
+    return NULL;
+  c->cert = (mc_certificate){.tenant = tenant, .thing = thing, .state = MC_CERT_ACTIVE, .not_after_us = info->not_after_us, .created_us = mc_clock_wall_us()};
+  memcpy(c->cert.fingerprint, info->fingerprint, MC_FINGERPRINT);
+  c->pinned = pinned;
+  return c;
 }
 
 /* Puts a certificate that now exists into db, journal and mirror. */
 static mc_err add_certificate(mc_registry *r, uint32_t tenant, mc_slice thing_name, const mc_cert_info *info, bool pinned, mc_why *why)
 {
-  char shown[48], hex[24];
+  char shown[48];
   mc_thing thing;
   if (mc_registry_thing_find(r, tenant, thing_name, &thing))
     return mc_err_set(why, MC_ERR_NOT_FOUND, "there is no device \"%s\"; create its vehicle first", registry_shown(thing_name, shown));
-  cert_entry *c = calloc(1, sizeof *c);
+  cert_entry *c = entry_of(tenant, thing.id, info, pinned);
   if (!c)
     return mc_err_set(why, MC_ERR_MEMORY, "no memory for a certificate");
-  c->cert = (mc_certificate){.tenant = tenant, .thing = thing.id, .state = MC_CERT_ACTIVE, .not_after_us = info->not_after_us, .created_us = mc_clock_wall_us()};
-  memcpy(c->cert.fingerprint, info->fingerprint, MC_FINGERPRINT);
-  c->pinned = pinned;
   mc_err err = change_begin(r, why);
   if (err) {
     free(c);
     return err;
   }
-  err = mc_db_run(r->db, why,
-                  "INSERT INTO certificate (fingerprint, tenant, thing, state, pinned, not_after_us, created_us, changed_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
-                  "biiiiii", mc_slice_of(c->cert.fingerprint, MC_FINGERPRINT), (int64_t)tenant, (int64_t)thing.id, (int64_t)MC_CERT_ACTIVE,
-                  (int64_t)pinned, c->cert.not_after_us, c->cert.created_us);
-  if (err == MC_ERR_EXISTS) {
-    hex8(info->fingerprint, hex);
-    mc_err_set(why, err, "certificate %s is registered already; a certificate belongs to one device for ever", hex);
-  }
+  err = insert_certificate(r, c, why);
   mc_buf payload = {0};
   if (!err)
     err = write_certificate_json(&payload, &c->cert, thing.name);
@@ -97,29 +118,124 @@ static mc_err add_certificate(mc_registry *r, uint32_t tenant, mc_slice thing_na
   return err;
 }
 
-mc_err mc_registry_certificate_issue(mc_registry *r, uint32_t tenant, mc_slice thing, int days, mc_buf *cert_pem, mc_buf *key_pem, mc_why *why)
+/* Makes key and certificate; nothing is registered yet. */
+static mc_err issue(mc_registry *r, uint32_t tenant, mc_slice thing, int days, mc_buf *cert_pem, mc_buf *key_pem, uint32_t *thing_id, mc_cert_info *info, mc_why *why)
 {
   char shown[48], common_name[65];
   mc_thing known;
+  if (mc_registry_thing_find(r, tenant, thing, &known))
+    return mc_err_set(why, MC_ERR_NOT_FOUND, "there is no device \"%s\"; create its vehicle first", registry_shown(thing, shown));
+  *thing_id = known.id;
+  /* X.520 allows 64 characters; identity is the fingerprint, the name is for people. */
+  mc_slice_to_str(thing, common_name, sizeof common_name);
+  size_t cert_at = cert_pem->len;
+  MC_TRY(mc_pki_issue_client(mc_buf_slice(&r->ca_cert), mc_buf_slice(&r->ca_key), common_name, days, cert_pem, key_pem, why));
+  return mc_cert_read_pem(mc_slice_sub(mc_buf_slice(cert_pem), cert_at, SIZE_MAX), info, why);
+}
+
+static mc_err check_issue(const mc_registry *r, int days, mc_why *why)
+{
   if (days < 1 || days > 7300)
     return mc_err_set(why, MC_ERR_INVALID, "days: a certificate is valid for 1 to 7300 days; got %d", days);
   if (r->ca_cert.len == 0 || r->ca_key.len == 0)
     return mc_err_set(why, MC_ERR_UNSUPPORTED, "no certificate authority is set up here; run `motorcade init`, or register certificates made elsewhere");
-  if (mc_registry_thing_find(r, tenant, thing, &known))
-    return mc_err_set(why, MC_ERR_NOT_FOUND, "there is no device \"%s\"; create its vehicle first", registry_shown(thing, shown));
-  /* X.520 allows 64 characters; identity is the fingerprint, the name is for people. */
-  mc_slice_to_str(thing, common_name, sizeof common_name);
+  return MC_OK;
+}
+
+mc_err mc_registry_certificate_issue(mc_registry *r, uint32_t tenant, mc_slice thing, int days, mc_buf *cert_pem, mc_buf *key_pem, mc_why *why)
+{
+  MC_TRY(check_issue(r, days, why));
   size_t cert_at = cert_pem->len, key_at = key_pem->len;
   mc_cert_info info;
-  mc_err err = mc_pki_issue_client(mc_buf_slice(&r->ca_cert), mc_buf_slice(&r->ca_key), common_name, days, cert_pem, key_pem, why);
-  if (!err)
-    err = mc_cert_read_pem(mc_slice_sub(mc_buf_slice(cert_pem), cert_at, SIZE_MAX), &info, why);
+  uint32_t id;
+  mc_err err = issue(r, tenant, thing, days, cert_pem, key_pem, &id, &info, why);
   if (!err)
     err = add_certificate(r, tenant, thing, &info, false, why);
   if (err) { /* nothing that works must leave with an error */
     cert_pem->len = cert_at;
     key_pem->len = key_at;
   }
+  return err;
+}
+
+/* ---- many ---- */
+
+typedef struct issued {
+  cert_entry *entry; /* until the mirror has it */
+  size_t cert_end, key_end; /* in the texts of all */
+} issued;
+
+static mc_err issue_all(mc_registry *r, uint32_t tenant, const mc_slice *thing, size_t count, int days, issued *list, mc_buf *certs, mc_buf *keys, mc_why *why)
+{
+  for (size_t i = 0; i < count; i++) {
+    mc_cert_info info;
+    uint32_t id;
+    MC_TRY(issue(r, tenant, thing[i], days, certs, keys, &id, &info, why));
+    list[i] = (issued){entry_of(tenant, id, &info, false), certs->len, keys->len};
+    if (!list[i].entry)
+      return mc_err_set(why, MC_ERR_MEMORY, "no memory for %zu certificates", count);
+  }
+  return MC_OK;
+}
+
+static mc_err add_all(mc_registry *r, uint32_t tenant, const mc_slice *thing, size_t count, issued *list, mc_why *why)
+{
+  mc_buf payload = {0};
+  mc_json j = mc_json_to(&payload);
+  char name[MC_REGISTRY_NAME + 1];
+  MC_TRY(change_begin(r, why));
+  mc_err err = MC_OK;
+  mc_json_array(&j);
+  for (size_t i = 0; i < count && !err; i++) {
+    err = insert_certificate(r, list[i].entry, why);
+    mc_slice_to_str(thing[i], name, sizeof name);
+    certificate_json(&j, &list[i].entry->cert, name);
+  }
+  mc_json_array_end(&j);
+  if (!err && mc_json_end(&j))
+    err = mc_err_set(why, MC_ERR_MEMORY, "no memory for the record of %zu certificates", count);
+  err = change_commit(r, err, tenant, (mc_slice){0}, "certificates.created", &payload, why);
+  mc_buf_free(&payload);
+  if (!err) {
+    pthread_rwlock_wrlock(&r->lock);
+    for (size_t i = 0; i < count && !err; i++) {
+      err = mirror_certificate(r, list[i].entry);
+      if (!err)
+        list[i].entry = NULL;
+    }
+    pthread_rwlock_unlock(&r->lock);
+  }
+  change_end(r);
+  return err;
+}
+
+mc_err mc_registry_certificate_issue_many(mc_registry *r, uint32_t tenant, const mc_slice *thing, size_t count, int days,
+                                          mc_err (*give)(void *ctx, size_t index, mc_slice cert_pem, mc_slice key_pem, mc_why *why), void *ctx, mc_why *why)
+{
+  MC_TRY(check_issue(r, days, why));
+  if (count > MC_VEHICLE_ROWS)
+    return mc_err_set(why, MC_ERR_TOO_LARGE, "%zu certificates: at most %d at once", count, MC_VEHICLE_ROWS);
+  mc_buf certs = {0}, keys = {0};
+  issued *list = calloc(count ? count : 1, sizeof *list);
+  enum { KEY_PEM = 512 }; /* room ahead: a text that moves leaves keys behind */
+  mc_err err = list && mc_buf_reserve(&keys, count * KEY_PEM) == MC_OK ? MC_OK : mc_err_set(why, MC_ERR_MEMORY, "no memory for %zu certificates", count);
+  if (!err)
+    err = issue_all(r, tenant, thing, count, days, list, &certs, &keys, why);
+  if (!err && count)
+    err = add_all(r, tenant, thing, count, list, why);
+  size_t cert_at = 0, key_at = 0;
+  for (size_t i = 0; i < count && !err; i++) {
+    err = give(ctx, i, mc_slice_of(certs.data + cert_at, list[i].cert_end - cert_at), mc_slice_of(keys.data + key_at, list[i].key_end - key_at), why);
+    cert_at = list[i].cert_end;
+    key_at = list[i].key_end;
+  }
+  for (size_t i = 0; i < count && list; i++)
+    free(list[i].entry);
+  free(list);
+  mc_buf_free(&certs);
+  if (keys.data)
+    OPENSSL_cleanse(keys.data, keys.cap);
+  mc_buf_free(&keys);
   return err;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "format/json.h"
 #include "registry/registry.h"
 
 typedef struct fitting_span {
@@ -149,6 +150,12 @@ int64_t throttle_wait_us(throttle *t, mc_slice name_key, mc_slice address, int64
 /* Counts an attempt as failed before it is checked, so that parallel guesses count. MC_ERR_FULL: not now. */
 mc_err throttle_attempt(throttle *t, mc_slice name_key, mc_slice address, int64_t now_us, mc_why *why);
 void throttle_success(throttle *t, mc_slice name_key, mc_slice address);
+
+/* ---- vehicle.c ---- */
+mc_err registry_vehicle_check(const mc_vehicle *v, mc_why *why); /* the facts by themselves */
+void registry_vehicle_json(mc_json *j, const mc_vehicle *v, uint32_t thing); /* thing 0: left out */
+/* Rows of vehicle, thing and fitting, inside the transaction; ids are filled in. MC_ERR_EXISTS names the clash. */
+mc_err registry_vehicle_insert(mc_registry *r, mc_vehicle *v, thing_entry *t, mc_why *why);
 
 /* Text of a name for messages: printable, at most 40 bytes, terminated. */
 const char *registry_shown(mc_slice name, char out[48]);

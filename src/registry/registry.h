@@ -43,6 +43,17 @@ typedef struct mc_vehicle {
 } mc_vehicle;
 /* Creates vehicle + thing of the same name + fitting from now. *vehicle gets the ids. MC_ERR_EXISTS names the clash. */
 mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *why);
+/* Many at once: what fits is created in one transaction with one journal record, each row tells its own outcome, and doing it again is no mistake. */
+typedef enum mc_row_state { MC_ROW_NEW, MC_ROW_CREATED, MC_ROW_UNCHANGED /* it was there with the same facts */, MC_ROW_REFUSED } mc_row_state;
+typedef struct mc_vehicle_row {
+  mc_vehicle vehicle; /* in: the facts; the tenant is the call's. out: the id */
+  mc_row_state state; /* in: NEW, or REFUSED to have it passed over. out: CREATED, UNCHANGED or REFUSED */
+  const char *fact;   /* REFUSED: "name" or "vin" when it clashes, else NULL */
+  mc_why why;         /* REFUSED: what is wrong, and what to do */
+} mc_vehicle_row;
+enum { MC_VEHICLE_ROWS = 1000 };
+/* At most MC_VEHICLE_ROWS. On an error nothing was created and the rows tell nothing. */
+mc_err mc_registry_vehicle_create_many(mc_registry *r, uint32_t tenant, mc_vehicle_row *row, size_t count, mc_why *why);
 mc_err mc_registry_vehicle_update(mc_registry *r, const mc_vehicle *vehicle, mc_why *why); /* vin, make, model, kind, year, manifest */
 mc_err mc_registry_vehicle_get(mc_registry *r, uint32_t tenant, uint32_t id, mc_vehicle *out);
 mc_err mc_registry_vehicle_find(mc_registry *r, uint32_t tenant, mc_slice name, mc_vehicle *out);
@@ -85,6 +96,10 @@ typedef enum mc_cert_state { MC_CERT_ACTIVE, MC_CERT_INACTIVE, MC_CERT_REVOKED }
 typedef struct mc_certificate { uint8_t fingerprint[MC_FINGERPRINT]; uint32_t tenant, thing; mc_cert_state state; int64_t not_after_us, created_us; char thing_name[129]; } mc_certificate;
 /* Issues with our CA. */
 mc_err mc_registry_certificate_issue(mc_registry *r, uint32_t tenant, mc_slice thing, int days, mc_buf *cert_pem, mc_buf *key_pem, mc_why *why);
+/* One for each of at most MC_VEHICLE_ROWS things, in one transaction; on an error none is valid. give is told of each pair (borrowed) when all are on
+ * disk; its error ends the giving and is returned, the certificates stay. */
+mc_err mc_registry_certificate_issue_many(mc_registry *r, uint32_t tenant, const mc_slice *thing, size_t count, int days,
+                                          mc_err (*give)(void *ctx, size_t index, mc_slice cert_pem, mc_slice key_pem, mc_why *why), void *ctx, mc_why *why);
 mc_err mc_registry_certificate_register(mc_registry *r, uint32_t tenant, mc_slice thing, mc_slice cert_pem, mc_why *why); /* one that exists already */
 mc_err mc_registry_certificate_set_state(mc_registry *r, uint32_t tenant, const uint8_t fingerprint[MC_FINGERPRINT], mc_cert_state state, mc_why *why);
 mc_err mc_registry_certificate_list(mc_registry *r, uint32_t tenant, mc_slice thing, mc_arena *arena, mc_certificate **out, size_t *count, mc_why *why);

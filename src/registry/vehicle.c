@@ -46,7 +46,7 @@ static bool text_ok(const char *text, size_t size)
   return n < size && mc_slice_is_utf8(mc_slice_of(text, n));
 }
 
-static mc_err check_vehicle(const mc_vehicle *v, mc_why *why)
+mc_err registry_vehicle_check(const mc_vehicle *v, mc_why *why)
 {
   MC_TRY(check_name("vehicle", mc_slice_of(v->name, strnlen(v->name, sizeof v->name)), why));
   if (!vin_ok(v->vin))
@@ -58,21 +58,26 @@ static mc_err check_vehicle(const mc_vehicle *v, mc_why *why)
   return MC_OK;
 }
 
+void registry_vehicle_json(mc_json *j, const mc_vehicle *v, uint32_t thing)
+{
+  mc_json_object(j);
+  mc_json_uint_field(j, "vehicle", v->id);
+  if (thing)
+    mc_json_uint_field(j, "thing", thing);
+  mc_json_str_field(j, "name", v->name);
+  mc_json_str_field(j, "vin", v->vin);
+  mc_json_str_field(j, "make", v->make);
+  mc_json_str_field(j, "model", v->model);
+  mc_json_str_field(j, "kind", v->kind);
+  mc_json_int_field(j, "year", v->year);
+  mc_json_str_field(j, "manifest", v->manifest);
+  mc_json_object_end(j);
+}
+
 static mc_err write_vehicle_json(mc_buf *out, const mc_vehicle *v, uint32_t thing)
 {
   mc_json j = mc_json_to(out);
-  mc_json_object(&j);
-  mc_json_uint_field(&j, "vehicle", v->id);
-  if (thing)
-    mc_json_uint_field(&j, "thing", thing);
-  mc_json_str_field(&j, "name", v->name);
-  mc_json_str_field(&j, "vin", v->vin);
-  mc_json_str_field(&j, "make", v->make);
-  mc_json_str_field(&j, "model", v->model);
-  mc_json_str_field(&j, "kind", v->kind);
-  mc_json_int_field(&j, "year", v->year);
-  mc_json_str_field(&j, "manifest", v->manifest);
-  mc_json_object_end(&j);
+  registry_vehicle_json(&j, v, thing);
   return mc_json_end(&j);
 }
 
@@ -97,7 +102,7 @@ static mc_err insert_thing(mc_registry *r, thing_entry *t, const mc_slice *polic
                    (int64_t)t->thing.is_service, t->thing.created_us, policy ? *policy : (mc_slice){0});
 }
 
-static mc_err insert_vehicle(mc_registry *r, mc_vehicle *v, thing_entry *t, mc_why *why)
+mc_err registry_vehicle_insert(mc_registry *r, mc_vehicle *v, thing_entry *t, mc_why *why)
 {
   MC_TRY(registry_next_id(r, "vehicle", &v->id, why));
   mc_err err = mc_db_run(r->db, why,
@@ -119,7 +124,7 @@ static mc_err insert_vehicle(mc_registry *r, mc_vehicle *v, thing_entry *t, mc_w
 
 mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *why)
 {
-  MC_TRY(check_vehicle(vehicle, why));
+  MC_TRY(registry_vehicle_check(vehicle, why));
   mc_vehicle *v = malloc(sizeof *v);
   thing_entry *t = calloc(1, sizeof *t);
   mc_err err = v && t ? change_begin(r, why) : mc_err_set(why, MC_ERR_MEMORY, "no memory for a vehicle");
@@ -134,7 +139,7 @@ mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *w
   t->thing = (mc_thing){.tenant = v->tenant, .created_us = v->created_us};
   memcpy(t->thing.name, v->name, sizeof t->thing.name);
   mc_buf payload = {0};
-  err = insert_vehicle(r, v, t, why);
+  err = registry_vehicle_insert(r, v, t, why);
   if (!err)
     err = write_vehicle_json(&payload, v, t->thing.id);
   err = change_commit(r, err, v->tenant, mc_slice_str(v->name), "vehicle.created", &payload, why);
@@ -162,7 +167,7 @@ mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *w
 
 mc_err mc_registry_vehicle_update(mc_registry *r, const mc_vehicle *vehicle, mc_why *why)
 {
-  MC_TRY(check_vehicle(vehicle, why));
+  MC_TRY(registry_vehicle_check(vehicle, why));
   MC_TRY(change_begin(r, why));
   const mc_vehicle *v = vehicle;
   mc_err err = mc_db_run(r->db, why,
