@@ -220,6 +220,43 @@ export interface TraceEntryList {
   missed: number
 }
 
+export interface VehicleRow {
+  /** as in VehicleCreate, like the others; what does not fit is told for its row */
+  name?: string
+  vin?: string
+  make?: string
+  model?: string
+  kind?: string
+  year?: number
+  manifest?: string
+}
+
+export interface VehicleBatch {
+  vehicles: VehicleRow[]
+}
+
+export interface VehicleRowResult {
+  /** position in the request, from 1 */
+  row: number
+  name: string
+  /** unchanged: it was there with the same facts */
+  state: "created" | "unchanged" | "refused"
+  /** of the vehicle, unless refused */
+  id?: number
+  /** refused: path of the field in the row, e.g. /vin; absent when the text names it */
+  field?: string
+  /** refused: what is wrong and what to do */
+  text?: string
+}
+
+export interface VehicleBatchResult {
+  created: number
+  unchanged: number
+  refused: number
+  /** one for each row, in the request's order */
+  items: VehicleRowResult[]
+}
+
 export interface VehicleErasure {
   /** why, for the receipt and the audit */
   reason: string
@@ -718,6 +755,8 @@ export interface Operations {
   vehicle_list: { path: undefined; query: { after?: string; limit?: number; filter?: string; motion?: "unknown" | "moving" | "idle" | "parked" | "offline" }; body: undefined; reply: VehicleList }
   /** Create a vehicle and its device. */
   vehicle_create: { path: undefined; query: undefined; body: VehicleCreate; reply: Vehicle }
+  /** Create up to 1,000 vehicles and their devices in one transaction. Rows that do not fit are refused one by one and the others created; a row that is there already with the same facts is no mistake, so the same list may be sent again. */
+  vehicle_create_many: { path: undefined; query: undefined; body: VehicleBatch; reply: VehicleBatchResult }
   /** One vehicle. */
   vehicle_get: { path: { id: string | number }; query: undefined; body: undefined; reply: Vehicle }
   /** Change facts or manifest of a vehicle. */
@@ -827,6 +866,7 @@ export const operations = {
   overview: { method: "GET", path: "/api/v1/overview", permission: "vehicle:read" },
   vehicle_list: { method: "GET", path: "/api/v1/vehicles", permission: "vehicle:read" },
   vehicle_create: { method: "POST", path: "/api/v1/vehicles", permission: "vehicle:write" },
+  vehicle_create_many: { method: "POST", path: "/api/v1/vehicles/batch", permission: "vehicle:write" },
   vehicle_get: { method: "GET", path: "/api/v1/vehicles/{id}", permission: "vehicle:read" },
   vehicle_update: { method: "PATCH", path: "/api/v1/vehicles/{id}", permission: "vehicle:write" },
   service_list: { method: "GET", path: "/api/v1/services", permission: "certificate:read" },
