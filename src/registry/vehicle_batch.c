@@ -45,11 +45,11 @@ static mc_err judge_in_list(batch *b, size_t index)
   mc_slice name = mc_slice_str(row->vehicle.name), vin = mc_slice_str(row->vehicle.vin);
   uint64_t other;
   if (mc_strmap_get(&b->name, name, &other)) {
-    refuse(row, "name", "row %zu has the name \"%s\" already; keep one of the two", (size_t)other + 1, row->vehicle.name);
+    refuse(row, "name", "the list has a vehicle \"%s\" before this one; keep one of the two", row->vehicle.name);
     return MC_OK;
   }
   if (vin.len && mc_strmap_get(&b->vin, vin, &other)) {
-    refuse(row, "vin", "row %zu has VIN %s already; correct one of the two", (size_t)other + 1, row->vehicle.vin);
+    refuse(row, "vin", "vehicle \"%s\" of the same list has VIN %s; correct one of the two", b->row[other].vehicle.name, row->vehicle.vin);
     return MC_OK;
   }
   MC_TRY(mc_strmap_put(&b->name, name, index));

@@ -49,7 +49,7 @@ static void test_each_row_is_told_its_own_outcome(void)
                   {"refused", "/manifest", "GET /api/v1/manifests"},
                   {"refused", "/name", "name is missing"},
                   {"refused", "/year", "at least 1900"},
-                  {"refused", "/vin", "row 1 has VIN"},
+                  {"refused", "/vin", "\"a\" of the same list has VIN"},
                   {"refused", "/name", "with other facts"},
                   {"refused", "/kind", "23 bytes"},
                   {"created", "", ""}};

@@ -1,4 +1,5 @@
 #include "app/motorcade/remote.h"
+#include "app/motorcade/vehicle_import.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,19 +89,22 @@ int command_vehicle(int argc, char **argv)
   static const char usage[] =
       "usage: motorcade vehicle list [--filter TEXT] [--json]\n"
       "       motorcade vehicle create NAME [--vin V] [--make M] [--model M] [--kind K] [--manifest NAME] [--out DIR]\n"
+      "       motorcade vehicle create --file LIST.csv|LIST.json [--json]\n"
       "       motorcade vehicle certificate NAME --out DIR\n"
       "       motorcade vehicle show NAME\n"
       "       motorcade vehicle latest NAME [--json]\n"
       "       motorcade vehicle set NAME [--vin V] [--make M] [--model M] [--kind K] [--manifest NAME]\n"
       "       motorcade vehicle erase NAME --reason TEXT --out RECEIPT\n"
-      "--out writes cert.pem, key.pem and ca.pem for the vehicle's agent. erase destroys the vehicle's data key (setting subject_keys)\n"
+      "--out writes cert.pem, key.pem and ca.pem for the vehicle's agent. A CSV list begins with a line of column names (name, vin, make,\n"
+      "model, kind, year, manifest); a JSON list is an array of such objects. Rows that are there already with the same facts are left as\n"
+      "they are, so a corrected list may be sent again. erase destroys the vehicle's data key (setting subject_keys)\n"
       "and writes a signed receipt, which says what can no longer be read; nothing brings it back.\n";
   int ended;
   if (command_help(&argc, argv, usage, &ended))
     return ended;
   remote r;
   const char *filter = option_take(&argc, argv, "--filter", NULL), *out = option_take(&argc, argv, "--out", NULL),
-             *reason = option_take(&argc, argv, "--reason", NULL);
+             *reason = option_take(&argc, argv, "--reason", NULL), *file = option_take(&argc, argv, "--file", NULL);
   json_t *body = json_object();
   static const char *const keys[] = {"vin", "make", "model", "kind", "manifest"};
   for (int i = 0; i < 5; i++) {
@@ -111,12 +115,16 @@ int command_vehicle(int argc, char **argv)
   if (!remote_begin(&r, &argc, argv))
     return 1;
   const char *what = option_word(&argc, argv), *name = option_word(&argc, argv);
-  bool lists = what && !strcmp(what, "list");
-  if (!what || lists == (name != NULL))
+  bool lists = what && !strcmp(what, "list"), imports = what && file && !strcmp(what, "create");
+  if (!what || (lists || imports) == (name != NULL) || (imports && (out || json_object_size(body))) || (file && !imports))
     return remote_unclear(&r, what, usage);
   int code = remote_reach(&r, argc, argv, usage);
   if (code)
     return code;
+  if (imports) {
+    json_decref(body);
+    return vehicle_import(&r.call, file, r.json, &code, &r.why) ? remote_fail(&r) : code;
+  }
   if (lists) {
     static const char *const field[] = {"name", "id", "kind", "make", "model", "motion", "speed=speed km/h", "manifest", "heard"};
     char path[700], safe[600];
