@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -136,55 +135,54 @@ static mc_err create_campaign(server *s, const ready_campaign *r, mc_arena *aren
   return err == MC_ERR_EXISTS ? MC_OK : err;
 }
 
-mc_err demo_credentials(server *s, const char *name, char *dir, size_t size, mc_why *why)
-{
-  char path[900];
-  struct stat st;
-  snprintf(dir, size, "%s/demo/%s", s->set.data, name);
-  snprintf(path, sizeof path, "%s/cert.pem", dir);
-  if (stat(path, &st) == 0)
-    return MC_OK;
-  mc_buf cert = {0}, key = {0};
-  mc_err err = mc_fs_mkdirs(mc_fs_posix(), dir, why);
-  if (!err)
-    err = mc_registry_certificate_issue(s->registry, MC_TENANT_DEFAULT, mc_slice_str(name), 825, &cert, &key, why);
-  snprintf(path, sizeof path, "%s/key.pem", dir);
-  if (!err)
-    err = mc_fs_replace(mc_fs_posix(), path, mc_buf_slice(&key), 0600, why);
-  snprintf(path, sizeof path, "%s/ca.pem", dir);
-  if (!err)
-    err = mc_fs_replace(mc_fs_posix(), path, mc_registry_ca_pem(s->registry), 0644, why);
-  snprintf(path, sizeof path, "%s/cert.pem", dir); /* last: it says that the others are there */
-  if (!err)
-    err = mc_fs_replace(mc_fs_posix(), path, mc_buf_slice(&cert), 0644, why);
-  mc_buf_free(&cert);
-  mc_buf_free(&key);
-  return err;
-}
-
-static mc_err make_vehicle(demo_fleet *f, uint32_t i, const mc_sim_vehicle_info *info, mc_why *why)
+/* The simulated vehicles as the registry knows them. */
+static void describe(const mc_sim_vehicle_info *info, mc_vehicle *v)
 {
   static const char *const kinds[] = {"car", "car", "truck"};
-  server *s = f->server;
-  mc_vehicle v = {.tenant = MC_TENANT_DEFAULT, .year = info->year};
-  mc_thing thing;
-  char dir[700];
-  if (mc_registry_vehicle_find(s->registry, MC_TENANT_DEFAULT, mc_slice_str(info->name), &v)) {
-    snprintf(v.name, sizeof v.name, "%s", info->name);
-    snprintf(v.vin, sizeof v.vin, "%s", info->vin);
-    snprintf(v.make, sizeof v.make, "%s", info->maker);
-    snprintf(v.model, sizeof v.model, "%s", info->model);
-    snprintf(v.kind, sizeof v.kind, "%s", kinds[info->kind]);
-    snprintf(v.manifest, sizeof v.manifest, "%s", mc_sim_kind_name(info->kind));
-    v.tenant = MC_TENANT_DEFAULT;
-    v.year = info->year;
-    MC_TRY(mc_registry_vehicle_create(s->registry, &v, why));
+  *v = (mc_vehicle){.year = info->year};
+  snprintf(v->name, sizeof v->name, "%s", info->name);
+  snprintf(v->vin, sizeof v->vin, "%s", info->vin);
+  snprintf(v->make, sizeof v->make, "%s", info->maker);
+  snprintf(v->model, sizeof v->model, "%s", info->model);
+  snprintf(v->kind, sizeof v->kind, "%s", kinds[info->kind]);
+  snprintf(v->manifest, sizeof v->manifest, "%s", mc_sim_kind_name(info->kind));
+}
+
+static mc_err note_ids(demo_fleet *f, mc_why *why)
+{
+  for (uint32_t i = 0; i < f->count; i++) {
+    mc_vehicle v;
+    mc_thing thing;
+    mc_slice name = mc_slice_str(f->name[i]);
+    if (mc_registry_vehicle_find(f->server->registry, MC_TENANT_DEFAULT, name, &v) ||
+        mc_registry_thing_find(f->server->registry, MC_TENANT_DEFAULT, name, &thing))
+      return mc_err_set(why, MC_ERR_NOT_FOUND, "vehicle %s is not in the registry", f->name[i]);
+    if (mc_map_put(&f->by_vehicle, v.id, i) || mc_map_put(&f->by_thing, thing.id, i))
+      return mc_err_set(why, MC_ERR_MEMORY, "no memory for %u vehicles", f->count);
   }
-  MC_TRY(mc_registry_thing_find(s->registry, MC_TENANT_DEFAULT, mc_slice_str(info->name), &thing));
-  MC_TRY(mc_map_put(&f->by_vehicle, v.id, i));
-  MC_TRY(mc_map_put(&f->by_thing, thing.id, i));
-  snprintf(f->name[i], sizeof f->name[i], "%s", info->name);
-  return demo_credentials(s, info->name, dir, sizeof dir, why);
+  return MC_OK;
+}
+
+/* Vehicles and certificates, in as few transactions as there may be. */
+static mc_err make_vehicles(demo_fleet *f, const mc_sim *sim, mc_why *why)
+{
+  mc_vehicle *vehicle = calloc(f->count, sizeof *vehicle);
+  const char **name = calloc(f->count, sizeof *name);
+  mc_err err = vehicle && name ? MC_OK : mc_err_set(why, MC_ERR_MEMORY, "no memory for %u vehicles", f->count);
+  for (uint32_t i = 0; i < f->count && !err; i++) {
+    describe(mc_sim_vehicle(sim, i), &vehicle[i]);
+    snprintf(f->name[i], sizeof f->name[i], "%s", mc_sim_vehicle(sim, i)->name);
+    name[i] = f->name[i];
+  }
+  if (!err)
+    err = demo_vehicles(f->server, vehicle, f->count, why);
+  if (!err)
+    err = demo_credentials(f->server, name, f->count, why);
+  if (!err)
+    err = note_ids(f, why);
+  free(vehicle);
+  free(name);
+  return err;
 }
 
 /* ---- measuring ---- */
@@ -234,7 +232,7 @@ static mc_err client_tls(void *ctx, uint32_t vehicle, const char *name, mc_tls *
   demo_fleet *f = ctx;
   char dir[700], path[800];
   mc_buf cert = {0}, key = {0};
-  MC_TRY(demo_credentials(f->server, name, dir, sizeof dir, why));
+  snprintf(dir, sizeof dir, "%s/demo/%s", f->server->set.data, name);
   snprintf(path, sizeof path, "%s/cert.pem", dir);
   mc_err err = mc_fs_read(mc_fs_posix(), path, 1 << 16, &cert, why);
   snprintf(path, sizeof path, "%s/key.pem", dir);
@@ -270,8 +268,8 @@ mc_err demo_fleet_prepare(server *s, uint32_t vehicles, uint64_t seed, demo_flee
   mc_err err = f->name && f->flying && f->latency_ms ? import_missing(s, why) : MC_ERR_MEMORY;
   if (!err)
     err = mc_sim_create(&config, &names, why);
-  for (uint32_t i = 0; i < vehicles && !err; i++)
-    err = make_vehicle(f, i, mc_sim_vehicle(names, i), why);
+  if (!err)
+    err = make_vehicles(f, names, why);
   mc_sim_destroy(&names);
   mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
   for (size_t i = 0; i < sizeof campaigns / sizeof campaigns[0] && !err; i++)

@@ -33,7 +33,9 @@ mc_err demo_truck_prepare(server *s, mc_why *why); /* MC_ERR_NOT_FOUND: no data 
 mc_err demo_truck_start(server *s, demo_truck *t, mc_why *why);
 void demo_truck_stop(demo_truck *t);
 
-/* Issues a certificate for a device once, into <data>/demo/<name>/{cert,key,ca}.pem. */
-mc_err demo_credentials(server *s, const char *name, char *dir, size_t size, mc_why *why);
+/* demo_device.c: creates those that are missing, in transactions of a thousand. */
+mc_err demo_vehicles(server *s, const mc_vehicle *vehicle, size_t count, mc_why *why);
+/* Issues a certificate for each device that has none yet, into <data>/demo/<name>/{cert,key,ca}.pem. */
+mc_err demo_credentials(server *s, const char *const *name, size_t count, mc_why *why);
 
 #endif

@@ -125,7 +125,8 @@ mc_err demo_truck_start(server *s, demo_truck *t, mc_why *why)
   snprintf(program, sizeof program, "%s/motorcade-edge", self);
   if (access(program, X_OK))
     return mc_err_set(why, MC_ERR_NOT_FOUND, "%s is not there: build it to see the recorded truck", program);
-  MC_TRY(demo_credentials(s, name, dir, sizeof dir, why));
+  MC_TRY(demo_credentials(s, (const char *const[]){name}, 1, why));
+  snprintf(dir, sizeof dir, "%s/demo/%s", s->set.data, name);
   snprintf(log, sizeof log, "%s/canlog/j1939_truck.mf4", data);
   snprintf(cert, sizeof cert, "%s/cert.pem", dir);
   snprintf(key, sizeof key, "%s/key.pem", dir);
