@@ -43,6 +43,12 @@ static void put(mc_trace *t, mc_trace_kind kind, mc_slice client_id, mc_slice to
   snprintf(e->note, sizeof e->note, "%s", note);
 }
 
+/* "#" alone shows all, also what begins with $, which it would not match as a subscription (MQTT 5.0, 4.7.2): vehicles send most there. */
+static bool covers(const char *filter, mc_slice topic)
+{
+  return !strcmp(filter, "#") || mc_mqtt_topic_matches(mc_slice_str(filter), topic);
+}
+
 void mc_trace_message(mc_trace_set *set, uint32_t tenant, mc_trace_kind kind, mc_slice client_id, mc_slice topic, mc_slice payload, uint8_t qos, bool retain,
                       const char *note)
 {
@@ -56,7 +62,7 @@ void mc_trace_message(mc_trace_set *set, uint32_t tenant, mc_trace_kind kind, mc
       end(set, t);
       continue;
     }
-    if ((t->client[0] && !mc_slice_eq_str(client_id, t->client)) || !mc_mqtt_topic_matches(mc_slice_str(t->filter), topic))
+    if ((t->client[0] && !mc_slice_eq_str(client_id, t->client)) || !covers(t->filter, topic))
       continue;
     if (kind == MC_TRACE_REFUSED || t->seen++ % t->sample == 0) /* what is refused is never sampled away */
       put(t, kind, client_id, topic, payload, qos, retain, note, now);
