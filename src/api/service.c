@@ -45,7 +45,7 @@ mc_err api_op_service_list(api_call *c)
   return MC_OK;
 }
 
-/* The password is looked at first: a service that could not get in would be left behind. */
+/* Password and policy are looked at first: a service that could not get in would be left behind, and a refusal names its field. */
 mc_err api_op_service_create(api_call *c)
 {
   uint32_t id;
@@ -54,6 +54,12 @@ mc_err api_op_service_create(api_call *c)
   mc_scram_verifier checked;
   if (password.len && mc_scram_verifier_make(password, &checked, &c->why))
     return call_refuse(c, "/password", "%s", c->why.text);
+  mc_policy *policy;
+  mc_err err = mc_policy_parse(body_text(c, "policy"), &policy, &c->why);
+  if (err == MC_ERR_MALFORMED || err == MC_ERR_INVALID)
+    return call_refuse(c, "/policy", "%s", c->why.text);
+  MC_TRY(err);
+  mc_policy_release(policy);
   MC_TRY(mc_registry_service_create(r, c->who.tenant, body_text(c, "name"), body_text(c, "policy"), &id, &c->why));
   if (password.len)
     MC_TRY(mc_registry_service_set_password(r, c->who.tenant, id, password, &c->why));
