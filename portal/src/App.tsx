@@ -19,6 +19,8 @@ const Campaigns = lazy(() => import('./pages/campaigns/Campaigns'))
 const CampaignPage = lazy(() => import('./pages/campaigns/CampaignPage'))
 const CampaignEditor = lazy(() => import('./pages/campaigns/CampaignEditor'))
 const Devices = lazy(() => import('./pages/devices/Devices'))
+const ClientPage = lazy(() => import('./pages/devices/ClientPage'))
+const TracePage = lazy(() => import('./pages/devices/TracePage'))
 const Signals = lazy(() => import('./pages/signals/Signals'))
 const Settings = lazy(() => import('./pages/settings/Settings'))
 
@@ -62,6 +64,8 @@ function Pages(): JSX.Element {
       <Route path="/campaigns/:id" component={CampaignPage} />
       <Route path="/campaigns/:id/edit" component={CampaignEditor} />
       <Route path="/devices" component={Devices} />
+      <Route path="/devices/client" component={ClientPage} />
+      <Route path="/devices/trace" component={TracePage} />
       <Route path="/signals" component={Signals} />
       <Route path="/settings" component={Settings} />
       <Route path="*" component={NotFound} />

@@ -173,7 +173,7 @@ test('a base map that is still being made is waited for', async () => {
 
 const listed = () => [
   '/', '/map', '/vehicles', `/vehicles/${own.vehicle.id}`, `/vehicles/${own.vehicle.id}?tab=events`, `/vehicles/${own.vehicle.id}?tab=device`, '/campaigns',
-  ...(own.campaign ? [`/campaigns/${own.campaign.id}`, `/campaigns/${own.campaign.id}/edit`] : []), '/campaigns/new', '/devices', '/signals', '/settings', '/nowhere',
+  ...(own.campaign ? [`/campaigns/${own.campaign.id}`, `/campaigns/${own.campaign.id}/edit`] : []), '/campaigns/new', '/devices', `/devices/client?id=${encodeURIComponent(own.vehicle.name)}`, '/devices/client?id=nobody', '/devices/trace', '/signals', '/settings', '/nowhere',
   `/vehicles/${own.vehicle.id}?at=${Date.now() - 5000}`, `/vehicles/${own.vehicle.id}?range=custom&from=${Date.now() - 60_000}&to=${Date.now() - 5000}`, '/vehicles?add=1', '/signals?import=1',
 ]
 
@@ -396,6 +396,184 @@ test('a broken DBC file is refused with its place', async () => {
   await page.waitForSelector('dialog[open] .failure')
   assert.match(await text('dialog[open] .failure'), /(line |:)2\b/) // the second line is broken
   assert.deepEqual(await findings(), [])
+})
+
+/** Answers to a path are changed in the page before it sees them: change(json) runs there. */
+async function bend(path, change) {
+  const { identifier } = await page.evaluateOnNewDocument(`{
+    const real = window.fetch
+    window.fetch = async (url, ...rest) => {
+      const reply = await real(url, ...rest)
+      if (!String(url).startsWith(${JSON.stringify(path)}) || !reply.ok || reply.status === 204) return reply
+      return new Response(JSON.stringify((${change})(await reply.json())), { status: reply.status, headers: reply.headers })
+    }
+  }`)
+  return () => page.removeScriptToEvaluateOnNewDocument(identifier)
+}
+
+test('a client has a page with what the platform says of it, and rates from two readings', async () => {
+  await go('/devices')
+  await page.waitForSelector('.devices-list tbody tr:not(.table-space)')
+  await page.evaluate((name) => [...document.querySelectorAll('.devices-list tbody a')].find((a) => a.textContent === name).click(), own.vehicle.name)
+  await page.waitForFunction(() => location.pathname === '/devices/client')
+  await page.waitForSelector('.client-figures')
+  assert.equal(await text('h1'), own.vehicle.name)
+  const rate = () => text('.client-figures div:first-child dd')
+  assert.match(await rate(), /^–/) // one reading is no rate
+  await page.waitForFunction(() => /^[\d.,]+msg\/s$/.test(document.querySelector('.client-figures div:first-child dd').textContent.trim()), { timeout: 10_000 })
+  const { client, events } = await api(`/api/v1/clients/detail?client_id=${encodeURIComponent(own.vehicle.name)}`)
+  const facts = await page.$$eval('.client-facts .facts > div', (all) => Object.fromEntries(all.map((e) => [e.querySelector('dt').textContent, e.querySelector('dd').textContent])))
+  assert.equal(facts.Address, client.address)
+  assert.equal(facts.MQTT, client.version)
+  assert.ok(Number(facts.Received.replace(/\D/g, '')) <= client.received)
+  assert.equal((await page.$$('.event-list li')).length, events.length)
+  assert.equal(await page.$('.event-takeover, .client-alarm'), null)
+})
+
+test('a take-over stands out with both addresses, and an unknown client is said to be none', async () => {
+  const straight = await bend('/api/v1/clients/detail', `(d) => ({ ...d, events: [{ time: new Date().toISOString(), client_id: d.client.client_id, address: '10.0.0.1:4000', kind: 'ended', code: 142, text: 'session taken over: client id "' + d.client.client_id + '" connected from 10.0.0.2:5000 while this connection from 10.0.0.1:4000 was open' }, ...d.events] })`)
+  try {
+    for (const name of ['light', 'dark']) {
+      await theme(name)
+      await go(`/devices/client?id=${encodeURIComponent(own.vehicle.name)}`)
+      for (const where of ['.client-alarm', '.event-takeover']) assert.match(await text(where), /Two devices use this id.*10\.0\.0\.2:5000.*10\.0\.0\.1:4000/)
+      assert.deepEqual(await findings(), [])
+    }
+  } finally {
+    await straight()
+  }
+  await go('/devices/client?id=nobody%2Fat%20all')
+  assert.match(await text('.failure'), /nobody\/at all/)
+  assert.equal(await page.$('.client-figures'), null)
+})
+
+const button = (words) => page.evaluate((w) => [...(document.querySelector('dialog[open]') ?? document.querySelector('main')).querySelectorAll('button')].find((b) => b.textContent.trim() === w).click(), words)
+const traceRows = () => page.$$eval('.trace-list tbody tr:not(.table-space)', (all) => all.map((tr) => tr.children[0].textContent + ' ' + tr.children[4].textContent))
+
+test('a live trace shows what passes and nothing else, pauses, clears, and ends when it is left', async () => {
+  const told = new Set()
+  const calls = []
+  const hear = async (reply) => {
+    const at = new URL(reply.url()).pathname
+    if (!at.startsWith('/api/v1/traces')) return
+    calls.push(`${reply.request().method()} ${at} ${reply.status()}`)
+    if (reply.request().method() === 'GET' && reply.ok()) for (const e of (await reply.json()).items) told.add(e.topic)
+  }
+  page.on('response', hear)
+  try {
+    await go('/devices/trace')
+    await page.focus('.trace-fields input')
+    await page.keyboard.type('/x#')
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('.trace-fields .field-error')
+    assert.deepEqual(calls, [])
+    await go('/devices/trace')
+    await button('Start')
+    await page.waitForFunction(() => document.querySelectorAll('.trace-list tbody tr:not(.table-space)').length >= 3, { timeout: 20_000 })
+    await button('Pause')
+    const before = await traceRows()
+    for (const row of before) assert.ok([...told].some((topic) => row.endsWith(` ${topic}`)), row)
+    await page.waitForFunction(() => /[1-9][\d,]* more wait/.test(document.querySelector('.trace-state').textContent), { timeout: 20_000 })
+    assert.deepEqual(await traceRows(), before)
+    await page.click('.trace-list tbody tr')
+    await page.waitForSelector('.trace-detail .trace-topic')
+    for (const name of ['light', 'dark']) {
+      await page.evaluate((t) => (document.documentElement.dataset.theme = t), name)
+      await page.evaluate(() => Promise.all(document.getAnimations().map((a) => a.finished))) // colours glide
+      assert.deepEqual(await findings(), [])
+    }
+    await button('Clear')
+    await page.waitForFunction(() => !document.querySelector('.trace-list'))
+    await button('Resume')
+    await page.waitForSelector('.trace-list tbody tr', { timeout: 20_000 })
+    await page.evaluate(() => document.querySelector('.crumb a').click())
+    await page.waitForFunction(() => location.pathname === '/devices')
+    for (let i = 0; i < 50 && !calls.some((c) => c.startsWith('DELETE')); i++) await new Promise((done) => setTimeout(done, 100))
+    const id = calls.find((c) => c.startsWith('GET')).split(' ')[1]
+    assert.ok(calls.includes(`DELETE ${id} 204`), calls.join('\n'))
+    assert.equal((await api(id)).status, 404)
+  } finally {
+    page.off('response', hear)
+  }
+})
+
+test('a refused message stands out with its note, and missed ones are counted', async () => {
+  const straight = await bend('/api/v1/traces/', `(d) => ({ items: d.items.map((e) => ({ ...e, kind: 'refused', note: 'the policy does not allow it' })), missed: 7 })`)
+  try {
+    await go('/devices/trace')
+    await button('Start')
+    await page.waitForSelector('.trace-list tr.alarm', { timeout: 20_000 })
+    assert.match(await text('.trace-list tr.alarm'), /Refused.*the policy does not allow it/)
+    assert.match(await text('.trace-state'), /7|14|21|28|35/)
+    await button('Stop')
+    assert.deepEqual(await findings(), [])
+  } finally {
+    await straight()
+  }
+})
+
+test('a service is created, complained about beside its fields, given a new password, disabled and enabled', async () => {
+  const name = `browser-test-${process.pid}-${Date.now()}`
+  const field = (label) => page.evaluateHandle((l) => document.getElementById([...document.querySelectorAll('dialog[open] label')].find((e) => e.firstChild.textContent === l).htmlFor), label)
+  const fill = async (label, value) => {
+    const element = await field(label)
+    await element.evaluate((e) => e.select())
+    await element.type(value)
+  }
+  const complaints = () => page.$$eval('dialog[open] .field', (all) => Object.fromEntries(all.filter((e) => e.querySelector('.field-error')).map((e) => [e.querySelector('label').firstChild.textContent, e.querySelector('.field-error').textContent.trim()])))
+  const state = () => page.evaluate((n) => [...document.querySelectorAll('#services tbody tr')].find((tr) => tr.textContent.includes(n))?.textContent ?? '', name)
+  const press = (words) => page.evaluate((n, w) => [...[...document.querySelectorAll('#services tbody tr')].find((tr) => tr.textContent.includes(n)).querySelectorAll('button')].find((b) => b.textContent === w).click(), name, words)
+  const closed = () => page.waitForFunction(() => !document.querySelector('dialog[open]'), { timeout: 10_000 })
+  const service = async () => (await api('/api/v1/services')).items.find((s) => s.name === name)
+  await go('/settings')
+  await button('Add service')
+  await page.waitForSelector('dialog[open] form')
+  await fill('Name', 'a/b')
+  await fill('Password', 'short')
+  await fill('Policy', '{"publish": 1}')
+  await button('Create service')
+  assert.deepEqual(Object.keys(await complaints()).sort(), ['Name', 'Password', 'Policy'])
+  assert.deepEqual(await findings(), [])
+  await fill('Name', name)
+  await fill('Password', 'long-enough-password')
+  await fill('Policy', '{"publish": ["a/#/b"]}') // only the server knows that this is no pattern
+  await button('Create service')
+  await page.waitForFunction(() => [...document.querySelectorAll('dialog[open] .field-error')].some((e) => /publish/.test(e.textContent)), { timeout: 10_000 })
+  assert.deepEqual(Object.keys(await complaints()), ['Policy'])
+  assert.equal(await service(), undefined)
+  await fill('Policy', '{"publish": ["a/#"]}')
+  await button('Create service')
+  await closed()
+  await page.waitForFunction((n) => [...document.querySelectorAll('#services tbody tr')].some((tr) => tr.textContent.includes(n)), { timeout: 10_000 }, name)
+  assert.match(await state(), /Active.*Password/)
+  await button('Add service')
+  await page.waitForSelector('dialog[open] form')
+  await fill('Name', name)
+  await button('Create service')
+  await page.waitForSelector('dialog[open] .field-error', { timeout: 10_000 })
+  assert.match((await complaints()).Name, /already/)
+  await button('Cancel')
+  await closed()
+  await press('New password')
+  await page.waitForSelector('dialog[open] form')
+  await button('Set password')
+  assert.deepEqual(Object.keys(await complaints()), ['New password'])
+  await fill('New password', 'another-long-password')
+  await button('Set password')
+  await closed()
+  for (const [deed, disabled] of [['Disable', true], ['Enable', false]]) {
+    await press(deed)
+    await page.waitForSelector('dialog[open]')
+    await button(deed)
+    await closed()
+    await page.waitForFunction((n, d) => [...document.querySelectorAll('#services tbody tr')].some((tr) => tr.textContent.includes(n) && tr.textContent.includes(d ? 'Disabled' : 'Active')), { timeout: 10_000 }, name, disabled)
+    assert.equal((await service()).disabled, disabled)
+  }
+  assert.equal((await service()).password, true)
+  await press('Disable') // what stays behind cannot get in
+  await page.waitForSelector('dialog[open]')
+  await button('Disable')
+  await closed()
 })
 
 test('a row less wanted: the table copies, sorts and remembers in the address', async () => {

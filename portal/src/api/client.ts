@@ -62,6 +62,8 @@ export async function call<K extends keyof Operations>(
       signal: signal ?? null,
       credentials: 'same-origin',
       cache: 'no-store',
+      // What is taken away when its page is left must still be heard.
+      keepalive: method === 'DELETE',
     })
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === 'AbortError') throw cause

@@ -4,10 +4,12 @@ import { locale, t } from '../text/text'
 const clockFormat = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
 const shortClock = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
 const utcClock = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone: 'UTC' })
+const clockMsFormat = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3, hourCycle: 'h23' })
 const dayFormat = new Intl.DateTimeFormat(locale, { year: 'numeric', month: 'short', day: '2-digit' })
 const dayShort = new Intl.DateTimeFormat(locale, { month: 'short', day: '2-digit' })
 
 export const clock = (ms: number): string => clockFormat.format(ms)
+export const clockMs = (ms: number): string => (Number.isFinite(ms) ? clockMsFormat.format(ms) : '–')
 export const clockMinutes = (ms: number): string => shortClock.format(ms)
 export const clockUtc = (ms: number): string => utcClock.format(ms)
 export const day = (ms: number): string => dayFormat.format(ms)

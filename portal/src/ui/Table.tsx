@@ -44,6 +44,8 @@ export interface TableProps<T> {
   main?: boolean
   tools?: boolean
   dim?: (row: T) => boolean
+  /** Rows that stand out; what they say must say why. */
+  alarm?: (row: T) => boolean
   height?: 'fill' | 'auto'
 }
 
@@ -233,7 +235,7 @@ export function Table<T>(props: TableProps<T>): JSX.Element {
                   aria-rowindex={range().from + i + 2}
                   data-active={active() === props.rowKey(row())}
                   aria-selected={props.onActive ? active() === props.rowKey(row()) : undefined}
-                  classList={{ openable: !!props.onOpen || !!props.onActive, dim: props.dim?.(row()) }}
+                  classList={{ openable: !!props.onOpen || !!props.onActive, dim: props.dim?.(row()), alarm: props.alarm?.(row()) }}
                   tabindex={tabRow() === props.rowKey(row()) ? 0 : -1}
                   onFocus={() => setActive(props.rowKey(row()))}
                   onClick={(event) => {

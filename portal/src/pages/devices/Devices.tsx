@@ -1,19 +1,21 @@
 // MQTT clients and what happened to their connections, in words.
-import { useNavigate } from '@solidjs/router'
-import { For, Show, createMemo, type JSX } from 'solid-js'
+import { A, useNavigate } from '@solidjs/router'
+import { Show, createMemo, type JSX } from 'solid-js'
 import Search from 'lucide-solid/icons/search'
 import { call } from '../../api/client'
 import { useLoad } from '../../api/load'
-import type { Client, ConnectionEvent } from '../../api/types'
+import { may } from '../../api/session'
+import type { Client } from '../../api/types'
 import { whole } from '../../format/number'
-import { moment, parse, span } from '../../format/time'
+import { parse, span } from '../../format/time'
 import { second } from '../../live/clock'
-import { vehicles } from '../../live/directory'
 import { t } from '../../text/text'
-import { Mark, Status } from '../../ui/Mark'
+import { Status } from '../../ui/Mark'
 import { Empty, Failure, Skeleton } from '../../ui/Notice'
 import { Table, type Column } from '../../ui/Table'
 import { useUrl } from '../../ui/url'
+import { EventList } from './EventList'
+import { clientPath } from './client'
 
 const most = 5000
 
@@ -31,7 +33,7 @@ async function allClients(signal: AbortSignal): Promise<{ items: Client[]; more:
 function columns(): Column<Client>[] {
   const since = (c: Client): number => second() - parse(c.connected ? c.connected_at : c.disconnected_at)
   return [
-    { id: 'client', header: t('connection.client'), cell: (c) => <span class="code cut">{c.client_id}</span>, value: (c) => c.client_id },
+    { id: 'client', header: t('connection.client'), cell: (c) => <A href={clientPath(c.client_id)} tabindex={-1} class="code cut">{c.client_id}</A>, value: (c) => c.client_id },
     { id: 'state', header: t('column.state'), width: '9rem', cell: (c) => <Status tone={c.connected ? 'ok' : 'offline'}>{c.connected ? t('device.connected') : t('device.away')}</Status>, value: (c) => (c.connected ? 'connected' : 'away') },
     { id: 'since', header: t('device.since'), align: 'right', width: '7rem', cell: (c) => (Number.isNaN(since(c)) ? '–' : span(since(c))), value: (c) => Math.round(since(c) / 1000) },
     { id: 'address', header: t('device.address'), wide: true, width: '10rem', cell: (c) => <span class="code">{c.address}</span>, value: (c) => c.address },
@@ -42,12 +44,6 @@ function columns(): Column<Client>[] {
     { id: 'queued', header: t('device.queued'), align: 'right', wide: true, width: '6rem', cell: (c) => whole(c.queued + c.inflight), value: (c) => c.queued + c.inflight },
     { id: 'error', header: t('device.error'), wide: true, cell: (c) => <span class="cut">{c.last_error ?? ''}</span>, value: (c) => c.last_error ?? '' },
   ]
-}
-
-/** "connected", "ended" and the reason in the server's words. */
-export function eventWords(e: ConnectionEvent): string {
-  if (e.kind === 'connected') return e.text || t('event.connected')
-  return e.text || t('event.ended', { code: String(e.code) })
 }
 
 export default function Devices(): JSX.Element {
@@ -67,11 +63,6 @@ export default function Devices(): JSX.Element {
     const q = url.get('q').toLowerCase()
     return (clients.value()?.items ?? []).filter((c) => !q || `${c.client_id} ${c.thing} ${c.address} ${c.last_error ?? ''}`.toLowerCase().includes(q))
   })
-  const idOf = createMemo(() => new Map([...(vehicles()?.values() ?? [])].map((v) => [v.name, v.id])))
-  const open = (c: Client): void => {
-    const id = idOf().get(c.thing)
-    if (id !== undefined) navigate(`/vehicles/${id}?tab=device`)
-  }
   const connected = (): number => (clients.value()?.items ?? []).filter((c) => c.connected).length
   return (
     <div class="page page-fill">
@@ -83,13 +74,18 @@ export default function Devices(): JSX.Element {
           <Search size={16} />
           <input data-search type="search" class="input" aria-label={t('device.search')} placeholder={t('device.search')} value={url.get('q')} onInput={(event) => url.set({ q: event.currentTarget.value })} />
         </span>
+        <Show when={may('trace:write')}>
+          <A class="button" href="/devices/trace">
+            {t('trace.title')}
+          </A>
+        </Show>
       </header>
       <div class="devices">
         <section class="devices-list" aria-label={t('device.clients')}>
           <Failure error={clients.error()} retry={() => void clients.again()} stale={!!clients.value()} />
           <Show when={clients.value()} fallback={<Show when={!clients.error()}><Skeleton rows={12} /></Show>}>
             <Show when={found().length > 0} fallback={<Empty text={url.get('q') ? t('filter.none') : t('device.none')} />}>
-              <Table main tools name="devices" label={t('device.clients')} rows={found()} columns={columns()} rowKey={(c) => c.client_id} sort="client" onOpen={open} />
+              <Table main tools name="devices" label={t('device.clients')} rows={found()} columns={columns()} rowKey={(c) => c.client_id} sort="client" onOpen={(c) => navigate(clientPath(c.client_id))} />
             </Show>
           </Show>
           <Show when={clients.value()?.more}>
@@ -102,24 +98,7 @@ export default function Devices(): JSX.Element {
           </div>
           <Failure error={events.error()} stale={!!events.value()} />
           <Show when={events.value()} fallback={<Show when={!events.error()}><Skeleton rows={10} /></Show>}>
-            {(value) => (
-              <Show when={value().items.length > 0} fallback={<Empty text={t('event.none')} />}>
-                <ol class="event-list" tabindex={0} aria-label={t('event.title')}>
-                  <For each={value().items}>
-                    {(e) => (
-                      <li>
-                        <Mark tone={e.kind === 'connected' ? 'ok' : e.code >= 128 ? 'critical' : 'offline'} />
-                        <span class="event-time soft">{moment(parse(e.time), second())}</span>
-                        <span class="event-what">
-                          <span class="code">{e.client_id || e.address}</span>
-                          <span class="soft">{eventWords(e)}</span>
-                        </span>
-                      </li>
-                    )}
-                  </For>
-                </ol>
-              </Show>
-            )}
+            {(value) => <EventList events={value().items} empty={t('event.none')} />}
           </Show>
         </section>
       </div>

@@ -8,21 +8,12 @@ import { whole } from '../../format/number'
 import { age, dateTime, parse, span } from '../../format/time'
 import { second } from '../../live/clock'
 import { t, word } from '../../text/text'
+import { connectionWords } from '../devices/client'
 import { Confirm, type Question } from '../../ui/Confirm'
 import { Dialog } from '../../ui/Dialog'
 import { TextField } from '../../ui/Field'
 import { Status, type Tone } from '../../ui/Mark'
 import { Empty, Failure, Skeleton } from '../../ui/Notice'
-
-export function connectionWords(client: Client, now: number): string {
-  if (client.connected) {
-    const since = parse(client.connected_at)
-    return Number.isNaN(since) ? t('connection.up', { address: client.address, version: client.version }) : t('connection.upsince', { address: client.address, version: client.version, span: span(now - since) })
-  }
-  const since = parse(client.disconnected_at)
-  const down = Number.isNaN(since) ? t('connection.never') : t('connection.down', { span: span(now - since) })
-  return client.last_error ? `${down} ${t('connection.error', { error: client.last_error })}` : down
-}
 
 function Connection(props: { id: number }): JSX.Element {
   const client = useLoad(
