@@ -192,13 +192,13 @@ static void set_out(client *c)
     watch(c, EPOLLOUT);
 }
 
-static mc_err connect_packet(int index, mc_buf *out)
+static mc_err connect_packet(int index, uint32_t session_s, mc_buf *out)
 {
   char id[32];
   mc_buf props = {0};
   snprintf(id, sizeof id, "bench-%d", index);
-  mc_err err = mc_mqtt_put_number(&props, 0x11, 3600); /* the session outlives its connection, as a vehicle's does */
-  mc_mqtt_connect c = {.version = MC_MQTT_5, .keep_alive_s = 1200, .client_id = mc_slice_str(id), .props = {.raw = mc_buf_slice(&props)}};
+  mc_err err = mc_mqtt_put_number(&props, 0x11, session_s);
+  mc_mqtt_connect c = {.version = MC_MQTT_5, .clean = session_s == 0, .keep_alive_s = 1200, .client_id = mc_slice_str(id), .props = {.raw = mc_buf_slice(&props)}};
   if (!err)
     err = mc_mqtt_write_connect(out, &c);
   mc_buf_free(&props);
@@ -210,7 +210,7 @@ static void ask(client *c)
   mc_buf out = {0};
   c->state = ASKED;
   bool sent = c->owner->wave->handshake_only;
-  if (!sent && connect_packet(c->index, &out) == MC_OK)
+  if (!sent && connect_packet(c->index, c->owner->wave->session_s, &out) == MC_OK)
     sent = c->ssl ? SSL_write(c->ssl, out.data, (int)out.len) == (int)out.len : send(c->fd, out.data, out.len, MSG_NOSIGNAL) == (ssize_t)out.len;
   mc_buf_free(&out);
   if (sent)

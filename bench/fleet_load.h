@@ -14,7 +14,8 @@ typedef struct fleet_wave {
   uint16_t port;
   int from, to;      /* clients from..to-1 */
   int at_once;       /* so many are on their way at a time */
-  bool handshake_only; /* ends when the server's session ticket came; else MQTT: session kept for an hour, ends with CONNACK */
+  bool handshake_only; /* ends when the server's session ticket came; else MQTT: ends with CONNACK */
+  uint32_t session_s;  /* MQTT: the session outlives its connection by this */
   bool tickets;      /* each offers the ticket that it got last */
   double limit_s;
 } fleet_wave;

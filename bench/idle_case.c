@@ -54,7 +54,7 @@ static int run_idle(const bench_options *o, bool tls)
     line.rss_kib = r.rss_kib;
     line.cpu_us_per_unit = r.cpu_us_each;
     int n = snprintf(line.conditions, sizeof line.conditions,
-                     "%d idle connections%s with sessions of an hour, resident size of the server process per connection; cpu is per CONNECT; %.0f connects/s; "
+                     "%d idle connections%s, resident size of the server process per connection; cpu is per CONNECT; %.0f connects/s; "
                      "3 s after they went it held %.0f KiB more than before they came",
                      r.connected, tls ? ", mutual TLS, P-256" : "", r.per_s, r.after_kib);
     for (int kind = 0; kind < BENCH_PEERS; kind++) {

@@ -310,6 +310,19 @@ static mc_taken take_bytes(mc_link *link, mc_slice bytes)
   return link->closing ? MC_TAKE_CLOSED : MC_TAKEN;
 }
 
+/* A packet may be long and its link slow, but it may not trickle for ever: 30 s, and a second for each KiB of it that has come. Bytes alone
+ * would otherwise pass for a living client (3.1.2-22 counts packets) and hold memory. */
+static bool trickles(mc_link *link, size_t have)
+{
+  if (!link->partial_us)
+    link->partial_us = link->last_in_us;
+  int64_t taken = link->last_in_us - link->partial_us;
+  if (taken <= INT64_C(30000000) + (int64_t)(have / 1024) * 1000000)
+    return false;
+  mc_link_end(link, MC_MQTT_KEEP_ALIVE_TIMEOUT, "a packet trickles in: %zu bytes in %lld s, and it is not whole", have, (long long)(taken / 1000000));
+  return true;
+}
+
 static size_t on_data(mc_conn *conn, mc_slice in)
 {
   mc_link *link = mc_conn_user(conn);
@@ -319,11 +332,13 @@ static size_t on_data(mc_conn *conn, mc_slice in)
   l->wall_us = mc_clock_wall_us();
   link->last_in_us = mc_loop_now_us(l->loop);
   size_t at = 0;
+  bool partial = false;
   while (at < in.len && !link->claim && !link->held) {
     mc_slice rest = mc_slice_sub(in, at, in.len);
     size_t size;
     mc_err err = mc_mqtt_peek(rest, link->profile->packet_bytes, &size);
-    if (err == MC_ERR_AGAIN || (err == MC_OK && rest.len < size))
+    partial = err == MC_ERR_AGAIN || (err == MC_OK && rest.len < size);
+    if (partial)
       break;
     if (err != MC_OK) {
       if (err == MC_ERR_TOO_LARGE)
@@ -344,11 +359,16 @@ static size_t on_data(mc_conn *conn, mc_slice in)
     if (link->closing)
       return in.len;
   }
+  if (at || !partial)
+    link->partial_us = 0;
+  if (partial && trickles(link, in.len - at))
+    return in.len;
   mc_count_add(&l->count.bytes_in, at);
   if (link->session)
     mc_count_set(&link->session->last_packet_us, (uint64_t)l->wall_us);
   if (mc_conn_backlog(conn) > MC_INPUT_BACKLOG && !link->deaf) { /* it talks but does not listen */
     link->deaf = true;
+    link->partial_us = 0; /* what it does not send now is our doing */
     mc_conn_pause(conn, true);
   }
   return at;

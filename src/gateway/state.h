@@ -59,6 +59,7 @@ struct mc_link {
   uint32_t key_id;         /* the vehicle's data key; 0: the journal's choice */
   uint64_t verdict_key;    /* salt of this connection's cached policy verdicts */
   int64_t last_in_us;      /* monotonic */
+  int64_t partial_us;      /* when the packet began that is not whole; 0: there is none */
   uint32_t pending;        /* records in the journal's staging that will be answered here */
   uint32_t unacked;        /* its publishes that count against our Receive Maximum (MQTT 5.0, 4.9) */
   uint32_t denied;         /* publishes that policy refused */

@@ -3,6 +3,9 @@
 
 #include <openssl/x509v3.h>
 
+#include <stdatomic.h>
+
+#include "base/clock.h"
 #include "db/db.h"
 
 static rig server;
@@ -197,6 +200,55 @@ static void trickle(bool tls)
 static void test_a_connect_that_trickles_ends_after_its_time_plain(void) { trickle(false); }
 static void test_a_connect_that_trickles_ends_after_its_time_tls(void) { trickle(true); }
 
+/* Monotonic time of the server, moved. */
+static _Atomic int64_t ahead_us;
+static int64_t system_us(clockid_t clock)
+{
+  struct timespec t;
+  clock_gettime(clock, &t);
+  return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+static int64_t wall(void) { return system_us(CLOCK_REALTIME); }
+static int64_t mono(void) { return system_us(CLOCK_MONOTONIC) + atomic_load(&ahead_us); }
+
+static void test_a_packet_that_trickles_ends_its_connection_and_a_long_one_does_not(void)
+{
+  client c;
+  client_dial(&c, mc_gateway_port(server.g, true), 5);
+  mc_mqtt_connect with = {.version = 5, .client_id = MC_LIT("slow"), .clean = true, .keep_alive_s = 600};
+  CHECK_INT(client_connect_with(&c, 0, with), MC_MQTT_CONNACK);
+  char big[60000];
+  memset(big, 'x', sizeof big - 1);
+  big[sizeof big - 1] = 0;
+  mc_buf_clear(&c.out);
+  client_put_publish(&c, "slow/topic", big, 1, false, 5);
+  mc_buf packet = {0};
+  CHECK_OK(mc_buf_append_slice(&packet, mc_buf_slice(&c.out)));
+  mc_buf_clear(&c.out);
+  for (size_t i = 0; i < packet.len; i += 8192) { /* 5 s for each 8 KiB: 40 s, and welcome */
+    size_t part = packet.len - i < 8192 ? packet.len - i : 8192;
+    client_send(&c, mc_slice_of(packet.data + i, part));
+    usleep(20000);
+    atomic_fetch_add(&ahead_us, 5000000);
+  }
+  CHECK_INT(client_next(&c), MC_MQTT_PUBACK);
+  int ended = 0;
+  for (int i = 0; i < 40 && !ended; i++) { /* a byte each second */
+    client_send(&c, mc_slice_of(packet.data + i, 1));
+    usleep(10000);
+    atomic_fetch_add(&ahead_us, 1000000);
+    struct pollfd p = {.fd = c.fd, .events = POLLIN};
+    if (poll(&p, 1, 0) > 0)
+      ended = i;
+  }
+  CHECK(ended >= 29 && ended <= 33);
+  CHECK_INT(client_next(&c), MC_MQTT_DISCONNECT);
+  CHECK_INT(c.packet.disconnect.code, MC_MQTT_KEEP_ALIVE_TIMEOUT);
+  CHECK(memmem(c.packet.disconnect.props.reason.data, c.packet.disconnect.props.reason.len, "trickles", 8));
+  mc_buf_free(&packet);
+  client_close(&c);
+}
+
 /* T26: wherever a record ends, the packet around it is one packet. */
 static void test_every_split_of_a_packet_into_two_records_is_one_packet(void)
 {
@@ -238,10 +290,12 @@ int main(void)
 {
   signal(SIGPIPE, SIG_IGN);
   mc_log_configure(getenv("VERBOSE") ? MC_LOG_DEBUG : MC_LOG_OFF, MC_LOG_TEXT, 2);
+  mc_clock_set_source(wall, mono);
   open_server();
   RUN(test_the_list_of_another_authority_ends_sessions_and_refuses_connects);
   RUN(test_a_connect_that_trickles_ends_after_its_time_plain);
   RUN(test_a_connect_that_trickles_ends_after_its_time_tls);
+  RUN(test_a_packet_that_trickles_ends_its_connection_and_a_long_one_does_not);
   RUN(test_every_split_of_a_packet_into_two_records_is_one_packet);
   close_server();
   return tap_done();
