@@ -128,4 +128,31 @@ void mc_campaign_vehicle_changed(mc_campaigns *c, uint32_t tenant, uint32_t vehi
 typedef struct mc_event_info { uint32_t campaign; uint32_t event_id; int64_t time_us, arrival_us; uint64_t first_offset; uint32_t messages, samples; } mc_event_info;
 mc_err mc_campaign_events(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, size_t limit, mc_arena *arena, mc_event_info **out, size_t *count, mc_why *why);
 
+/* ---- the control plane by name: FleetWise's operations over JSON documents in FleetWise's own shapes (contract fleetwise, 9) ----
+ * One implementation for every face: the AWS facade, our HTTP API and the command line build a request and read the answer. */
+typedef enum mc_control_fault { /* FleetWise's exceptions, 9.1 */
+  MC_CONTROL_OK, MC_CONTROL_VALIDATION, MC_CONTROL_NOT_FOUND, MC_CONTROL_CONFLICT, MC_CONTROL_LIMIT, MC_CONTROL_INVALID_NODE, MC_CONTROL_INVALID_SIGNALS,
+  MC_CONTROL_DECODER_MANIFEST, MC_CONTROL_ACCESS, MC_CONTROL_THROTTLED, MC_CONTROL_INTERNAL
+} mc_control_fault;
+typedef struct mc_control_error {
+  mc_control_fault fault;
+  mc_buf members; /* what the exception carries beside its message: the members of a JSON object without its braces, may be empty; owned */
+} mc_control_error;
+void mc_control_error_free(mc_control_error *e);
+typedef struct mc_control_request {
+  uint32_t tenant;
+  mc_slice operation;       /* "CreateCampaign" */
+  mc_slice input;           /* JSON object; empty: {} */
+  mc_slice region, account; /* for the ARNs of the answer; empty: "local", "000000000000". ARNs that come in are read by kind and name only */
+  mc_slice actor;           /* who asks, for logs and histories */
+} mc_control_request;
+/* Appends the answer, a JSON object. Otherwise error tells which exception, why its message: what is wrong, where, what to do. An operation that changes
+ * something is on disk when the call returns, and vehicles it touches are reconciled. Any thread. Unknown operations: MC_ERR_UNSUPPORTED, MC_CONTROL_VALIDATION. */
+mc_err mc_control_call(mc_campaigns *c, const mc_control_request *request, mc_buf *answer, mc_control_error *error, mc_why *why);
+/* The operations there are, in order of their names, with the permission each needs. */
+typedef struct mc_control_info { const char *operation, *permission; bool changes; } mc_control_info;
+size_t mc_control_count(void);
+mc_control_info mc_control_at(size_t index);
+const mc_control_info *mc_control_find(mc_slice operation); /* NULL: unknown */
+
 #endif
