@@ -65,7 +65,7 @@ static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle,
       return MC_ERR_INVALID;
     if (__builtin_add_overflow(event_us, relative, &time_us))
       return MC_ERR_INVALID;
-    if (!known_signal(c, m, r->tenant, s->signal_id)) {
+    if (s->path || !known_signal(c, m, r->tenant, s->signal_id)) { /* a part of a structured signal has no column yet */
       (*unknown)++;
       continue;
     }

@@ -11,6 +11,8 @@ typedef struct context {
   mc_slice in;
   mc_arena *arena;
   mc_why *why;
+  mc_fw_path *path; /* rare, so made as they come; each from a field 10, in a doubling array */
+  uint32_t path_count, path_room;
 } context;
 
 static mc_err refuse(const context *c, const char *field, size_t at, mc_err err, const char *rule)
@@ -27,7 +29,30 @@ static mc_err broken_field(const context *c, const char *field, size_t at, mc_er
 static const char wrong_wire[] = "another wire type came than this field has";
 
 /* ---- one CapturedSignal ---- */
-static mc_err read_sample_field(const context *c, const mc_proto_field *f, size_t at, mc_fw_sample *s)
+static mc_err read_sample_path(context *c, const mc_proto_field *f, mc_fw_sample *s)
+{
+  size_t start = (size_t)(f->bytes.data - c->in.data);
+  if (c->path_count == c->path_room) {
+    uint32_t room = c->path_room ? c->path_room * 2 : 8;
+    mc_fw_path *more = mc_arena_array(c->arena, room, sizeof *more);
+    if (!more)
+      return refuse(c, "captured_signals.primitive_type_in_signal", start, MC_ERR_MEMORY, "needs more memory than this message may have");
+    if (c->path_count)
+      memcpy(more, c->path, c->path_count * sizeof *more);
+    c->path = more;
+    c->path_room = room;
+  }
+  mc_why why = {0};
+  mc_fw_path *path = &c->path[c->path_count];
+  mc_err err = mc_fw_read_path(f->bytes, c->arena, path, &why);
+  if (err)
+    return refuse(c, "captured_signals.primitive_type_in_signal", start, err, why.text);
+  s->signal_id = path->signal_id;
+  s->path = ++c->path_count;
+  return MC_OK;
+}
+
+static mc_err read_sample_field(context *c, const mc_proto_field *f, size_t at, mc_fw_sample *s)
 {
   static const mc_wire wires[] = {[1] = MC_WIRE_VARINT, [2] = MC_WIRE_VARINT, [3] = MC_WIRE_I64, [4] = MC_WIRE_LEN};
   mc_wire want = f->tag >= 1 && f->tag <= 4 ? wires[f->tag] : f->tag == 10 ? MC_WIRE_LEN : MC_WIRE_VARINT;
@@ -41,6 +66,7 @@ static mc_err read_sample_field(const context *c, const mc_proto_field *f, size_
     if (f->number > UINT32_MAX)
       return refuse(c, "captured_signals.signal_id", at, MC_ERR_MALFORMED, "number is beyond 32 bits");
     s->signal_id = (uint32_t)f->number;
+    s->path = 0;
     break;
   case 3:
     s->number = mc_proto_double(f->number);
@@ -52,9 +78,8 @@ static mc_err read_sample_field(const context *c, const mc_proto_field *f, size_
     s->text = f->bytes;
     s->is_string = true;
     break;
-  case 10: /* a part of a complex signal: it has no plain id */
-    s->signal_id = 0;
-    break;
+  case 10: /* a part of a complex signal */
+    return read_sample_path(c, f, s);
   case EXT_MICROS:
     s->relative_us = mc_proto_zigzag(f->number);
     s->has_micros = true;
@@ -65,7 +90,7 @@ static mc_err read_sample_field(const context *c, const mc_proto_field *f, size_
   return MC_OK;
 }
 
-static mc_err read_sample_slow(const context *c, size_t start, size_t len, mc_fw_sample *s)
+static mc_err read_sample_slow(context *c, size_t start, size_t len, mc_fw_sample *s)
 {
   mc_slice in = mc_slice_sub(c->in, start, len);
   size_t at = 0;
@@ -129,8 +154,13 @@ static inline bool read_sample_fast(const uint8_t *p, const uint8_t *end, mc_fw_
 
 /* ---- the message ---- */
 typedef struct counts {
-  size_t sample, dtc;
+  size_t sample, dtc, object;
 } counts;
+typedef struct places {
+  mc_fw_sample *sample;
+  mc_slice *dtc;
+  mc_fw_s3_object *object;
+} places;
 
 static mc_err count_dtcs(const context *c, mc_slice in, size_t start, size_t *count)
 {
@@ -164,10 +194,10 @@ static mc_err count(const context *c, counts *out)
       return MC_OK;
     if (err)
       return broken_field(c, "(field)", at, err);
-    if ((f.tag == 5 || f.tag == 6) && f.wire != MC_WIRE_LEN)
-      return refuse(c, f.tag == 5 ? "captured_signals" : "dtc_data", at, MC_ERR_MALFORMED, wrong_wire);
-    if (f.tag == 5)
-      out->sample++;
+    if ((f.tag == 5 || f.tag == 6 || f.tag == 9) && f.wire != MC_WIRE_LEN)
+      return refuse(c, f.tag == 5 ? "captured_signals" : f.tag == 6 ? "dtc_data" : "s3_objects", at, MC_ERR_MALFORMED, wrong_wire);
+    out->sample += f.tag == 5;
+    out->object += f.tag == 9;
     if (f.tag == 6)
       MC_TRY(count_dtcs(c, f.bytes, (size_t)(f.bytes.data - c->in.data), &out->dtc));
   }
@@ -192,11 +222,33 @@ static mc_err read_dtcs(const context *c, mc_slice in, mc_fw_vehicle_data *out, 
   return MC_OK;
 }
 
-static mc_err read_field(const context *c, const mc_proto_field *f, size_t at, mc_fw_vehicle_data *out, mc_slice *dtc)
+static mc_err read_object(const context *c, mc_slice in, mc_fw_s3_object *out)
+{
+  mc_proto_field f;
+  mc_err err;
+  size_t at = 0;
+  *out = (mc_fw_s3_object){0};
+  while (!(err = mc_proto_next(in, &at, &f))) {
+    size_t where = (size_t)(in.data - c->in.data) + at;
+    if (f.tag == 1 && (f.wire != MC_WIRE_LEN || !mc_slice_is_utf8(f.bytes)))
+      return refuse(c, "s3_objects.key", where, MC_ERR_MALFORMED, "expected a UTF-8 string");
+    if (f.tag == 2 && (f.wire != MC_WIRE_VARINT || f.number > UINT32_MAX))
+      return refuse(c, "s3_objects.data_format", where, MC_ERR_MALFORMED, "expected a number of 32 bits");
+    if (f.tag == 1)
+      out->key = f.bytes;
+    else if (f.tag == 2)
+      out->data_format = (uint32_t)f.number;
+  }
+  return err == MC_ERR_END ? MC_OK : broken_field(c, "s3_objects", (size_t)(in.data - c->in.data) + at, err);
+}
+
+static mc_err read_field(const context *c, const mc_proto_field *f, size_t at, mc_fw_vehicle_data *out, const places *to)
 {
   static const char *const names[] = {NULL, "campaign_sync_id", "decoder_sync_id", "collection_event_id", "collection_event_time_ms_epoch"};
   if (f->tag == 6)
-    return read_dtcs(c, f->bytes, out, dtc);
+    return read_dtcs(c, f->bytes, out, to->dtc);
+  if (f->tag == 9)
+    return read_object(c, f->bytes, &to->object[out->object_count++]);
   if (f->tag > 4)
     return MC_OK;
   bool text = f->tag <= 2;
@@ -218,8 +270,9 @@ static mc_err read_field(const context *c, const mc_proto_field *f, size_t at, m
 }
 
 /* Second pass, over the same bytes as count(): it meets as many samples and codes, and no broken field. */
-static mc_err fill(const context *c, const counts *have, mc_fw_vehicle_data *out, mc_fw_sample *sample, mc_slice *dtc)
+static mc_err fill(context *c, const counts *have, mc_fw_vehicle_data *out, const places *to)
 {
+  mc_fw_sample *sample = to->sample;
   size_t at = 0;
   size_t n = 0;
   for (;;) {
@@ -241,9 +294,11 @@ static mc_err fill(const context *c, const counts *have, mc_fw_vehicle_data *out
     if (f.tag == 5)
       MC_TRY(read_sample_slow(c, (size_t)(f.bytes.data - c->in.data), f.bytes.len, &sample[n++]));
     else
-      MC_TRY(read_field(c, &f, before, out, dtc));
+      MC_TRY(read_field(c, &f, before, out, to));
   }
   out->sample_count = (uint32_t)n;
+  out->path = c->path;
+  out->path_count = c->path_count;
   return MC_OK;
 }
 
@@ -251,20 +306,21 @@ mc_err mc_fw_read_vehicle_data(mc_slice in, mc_arena *arena, mc_fw_vehicle_data 
 {
   if (in.len == 0)
     in = MC_LIT(""); /* a pointer to count from */
-  context c = {in, arena, why};
+  context c = {.in = in, .arena = arena, .why = why};
   counts n = {0};
   *out = (mc_fw_vehicle_data){0};
   if (in.len > UINT32_MAX)
     return refuse(&c, "(message)", 0, MC_ERR_TOO_LARGE, "message is larger than 4 GiB");
   MC_TRY(count(&c, &n));
-  mc_fw_sample *sample = n.sample ? mc_arena_array(arena, n.sample, sizeof *sample) : NULL;
-  mc_slice *dtc = n.dtc ? mc_arena_array(arena, n.dtc, sizeof *dtc) : NULL;
-  if ((n.sample && !sample) || (n.dtc && !dtc))
-    return refuse(&c, n.sample && !sample ? "captured_signals" : "dtc_data", 0, MC_ERR_MEMORY,
+  places to = {n.sample ? mc_arena_array(arena, n.sample, sizeof *to.sample) : NULL, n.dtc ? mc_arena_array(arena, n.dtc, sizeof *to.dtc) : NULL,
+               n.object ? mc_arena_array(arena, n.object, sizeof *to.object) : NULL};
+  if ((n.sample && !to.sample) || (n.dtc && !to.dtc) || (n.object && !to.object))
+    return refuse(&c, n.sample && !to.sample ? "captured_signals" : n.dtc && !to.dtc ? "dtc_data" : "s3_objects", 0, MC_ERR_MEMORY,
                   "needs more memory than this message may have; send fewer samples in one message");
-  out->sample = sample;
-  out->dtc = dtc;
-  return fill(&c, &n, out, sample, dtc);
+  out->sample = to.sample;
+  out->dtc = to.dtc;
+  out->object = to.object;
+  return fill(&c, &n, out, &to);
 }
 
 /* ---- writing ---- */
@@ -292,8 +348,10 @@ static uint8_t *store_sample_numbers(uint8_t *p, const mc_fw_sample *s)
     *p++ = 1 << 3 | MC_WIRE_VARINT;
     p = store_varint(p, zigzag(s->relative_ms));
   }
-  *p++ = 2 << 3 | MC_WIRE_VARINT; /* a oneof: written even when 0 */
-  p = store_varint(p, s->signal_id);
+  if (!s->path) {
+    *p++ = 2 << 3 | MC_WIRE_VARINT; /* a oneof: written even when 0 */
+    p = store_varint(p, s->signal_id);
+  }
   if (!s->is_string) {
     uint64_t bits;
     memcpy(&bits, &s->number, sizeof bits);
@@ -313,24 +371,32 @@ static uint8_t *store_micros(uint8_t *p, const mc_fw_sample *s)
   return store_varint(p, zigzag(s->relative_us));
 }
 
-static mc_err write_text_sample(mc_buf *out, const mc_fw_sample *s)
+/* With a text or a path: of any length. */
+static mc_err write_long_sample(mc_buf *out, const mc_fw_sample *s, const mc_fw_vehicle_data *m)
 {
   size_t mark;
-  if (!mc_slice_is_utf8(s->text))
+  if ((s->is_string && !mc_slice_is_utf8(s->text)) || s->path > m->path_count)
     return MC_ERR_INVALID;
   MC_TRY(mc_proto_open(out, 5, &mark));
   MC_TRY(mc_buf_reserve(out, SAMPLE_NUMBERS_MAX));
   out->len = (size_t)(store_sample_numbers(out->data + out->len, s) - out->data);
-  MC_TRY(mc_proto_put_bytes(out, 4, s->text));
+  if (s->is_string)
+    MC_TRY(mc_proto_put_bytes(out, 4, s->text));
+  if (s->path) {
+    size_t inner;
+    MC_TRY(mc_proto_open(out, 10, &inner));
+    MC_TRY(mc_fw_write_path(out, &m->path[s->path - 1]));
+    MC_TRY(mc_proto_close(out, inner));
+  }
   MC_TRY(mc_buf_reserve(out, SAMPLE_NUMBERS_MAX));
   out->len = (size_t)(store_micros(out->data + out->len, s) - out->data);
   return mc_proto_close(out, mark);
 }
 
-static mc_err write_sample(mc_buf *out, const mc_fw_sample *s)
+static mc_err write_sample(mc_buf *out, const mc_fw_sample *s, const mc_fw_vehicle_data *m)
 {
-  if (s->is_string)
-    return write_text_sample(out, s);
+  if (s->is_string || s->path)
+    return write_long_sample(out, s, m);
   MC_TRY(mc_buf_reserve(out, SAMPLE_HEADER_MAX + SAMPLE_NUMBERS_MAX));
   uint8_t *start = out->data + out->len;
   uint8_t *end = store_micros(store_sample_numbers(start + 2, s), s);
@@ -356,6 +422,23 @@ static mc_err write_dtcs(mc_buf *out, const mc_fw_vehicle_data *m)
   return mc_proto_close(out, mark);
 }
 
+static mc_err write_objects(mc_buf *out, const mc_fw_vehicle_data *m)
+{
+  for (uint32_t i = 0; i < m->object_count; i++) {
+    size_t mark;
+    const mc_fw_s3_object *o = &m->object[i];
+    if (!mc_slice_is_utf8(o->key))
+      return MC_ERR_INVALID;
+    MC_TRY(mc_proto_open(out, 9, &mark));
+    if (o->key.len)
+      MC_TRY(mc_proto_put_bytes(out, 1, o->key));
+    if (o->data_format)
+      MC_TRY(mc_proto_put_varint(out, 2, o->data_format));
+    MC_TRY(mc_proto_close(out, mark));
+  }
+  return MC_OK;
+}
+
 mc_err mc_fw_write_vehicle_data(mc_buf *out, const mc_fw_vehicle_data *m)
 {
   if (!mc_slice_is_utf8(m->campaign_sync_id) || !mc_slice_is_utf8(m->manifest_sync_id))
@@ -369,6 +452,7 @@ mc_err mc_fw_write_vehicle_data(mc_buf *out, const mc_fw_vehicle_data *m)
   if (m->event_time_ms)
     MC_TRY(mc_proto_put_varint(out, 4, m->event_time_ms));
   for (uint32_t i = 0; i < m->sample_count; i++)
-    MC_TRY(write_sample(out, &m->sample[i]));
-  return write_dtcs(out, m);
+    MC_TRY(write_sample(out, &m->sample[i], m));
+  MC_TRY(write_dtcs(out, m));
+  return write_objects(out, m);
 }

@@ -247,7 +247,17 @@ static uint32_t *count_of(void *object, const mc_fw_field *f)
 
 static size_t element_size(const mc_fw_field *f)
 {
-  return f->kind == MC_FW_TEXTS ? sizeof(mc_slice) : f->kind == MC_FW_PAIRS ? sizeof(uint32_t) : f->nested->size;
+  switch ((mc_fw_kind)f->kind) {
+  case MC_FW_TEXTS:
+    return sizeof(mc_slice);
+  case MC_FW_PAIRS:
+  case MC_FW_NUMBERS:
+    return sizeof(uint32_t);
+  case MC_FW_NODES:
+    return sizeof(mc_fw_node *);
+  default:
+    return f->nested->size;
+  }
 }
 
 /* First pass: the counts of repeated fields, then their arrays; the counts go back to 0 for filling. */
@@ -259,7 +269,7 @@ static mc_err make_arrays(const context *c, const mc_fw_message *m, void *object
     const mc_fw_field *field = find_field(m, f.tag);
     if (!field || !mc_fw_is_repeated(field))
       continue;
-    if (field->kind != MC_FW_PAIRS || f.wire != MC_WIRE_LEN)
+    if ((field->kind != MC_FW_PAIRS && field->kind != MC_FW_NUMBERS) || f.wire != MC_WIRE_LEN)
       ++*count_of(object, field);
     else if (count_packed(f.bytes, count_of(object, field)))
       return refuse(c, m->name, field->name, in.data + start, MC_ERR_MALFORMED, "packed numbers are cut off");
@@ -279,7 +289,7 @@ static mc_err make_arrays(const context *c, const mc_fw_message *m, void *object
   return MC_OK;
 }
 
-static mc_err take_pairs(const context *c, const mc_fw_message *m, const mc_fw_field *field, const mc_proto_field *f, const uint8_t *p,
+static mc_err take_numbers(const context *c, const mc_fw_message *m, const mc_fw_field *field, const mc_proto_field *f, const uint8_t *p,
                          uint32_t *array, uint32_t *count)
 {
   if (f->wire != MC_WIRE_LEN)
@@ -297,6 +307,38 @@ static mc_err take_pairs(const context *c, const mc_fw_message *m, const mc_fw_f
       return refuse(c, m->name, field->name, p, MC_ERR_MALFORMED, "number is beyond 32 bits");
     array[(*count)++] = (uint32_t)v;
   }
+  return MC_OK;
+}
+
+/* A member of a oneof of typed values: the last one that came counts. */
+static mc_err take_value(const context *c, const mc_fw_message *m, const mc_fw_field *field, const mc_proto_field *f, const uint8_t *p,
+                         mc_fw_value *out)
+{
+  static const struct {
+    uint8_t wire;
+    bool zigzag;
+    uint8_t bits;
+  } types[] = {[MC_FW_TYPE_BOOL] = {MC_WIRE_VARINT, false, 64},   [MC_FW_TYPE_UINT8] = {MC_WIRE_VARINT, false, 8},
+               [MC_FW_TYPE_UINT16] = {MC_WIRE_VARINT, false, 16}, [MC_FW_TYPE_UINT32] = {MC_WIRE_VARINT, false, 32},
+               [MC_FW_TYPE_UINT64] = {MC_WIRE_VARINT, false, 64}, [MC_FW_TYPE_INT8] = {MC_WIRE_VARINT, true, 8},
+               [MC_FW_TYPE_INT16] = {MC_WIRE_VARINT, true, 16},   [MC_FW_TYPE_INT32] = {MC_WIRE_VARINT, true, 32},
+               [MC_FW_TYPE_INT64] = {MC_WIRE_VARINT, true, 64},   [MC_FW_TYPE_FLOAT32] = {MC_WIRE_I32, false, 64},
+               [MC_FW_TYPE_FLOAT64] = {MC_WIRE_I64, false, 64},   [MC_FW_TYPE_STRING] = {MC_WIRE_LEN, false, 64}};
+  mc_fw_type type = (mc_fw_type)field->aside;
+  *out = (mc_fw_value){.type = type};
+  if (type == MC_FW_TYPE_STRING)
+    return take_text(c, m->name, field->name, f, p, &out->text);
+  MC_TRY(check_wire(c, m->name, field->name, f, (mc_wire)types[type].wire, p));
+  if (types[type].bits < 64 && f->number >> types[type].bits) /* zigzag keeps n bits in n bits */
+    return refuse(c, m->name, field->name, p, MC_ERR_MALFORMED, "number is beyond its type");
+  if (types[type].zigzag)
+    out->i = mc_proto_zigzag(f->number);
+  else if (type == MC_FW_TYPE_FLOAT32)
+    out->f = mc_proto_float(f->number);
+  else if (type == MC_FW_TYPE_FLOAT64)
+    out->d = mc_proto_double(f->number);
+  else
+    out->u = type == MC_FW_TYPE_BOOL ? f->number != 0 : f->number;
   return MC_OK;
 }
 
@@ -331,14 +373,27 @@ static mc_err read_field(const context *c, const mc_fw_message *m, const mc_fw_f
     memcpy(&array, at, sizeof array);
     return read_message(c, field->nested, (uint8_t *)array + (size_t)field->nested->size * (*count_of(object, field))++, f->bytes);
   case MC_FW_PAIRS:
+  case MC_FW_NUMBERS:
     memcpy(&array, at, sizeof array);
-    return take_pairs(c, m, field, f, p, array, count_of(object, field));
+    return take_numbers(c, m, field, f, p, array, count_of(object, field));
   case MC_FW_NODE:
     return read_child(c, m->name, field->name, f, p, 0, (mc_fw_node **)(void *)at);
+  case MC_FW_NODES:
+    memcpy(&array, at, sizeof array);
+    return read_child(c, m->name, field->name, f, p, 0, (mc_fw_node **)array + (*count_of(object, field))++);
+  case MC_FW_VALUE:
+    return take_value(c, m, field, f, p, (mc_fw_value *)(void *)at);
+  case MC_FW_WITHIN:
+    MC_TRY(check_wire(c, m->name, field->name, f, MC_WIRE_LEN, p));
+    return read_message(c, field->nested, object, f->bytes);
   case MC_FW_PART_OFF:
   case MC_FW_PART_ON:
     MC_TRY(check_wire(c, m->name, field->name, f, MC_WIRE_LEN, p));
     *((uint8_t *)object + field->aside) = field->kind == MC_FW_PART_ON;
+    return read_message(c, field->nested, object, f->bytes);
+  case MC_FW_CHOICE:
+    MC_TRY(check_wire(c, m->name, field->name, f, MC_WIRE_LEN, p));
+    *count_of(object, field) = field->tag;
     return read_message(c, field->nested, object, f->bytes);
   }
   return MC_OK;
@@ -367,7 +422,7 @@ static mc_err read_message(const context *c, const mc_fw_message *m, void *objec
   return MC_OK;
 }
 
-static mc_err read_root(const mc_fw_message *m, mc_slice in, mc_arena *arena, void *out, mc_why *why)
+mc_err mc_fw_read_root(const mc_fw_message *m, mc_slice in, mc_arena *arena, void *out, mc_why *why)
 {
   if (in.len == 0)
     in = MC_LIT(""); /* a pointer to count from */
@@ -380,15 +435,20 @@ static mc_err read_root(const mc_fw_message *m, mc_slice in, mc_arena *arena, vo
 
 mc_err mc_fw_read_checkin(mc_slice in, mc_arena *arena, mc_fw_checkin *out, mc_why *why)
 {
-  return read_root(&mc_fw_schema_checkin, in, arena, out, why);
+  return mc_fw_read_root(&mc_fw_schema_checkin, in, arena, out, why);
 }
 
 mc_err mc_fw_read_manifest(mc_slice in, mc_arena *arena, mc_fw_manifest *out, mc_why *why)
 {
-  return read_root(&mc_fw_schema_manifest, in, arena, out, why);
+  return mc_fw_read_root(&mc_fw_schema_manifest, in, arena, out, why);
 }
 
 mc_err mc_fw_read_schemes(mc_slice in, mc_arena *arena, mc_fw_schemes *out, mc_why *why)
 {
-  return read_root(&mc_fw_schema_schemes, in, arena, out, why);
+  return mc_fw_read_root(&mc_fw_schema_schemes, in, arena, out, why);
+}
+
+mc_err mc_fw_read_path(mc_slice in, mc_arena *arena, mc_fw_path *out, mc_why *why)
+{
+  return mc_fw_read_root(&mc_fw_schema_path, in, arena, out, why);
 }
