@@ -24,6 +24,8 @@ const api = (path) => page.evaluate(async (url) => (await fetch(url)).json(), pa
 const path = () => page.evaluate(() => location.pathname)
 
 async function findings() {
+  // A colour on its way from one to another is nobody's choice: contrast is judged when transitions have ended.
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().filter((a) => a instanceof CSSTransition).map((a) => a.finished)))
   await page.evaluate(axe)
   const result = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
   return result.violations
