@@ -22,6 +22,7 @@ typedef struct mc_campaigns_config {
   void *publish_ctx;
   const mc_block_sink *sink; /* twin, store, live view, in this order */
   size_t sink_count;
+  const uint64_t *limit; /* as many as mc_control_limit_count(), in its order; NULL: the defaults */
 } mc_campaigns_config;
 mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, mc_why *why); /* migrates its tables, compiles */
 void mc_campaigns_close(mc_campaigns **c);
@@ -154,5 +155,10 @@ typedef struct mc_control_info { const char *operation, *permission; bool change
 size_t mc_control_count(void);
 mc_control_info mc_control_at(size_t index);
 const mc_control_info *mc_control_find(mc_slice operation); /* NULL: unknown */
+/* AWS's limits on what one call carries, as settings: AWS's number, ours, and how far it may be moved. */
+enum { MC_CONTROL_LIMITS = 26 };
+typedef struct mc_control_limit { const char *key, *unit, *meaning; uint64_t aws, ours, least, most; } mc_control_limit;
+size_t mc_control_limit_count(void); /* MC_CONTROL_LIMITS */
+mc_control_limit mc_control_limit_at(size_t index);
 
 #endif

@@ -30,6 +30,9 @@ mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, 
   if (!c)
     return MC_ERR_MEMORY;
   c->config = *config;
+  c->config.limit = NULL; /* the caller's */
+  for (size_t i = 0; i < MC_CONTROL_LIMITS; i++)
+    c->limit[i + 1] = config->limit && config->limit[i] ? config->limit[i] : mc_control_limit_at(i).ours;
   c->arena = MC_ARENA(ARENA_BYTES);
   pthread_mutexattr_t attr;
   pthread_mutexattr_init(&attr);

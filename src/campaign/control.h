@@ -18,6 +18,7 @@ typedef struct control_call {
   mc_json *out;    /* write members here */
   mc_arena *arena; /* lives as long as the call */
   mc_control_error *error;
+  mc_buf bad_signals, bad_interfaces, bad_nodes; /* what control_bad_... collected: items of a JSON list */
 } control_call;
 
 typedef mc_err control_handler(control_call *call, mc_why *why);
@@ -38,6 +39,7 @@ mc_err control_limit(control_call *call, const char *kind, mc_slice id, mc_why *
 /* Lists of {name, reason, hint}: collected, then failed with once. hint may be NULL. */
 void control_bad_signal(control_call *call, mc_slice name, const char *reason, const char *hint);
 void control_bad_interface(control_call *call, mc_slice id, const char *reason);
+void control_bad_node(control_call *call, const json_t *node); /* as it came in */
 mc_err control_bad(control_call *call, mc_control_fault fault, mc_why *why, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* Any other error of a lower floor becomes InternalServerException in control.c, its text logged. */
 
@@ -45,6 +47,8 @@ mc_err control_bad(control_call *call, mc_control_fault fault, mc_why *why, cons
 mc_slice control_text(const json_t *object, const char *key); /* empty when absent */
 int64_t control_int(const json_t *object, const char *key, int64_t absent);
 double control_number(const json_t *object, const char *key, double absent);
+mc_err control_blob(const json_t *text, mc_buf *out); /* appends the bytes of a base64 text */
+uint64_t control_limit_of(const control_call *call, int limit); /* shape.h: a shape_limit, as it is set */
 
 /* "arn:aws:iotfleetwise:<region>:<account>:<kind>/<name>" of the caller's region and account, in the arena. */
 mc_slice control_arn(control_call *call, const char *kind, mc_slice name);
@@ -55,6 +59,16 @@ mc_err control_arn_name(control_call *call, const char *field, mc_slice arn, con
 typedef struct control_page { mc_slice after; size_t limit; } control_page;
 mc_err control_page_of(control_call *call, control_page *out, mc_why *why); /* maxResults absent: 100 */
 void control_page_next(control_call *call, mc_slice last);                  /* writes nextToken */
+
+/* Tags of a resource (control_account.c). Kinds are those of the ARNs: "signal-catalog", "model-manifest", "decoder-manifest", "vehicle", "fleet", "campaign",
+ * "state-template". On create: replaces whatever the name had by `tags` (NULL: none), inside the transaction that makes the resource. */
+mc_err control_tags_set(control_call *call, const char *kind, mc_slice name, const json_t *tags, mc_why *why);
+/* On delete, by whichever face: inside the transaction that takes the resource away. */
+mc_err campaign_tags_forget(mc_campaigns *c, uint32_t tenant, const char *kind, mc_slice name, mc_why *why);
+/* control.c: does it exist? Asks its own Get operation; MC_ERR_NOT_FOUND with the fault set when not. */
+mc_err control_exists(control_call *call, const char *kind, mc_slice name, mc_why *why);
+/* Does this tenant want failures of the control plane in the log (PutLoggingOptions)? group: 513 bytes. */
+bool control_logs_errors(mc_campaigns *c, uint32_t tenant, char *group);
 
 /* epoch seconds with fraction, as awsJson1.0 has them; 0 writes nothing */
 void control_time(mc_json *out, const char *key, int64_t us);

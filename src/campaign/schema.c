@@ -25,5 +25,11 @@ const mc_migration campaign_migrations[] = {
      " messages BIGINT NOT NULL, samples BIGINT NOT NULL, PRIMARY KEY (tenant, vehicle, campaign, time_us, event_id));"
      "CREATE INDEX campaign_event_arrival ON campaign_event (arrival_us);"
      "CREATE TABLE campaign_state (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)"},
+    /* what a tenant said about its account (logging, encryption, registration), and tags of resources of any kind */
+    {"campaign", 2,
+     "CREATE TABLE control_account (tenant BIGINT NOT NULL, name TEXT NOT NULL, document TEXT NOT NULL, created_us BIGINT NOT NULL, "
+     "updated_us BIGINT NOT NULL, PRIMARY KEY (tenant, name));"
+     "CREATE TABLE control_tag (tenant BIGINT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, "
+     "PRIMARY KEY (tenant, kind, name, key))"},
 };
 const size_t campaign_migration_count = sizeof campaign_migrations / sizeof campaign_migrations[0];

@@ -81,6 +81,7 @@ struct mc_campaigns {
   mc_map vehicle;                    /* tenant << 32 | vehicle -> vehicle_state * */
   MC_VEC(vehicle_state *) unsaved;   /* those that are dirty */
   campaign_metrics count;
+  uint64_t limit[MC_CONTROL_LIMITS + 1]; /* by shape_limit; set before anyone calls */
   /* decoder thread only */
   struct repeat_table *repeats;
   struct hour_budget *hours;
