@@ -23,7 +23,7 @@ static void begin(void)
   mc_vehicle car = {.tenant = 1, .name = "car-1", .manifest = "m"};
   if ((!ca.len && mc_pki_create_ca("test CA", 10, &ca, &ca_key, &why)) || mc_db_open_sqlite(":memory:", &db, &why) ||
       mc_registry_open(&(mc_registry_config){.db = db, .ca_cert_pem = mc_buf_slice(&ca), .ca_key_pem = mc_buf_slice(&ca_key)}, &registry, &why) ||
-      mc_campaigns_open(&(mc_campaigns_config){db, registry, publish, NULL, NULL, 0}, &campaigns, &why) || mc_registry_vehicle_create(registry, &car, &why))
+      mc_campaigns_open(&(mc_campaigns_config){.db = db, .registry = registry, .publish = publish}, &campaigns, &why) || mc_registry_vehicle_create(registry, &car, &why))
     abort();
 }
 

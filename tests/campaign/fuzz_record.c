@@ -42,7 +42,7 @@ static void begin(void)
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
   if (mc_pki_create_ca("test CA", 10, &ca, &ca_key, &why) || mc_db_open_sqlite(":memory:", &db, &why) ||
       mc_registry_open(&(mc_registry_config){.db = db, .ca_cert_pem = mc_buf_slice(&ca), .ca_key_pem = mc_buf_slice(&ca_key)}, &registry, &why) ||
-      mc_campaigns_open(&(mc_campaigns_config){db, registry, publish, NULL, &sink, 1}, &campaigns, &why) ||
+      mc_campaigns_open(&(mc_campaigns_config){.db = db, .registry = registry, .publish = publish, .sink = &sink, .sink_count = 1}, &campaigns, &why) ||
       mc_registry_vehicle_create(registry, &car, &why) || mc_registry_thing_find(registry, 1, MC_LIT("car-1"), &thing) ||
       mc_campaign_import_dbc(campaigns, &in, &report, &why))
     abort();

@@ -61,7 +61,7 @@ static const mc_block_sink sink = {NULL, take};
 static bool open_module(void)
 {
   mc_why why;
-  mc_campaigns_config config = {db, registry, publish, NULL, &sink, 1};
+  mc_campaigns_config config = {.db = db, .registry = registry, .publish = publish, .sink = &sink, .sink_count = 1};
   if (mc_campaigns_open(&config, &c, &why)) {
     printf("# %s\n", why.text);
     return false;
@@ -591,7 +591,7 @@ static void test_a_campaign_row_that_it_would_not_have_written_is_refused(void)
   CHECK_OK(import(dbc_text, "", &report, &why));
   CHECK_OK(create("c", "Vehicle.ENGINE.Rpm", NULL, &why));
   mc_campaigns_close(&c);
-  mc_campaigns_config config = {db, registry, publish, NULL, &sink, 1};
+  mc_campaigns_config config = {.db = db, .registry = registry, .publish = publish, .sink = &sink, .sink_count = 1};
   for (size_t i = 0; i < sizeof change / sizeof change[0]; i++) {
     CHECK_OK(mc_db_begin(db, true, &why));
     CHECK_OK(mc_db_run(db, &why, change[i], ""));

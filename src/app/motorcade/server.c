@@ -202,7 +202,7 @@ static mc_err open_readers(server *s, mc_why *why)
                            .ctx = s};
   MC_TRY(mc_store_open(&store, &s->store, why));
   mc_block_sink sinks[] = {mc_twin_sink(s->twin), mc_store_sink(s->store), {s, observe}};
-  mc_campaigns_config campaigns = {s->db, s->registry, publish, s, sinks, sizeof sinks / sizeof sinks[0]};
+  mc_campaigns_config campaigns = {s->db, s->registry, publish, s, sinks, sizeof sinks / sizeof sinks[0], s->set.fleetwise};
   return mc_campaigns_open(&campaigns, &s->campaigns, why);
 }
 

@@ -80,17 +80,29 @@ static const setting table[] = {
 };
 enum { OWN = sizeof table / sizeof table[0] };
 
-/* Each row of each profile is a setting, too: <profile>_<key>. */
-static size_t count(void) { return OWN + MC_PROFILES * mc_profile_rows(); }
+/* Each row of each profile is a setting, too: <profile>_<key>; so is each limit of the FleetWise operations: fleetwise_<key>. */
+static size_t profiles_end(void) { return OWN + MC_PROFILES * mc_profile_rows(); }
+static size_t count(void) { return profiles_end() + mc_control_limit_count(); }
 
 typedef struct row_setting {
-  char key[64], value[16];
+  char key[64], value[24], meaning[160];
 } row_setting;
+
+static setting limit_at(size_t i, row_setting *text)
+{
+  mc_control_limit l = mc_control_limit_at(i);
+  snprintf(text->key, sizeof text->key, "fleetwise_%s", l.key);
+  snprintf(text->value, sizeof text->value, "%" PRIu64, l.ours);
+  snprintf(text->meaning, sizeof text->meaning, "FleetWise operations: %s (AWS: %" PRIu64 ")", l.meaning, l.aws);
+  return (setting){text->key, U64, offsetof(settings, fleetwise) + i * sizeof(uint64_t), sizeof(uint64_t), text->value, l.unit, l.least, l.most, text->meaning};
+}
 
 static setting at_index(size_t i, row_setting *text)
 {
   if (i < OWN)
     return table[i];
+  if (i >= profiles_end())
+    return limit_at(i - profiles_end(), text);
   mc_profile_name profile = (mc_profile_name)((i - OWN) / mc_profile_rows());
   const mc_profile_row *row = mc_profile_row_at((i - OWN) % mc_profile_rows());
   bool flag = row->kind == MC_PROFILE_FLAG;
