@@ -90,8 +90,8 @@ typedef struct mc_campaign {
   uint32_t id, tenant;
   mc_slice name, description;
   mc_campaign_status status;
-  mc_slice target_kind;    /* "all", "manifest", "vehicle" */
-  mc_slice target;         /* manifest or vehicle name */
+  mc_slice target_kind;    /* "all", "fleet", "manifest", "vehicle" */
+  mc_slice target;         /* fleet id, manifest or vehicle name */
   bool condition_based;
   uint32_t period_ms;      /* time based, >= 10 */
   mc_slice expression;     /* condition based */

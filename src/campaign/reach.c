@@ -83,7 +83,7 @@ mc_err mc_campaign_reach_of(mc_campaigns *c, const mc_campaign *draft, mc_arena 
   do {
     MC_TRY(mc_registry_vehicle_list(c->config.registry, draft->tenant, after, (mc_slice){0}, 1000, arena, &vehicles, &page, why));
     for (size_t i = 0; i < page; i++)
-      if (campaign_names(draft, &vehicles[i])) {
+      if (campaign_names(c, draft, &vehicles[i])) {
         mc_err err = count_in(mc_slice_str(vehicles[i].manifest), arena, *out, most, count);
         if (err)
           return mc_err_set(why, err, "the vehicles have more manifests than there are: ask again");

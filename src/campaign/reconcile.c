@@ -57,16 +57,18 @@ void campaign_vehicles_free(mc_campaigns *c)
   mc_vec_free(&c->unsaved);
 }
 
-bool campaign_names(const mc_campaign *g, const mc_vehicle *vehicle)
+bool campaign_names(mc_campaigns *c, const mc_campaign *g, const mc_vehicle *vehicle)
 {
   if (mc_slice_eq_str(g->target_kind, "all"))
     return true;
+  if (mc_slice_eq_str(g->target_kind, "fleet"))
+    return mc_registry_fleet_has(c->config.registry, vehicle->tenant, g->target, vehicle->id);
   return mc_slice_eq_str(g->target, mc_slice_eq_str(g->target_kind, "manifest") ? vehicle->manifest : vehicle->name);
 }
 
 bool campaign_targets(mc_campaigns *c, const mc_campaign *g, const mc_vehicle *vehicle, int64_t now_us)
 {
-  return g->status == MC_CAMPAIGN_RUNNING && g->tenant == vehicle->tenant && (!g->expiry_us || g->expiry_us > now_us) && campaign_names(g, vehicle);
+  return g->status == MC_CAMPAIGN_RUNNING && g->tenant == vehicle->tenant && (!g->expiry_us || g->expiry_us > now_us) && campaign_names(c, g, vehicle);
 }
 
 static bool reports(const vehicle_state *v, const char *sync_id)

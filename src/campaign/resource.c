@@ -186,11 +186,14 @@ static mc_err check_target(mc_campaigns *c, const mc_campaign *g, mc_why *why)
     return campaign_manifest_current(c, g->tenant, g->target)
                ? MC_OK
                : mc_err_set(why, MC_ERR_NOT_FOUND, "target: there is no manifest \"%.*s\"", MC_FMT(g->target));
+  if (mc_slice_eq_str(g->target_kind, "fleet"))
+    return mc_registry_fleet_exists(c->config.registry, g->tenant, g->target) ? MC_OK
+                                                                             : mc_err_set(why, MC_ERR_NOT_FOUND, "target: there is no fleet \"%.*s\"", MC_FMT(g->target));
   if (mc_slice_eq_str(g->target_kind, "vehicle"))
     return mc_registry_vehicle_find(c->config.registry, g->tenant, g->target, &v) == MC_OK
                ? MC_OK
                : mc_err_set(why, MC_ERR_NOT_FOUND, "target: there is no vehicle \"%.*s\"", MC_FMT(g->target));
-  return mc_err_set(why, MC_ERR_INVALID, "target_kind: expected all, manifest or vehicle, found \"%.*s\"", MC_FMT(g->target_kind));
+  return mc_err_set(why, MC_ERR_INVALID, "target_kind: expected all, fleet, manifest or vehicle, found \"%.*s\"", MC_FMT(g->target_kind));
 }
 
 static mc_err check(mc_campaigns *c, const mc_campaign *g, mc_arena *arena, mc_why *why)

@@ -172,7 +172,7 @@ mc_err campaign_catalog_put(mc_campaigns *c, uint32_t tenant, uint32_t signal, m
 
 /* reconcile.c: what a vehicle should hold against what it says it holds */
 vehicle_state *campaign_vehicle_state(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, bool add); /* lock held */
-bool campaign_names(const mc_campaign *campaign, const mc_vehicle *vehicle); /* by its target alone */
+bool campaign_names(mc_campaigns *c, const mc_campaign *campaign, const mc_vehicle *vehicle); /* by its target alone */
 bool campaign_targets(mc_campaigns *c, const mc_campaign *campaign, const mc_vehicle *vehicle, int64_t now_us);
 /* Sends what is missing. changed: something was edited, so the waiting rules start anew. Takes the lock itself. */
 void campaign_reconcile(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, bool changed);

@@ -202,6 +202,7 @@ static mc_err load_vehicle(mc_registry *r, mc_stmt *s)
   row_text(s, 7, v->manifest, sizeof v->manifest, &ok);
   v->year = row_in(s, 8, 0, 9999, &ok);
   v->created_us = row_time(s, 9, &ok);
+  v->updated_us = row_time(s, 10, &ok);
   mc_err err = ok && v->name[0] ? mirror_vehicle(r, v) : MC_ERR_CHECKSUM;
   if (err)
     free(v);
@@ -369,17 +370,34 @@ static mc_err load_encoding(mc_registry *r, mc_stmt *s)
   return ok ? mirror_encoding(r, id, &e) : MC_ERR_CHECKSUM;
 }
 
+static mc_err load_fleet(mc_registry *r, mc_stmt *s)
+{
+  bool ok = true;
+  uint32_t tenant = row_id(s, 0, &ok);
+  return ok ? mirror_fleet(r, tenant, mc_stmt_text(s, 1)) : MC_ERR_CHECKSUM;
+}
+
+static mc_err load_fleet_member(mc_registry *r, mc_stmt *s)
+{
+  bool ok = true;
+  uint32_t tenant = row_id(s, 0, &ok), vehicle = row_id(s, 2, &ok);
+  fleet_entry *f = ok ? registry_fleet(r, tenant, mc_stmt_text(s, 1)) : NULL;
+  return f && registry_vehicle(r, vehicle) ? mc_map_put(&f->vehicle, vehicle, 1) : MC_ERR_CHECKSUM;
+}
+
 static const struct loader {
   const char *table, *sql;
   mc_err (*row)(mc_registry *r, mc_stmt *s);
 } loader[] = {
     {"tenant", "SELECT id, name FROM tenant ORDER BY id", load_tenant},
-    {"vehicle", "SELECT id, tenant, name, vin, make, model, kind, manifest, year, created_us FROM vehicle ORDER BY id", load_vehicle},
+    {"vehicle", "SELECT id, tenant, name, vin, make, model, kind, manifest, year, created_us, updated_us FROM vehicle ORDER BY id", load_vehicle},
     {"thing", "SELECT id, tenant, name, is_service, disabled, policy, created_us FROM thing ORDER BY id", load_thing},
     {"thing_password", "SELECT thing, iterations, salt, stored_key, server_key FROM thing_password", service_load_password},
     {"fitting", "SELECT thing, vehicle, from_us, to_us FROM fitting ORDER BY thing, from_us", load_fitting},
     {"thing_group", "SELECT id, tenant, name, profile, created_us FROM thing_group ORDER BY id", load_group},
     {"thing_group_member", "SELECT thing_group, thing FROM thing_group_member ORDER BY thing_group", load_member},
+    {"fleet", "SELECT tenant, id FROM fleet ORDER BY tenant, id", load_fleet},
+    {"fleet_member", "SELECT tenant, fleet, vehicle FROM fleet_member ORDER BY tenant, fleet", load_fleet_member},
     {"certificate", "SELECT fingerprint, tenant, thing, state, pinned, not_after_us, created_us FROM certificate", load_certificate},
     {"account", "SELECT id, tenant, name, password, role, disabled, created_us, last_sign_in_us FROM account ORDER BY id", load_account},
     {"session", "SELECT digest, account, created_us, seen_us FROM session", load_session},
@@ -455,6 +473,12 @@ void mirror_free(mc_registry *r)
   mc_strmap_free(&r->account_by_name);
   mc_strmap_free(&r->signal_by_fqn);
   mc_strmap_free(&r->encoding_by_value);
+  size_t at = 0;
+  mc_slice key;
+  uint64_t value;
+  while (mc_strmap_next(&r->fleet_by_id, &at, &key, &value))
+    mc_map_free(&((fleet_entry *)(uintptr_t)value)->vehicle);
+  free_values(&r->fleet_by_id);
   free_values(&r->cert_by_fingerprint);
   free_values(&r->session_by_digest);
   free_values(&r->token_by_digest);

@@ -52,6 +52,11 @@ typedef struct encoding_entry {
   double factor, offset;
 } encoding_entry;
 
+typedef struct fleet_entry {
+  uint32_t tenant;
+  mc_map vehicle; /* ids of its vehicles */
+} fleet_entry;
+
 /* Signal names of one tenant; index is the id. */
 typedef struct vocabulary {
   MC_VEC(mc_slice) fqn;
@@ -88,6 +93,7 @@ struct mc_registry {
   mc_strmap cert_by_fingerprint;   /* 32 bytes -> cert_entry * */
   mc_strmap session_by_digest;     /* 32 bytes -> session_entry * */
   mc_strmap token_by_digest;       /* 32 bytes -> token_entry * */
+  mc_strmap fleet_by_id;           /* scoped key -> fleet_entry * */
   mc_strmap encoding_by_value;     /* type, factor, offset -> id */
   mc_arena text;                   /* signal names */
 
@@ -126,6 +132,10 @@ mc_err mirror_tenant(mc_registry *r, tenant_entry *t);
 mc_err mirror_vehicle(mc_registry *r, mc_vehicle *v);
 mc_err mirror_thing(mc_registry *r, thing_entry *t);
 mc_err mirror_group(mc_registry *r, mc_thing_group *g);
+void mirror_vehicle_gone(mc_registry *r, uint32_t vehicle); /* its fittings and fleets too */
+mc_err mirror_fleet(mc_registry *r, uint32_t tenant, mc_slice id);
+void mirror_fleet_gone(mc_registry *r, uint32_t tenant, mc_slice id);
+fleet_entry *registry_fleet(const mc_registry *r, uint32_t tenant, mc_slice id); /* lock held */
 mc_err mirror_fitting(mc_registry *r, uint32_t thing, uint32_t vehicle, int64_t from_us, int64_t to_us);
 mc_err mirror_certificate(mc_registry *r, cert_entry *c);
 mc_err mirror_account(mc_registry *r, account_entry *a);
@@ -153,6 +163,7 @@ void throttle_success(throttle *t, mc_slice name_key, mc_slice address);
 
 /* ---- vehicle.c ---- */
 mc_err registry_vehicle_check(const mc_vehicle *v, mc_why *why); /* the facts by themselves */
+mc_err registry_list_of(mc_registry *r, const uint32_t *id, size_t count, mc_arena *arena, mc_vehicle **out, size_t *out_count, mc_why *why); /* copies of those that are there */
 void registry_vehicle_json(mc_json *j, const mc_vehicle *v, uint32_t thing); /* thing 0: left out */
 /* Rows of vehicle, thing and fitting, inside the transaction; ids are filled in. MC_ERR_EXISTS names the clash. */
 mc_err registry_vehicle_insert(mc_registry *r, mc_vehicle *v, thing_entry *t, mc_why *why);

@@ -40,6 +40,7 @@ typedef struct mc_vehicle {
   char manifest[128]; /* name of its decoder manifest, may be empty */
   int year;
   int64_t created_us;
+  int64_t updated_us; /* last change of its facts or attributes; 0: none since it was created */
 } mc_vehicle;
 /* Creates vehicle + thing of the same name + fitting from now. *vehicle gets the ids. MC_ERR_EXISTS names the clash. */
 mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *why);
@@ -60,6 +61,22 @@ mc_err mc_registry_vehicle_find(mc_registry *r, uint32_t tenant, mc_slice name, 
 /* Ordered by name; after: name to go on from (cursor), filter: substring of name/VIN/make/model or empty. *out in arena. */
 mc_err mc_registry_vehicle_list(mc_registry *r, uint32_t tenant, mc_slice after, mc_slice filter, size_t limit, mc_arena *arena, mc_vehicle **out, size_t *count, mc_why *why);
 uint32_t mc_registry_vehicle_count(mc_registry *r, uint32_t tenant);
+/* How many have this manifest. From memory. */
+uint32_t mc_registry_vehicles_with_manifest(mc_registry *r, uint32_t tenant, mc_slice manifest);
+/* As mc_registry_vehicle_create, fitted to the device of its name that is there already and sits in no vehicle. MC_ERR_NOT_FOUND: there is no such device;
+ * MC_ERR_CONFLICT: it is a service, or fitted to another vehicle. */
+mc_err mc_registry_vehicle_create_on_thing(mc_registry *r, mc_vehicle *vehicle, mc_why *why);
+/* Takes the vehicle away: its fittings, attributes and fleets go with it, its device stays (fitted to nothing), its id never comes back. */
+mc_err mc_registry_vehicle_delete(mc_registry *r, uint32_t tenant, uint32_t vehicle, mc_why *why);
+/* ---- attributes of vehicles ---- names 1 to 150 of [A-Za-z0-9_.-], values UTF-8 up to 1,024 bytes */
+typedef struct mc_attribute { mc_slice name, value; } mc_attribute;
+enum { MC_VEHICLE_ATTRIBUTES = 100 };
+mc_err mc_registry_vehicle_attributes(mc_registry *r, uint32_t tenant, uint32_t vehicle, mc_arena *arena, mc_attribute **out, size_t *count, mc_why *why); /* by name */
+/* Adds these to what the vehicle has, or with replace in its place. On an error nothing was changed. */
+mc_err mc_registry_vehicle_set_attributes(mc_registry *r, uint32_t tenant, uint32_t vehicle, const mc_attribute *attribute, size_t count, bool replace, mc_why *why);
+/* Vehicles that have all of these values, ordered by name. keep (may be NULL) passes over those it says no to; it is called without a lock. */
+mc_err mc_registry_vehicle_search(mc_registry *r, uint32_t tenant, const mc_attribute *has, size_t has_count, bool (*keep)(void *ctx, const mc_vehicle *v), void *ctx,
+                                  mc_slice after, size_t limit, mc_arena *arena, mc_vehicle **out, size_t *count, mc_why *why);
 mc_err mc_registry_thing_find(mc_registry *r, uint32_t tenant, mc_slice name, mc_thing *out);
 /* The vehicle that a thing was fitted to at a time; 0 when none. From memory. */
 uint32_t mc_registry_vehicle_of_thing(mc_registry *r, uint32_t tenant, uint32_t thing, int64_t at_us);
@@ -90,6 +107,22 @@ mc_err mc_registry_group_remove(mc_registry *r, uint32_t tenant, uint32_t group,
 mc_err mc_registry_group_things(mc_registry *r, uint32_t tenant, uint32_t group, mc_slice after, size_t limit, mc_arena *arena, mc_thing **out, size_t *count, mc_why *why);
 /* The profile that its groups give it; MC_ERR_NOT_FOUND: none. From memory. */
 mc_err mc_registry_thing_profile(mc_registry *r, uint32_t tenant, uint32_t thing, char out[32]);
+
+/* ---- fleets ---- vehicles that are meant together: a vehicle may be in many. Ids: 1 to 100 of [A-Za-z0-9:_-]. */
+typedef struct mc_fleet { mc_slice id, description, catalog /* name of its signal catalog */; uint32_t vehicles; int64_t created_us, updated_us; } mc_fleet;
+mc_err mc_registry_fleet_create(mc_registry *r, uint32_t tenant, const mc_fleet *fleet, mc_why *why); /* id, description, catalog. MC_ERR_EXISTS */
+mc_err mc_registry_fleet_update(mc_registry *r, uint32_t tenant, mc_slice id, mc_slice description, mc_why *why);
+mc_err mc_registry_fleet_delete(mc_registry *r, uint32_t tenant, mc_slice id, mc_why *why); /* MC_ERR_CONFLICT: vehicles are in it */
+mc_err mc_registry_fleet_get(mc_registry *r, uint32_t tenant, mc_slice id, mc_arena *arena, mc_fleet *out, mc_why *why);
+mc_err mc_registry_fleet_list(mc_registry *r, uint32_t tenant, mc_slice after, size_t limit, mc_arena *arena, mc_fleet **out, size_t *count, mc_why *why); /* by id */
+/* Joining twice and leaving what one is not in is no mistake. */
+mc_err mc_registry_fleet_add(mc_registry *r, uint32_t tenant, mc_slice id, uint32_t vehicle, mc_why *why);
+mc_err mc_registry_fleet_remove(mc_registry *r, uint32_t tenant, mc_slice id, uint32_t vehicle, mc_why *why);
+mc_err mc_registry_fleet_vehicles(mc_registry *r, uint32_t tenant, mc_slice id, mc_slice after, size_t limit, mc_arena *arena, mc_vehicle **out, size_t *count, mc_why *why);
+mc_err mc_registry_fleets_of_vehicle(mc_registry *r, uint32_t tenant, uint32_t vehicle, mc_slice after, size_t limit, mc_arena *arena, mc_slice **out, size_t *count, mc_why *why);
+/* From memory. */
+bool mc_registry_fleet_exists(mc_registry *r, uint32_t tenant, mc_slice id);
+bool mc_registry_fleet_has(mc_registry *r, uint32_t tenant, mc_slice id, uint32_t vehicle);
 
 /* ---- certificates ---- */
 typedef enum mc_cert_state { MC_CERT_ACTIVE, MC_CERT_INACTIVE, MC_CERT_REVOKED } mc_cert_state;
@@ -143,6 +176,9 @@ mc_err mc_registry_signal_ids(mc_registry *r, uint32_t tenant, const mc_slice *f
 /* FQN of an id; empty when unknown. The bytes live as long as the registry. */
 mc_slice mc_registry_signal_fqn(mc_registry *r, uint32_t tenant, uint32_t signal);
 mc_err mc_registry_encoding_id(mc_registry *r, int type, double factor, double offset, uint32_t *out, mc_why *why);
+/* Many at once, in one transaction: what a manifest should call. */
+typedef struct mc_encoding_value { int type; double factor, offset; } mc_encoding_value;
+mc_err mc_registry_encoding_ids(mc_registry *r, const mc_encoding_value *value, size_t count, uint32_t *out, mc_why *why);
 mc_err mc_registry_encoding_get(mc_registry *r, uint32_t encoding, int *type, double *factor, double *offset);
 
 /* ---- keys of what lies on disk: keyring.c ----

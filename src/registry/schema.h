@@ -43,6 +43,15 @@ static const mc_migration registry_migration[] = {
      "CREATE TABLE thing_group_member (thing_group BIGINT NOT NULL REFERENCES thing_group (id), thing BIGINT NOT NULL REFERENCES thing (id),"
      " PRIMARY KEY (thing_group, thing));"
      "CREATE INDEX thing_group_of ON thing_group_member (thing)"},
+    {"registry.fleet", 1,
+     "ALTER TABLE vehicle ADD COLUMN updated_us BIGINT NOT NULL DEFAULT 0;"
+     "CREATE TABLE vehicle_attribute (vehicle BIGINT NOT NULL REFERENCES vehicle (id), name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (vehicle, name));"
+     "CREATE INDEX vehicle_attribute_value ON vehicle_attribute (name, value);"
+     "CREATE TABLE fleet (tenant BIGINT NOT NULL REFERENCES tenant (id), id TEXT NOT NULL, description TEXT NOT NULL, catalog TEXT NOT NULL,"
+     " created_us BIGINT NOT NULL, updated_us BIGINT NOT NULL, PRIMARY KEY (tenant, id));"
+     "CREATE TABLE fleet_member (tenant BIGINT NOT NULL, fleet TEXT NOT NULL, vehicle BIGINT NOT NULL REFERENCES vehicle (id), PRIMARY KEY (tenant, fleet, vehicle),"
+     " FOREIGN KEY (tenant, fleet) REFERENCES fleet (tenant, id));"
+     "CREATE INDEX fleet_of_vehicle ON fleet_member (vehicle)"},
 };
 
 #endif

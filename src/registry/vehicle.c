@@ -170,10 +170,11 @@ mc_err mc_registry_vehicle_update(mc_registry *r, const mc_vehicle *vehicle, mc_
   MC_TRY(registry_vehicle_check(vehicle, why));
   MC_TRY(change_begin(r, why));
   const mc_vehicle *v = vehicle;
+  int64_t now = mc_clock_wall_us();
   mc_err err = mc_db_run(r->db, why,
-                         "UPDATE vehicle SET vin = $1, make = $2, model = $3, kind = $4, manifest = $5, year = $6 WHERE id = $7 AND tenant = $8 AND name = $9",
-                         "tttttiiit", mc_slice_str(v->vin), mc_slice_str(v->make), mc_slice_str(v->model), mc_slice_str(v->kind),
-                         mc_slice_str(v->manifest), (int64_t)v->year, (int64_t)v->id, (int64_t)v->tenant, mc_slice_str(v->name));
+                         "UPDATE vehicle SET vin = $1, make = $2, model = $3, kind = $4, manifest = $5, year = $6, updated_us = $10 WHERE id = $7 AND tenant = $8 AND name = $9",
+                         "tttttiiiti", mc_slice_str(v->vin), mc_slice_str(v->make), mc_slice_str(v->model), mc_slice_str(v->kind),
+                         mc_slice_str(v->manifest), (int64_t)v->year, (int64_t)v->id, (int64_t)v->tenant, mc_slice_str(v->name), now);
   if (err == MC_ERR_EXISTS)
     err = name_clash(r, v, why);
   if (!err && mc_db_changes(r->db) == 0)
@@ -190,6 +191,7 @@ mc_err mc_registry_vehicle_update(mc_registry *r, const mc_vehicle *vehicle, mc_
       int64_t created_us = own->created_us;
       *own = *v;
       own->created_us = created_us;
+      own->updated_us = now;
     }
     pthread_rwlock_unlock(&r->lock);
   }
@@ -266,14 +268,22 @@ mc_err mc_registry_vehicle_list(mc_registry *r, uint32_t tenant, mc_slice after,
   if (filter.len > MC_REGISTRY_NAME)
     return mc_err_set(why, MC_ERR_INVALID, "filter: at most %d bytes", MC_REGISTRY_NAME);
   uint32_t *id = mc_arena_array(arena, limit, sizeof *id);
-  mc_vehicle *list = mc_arena_array(arena, limit, sizeof *list);
-  if (!id || !list)
+  if (!id)
     return mc_err_set(why, MC_ERR_MEMORY, "no memory for a list of %zu vehicles; ask for fewer", limit);
   size_t n = 0;
   MC_TRY(mc_db_begin(r->db, false, why));
   mc_err err = list_ids(r, tenant, after, filter, limit, id, &n, why);
   mc_db_end(r->db, true, NULL);
   MC_TRY(err);
+  return registry_list_of(r, id, n, arena, out, count, why);
+}
+
+mc_err registry_list_of(mc_registry *r, const uint32_t *id, size_t n, mc_arena *arena, mc_vehicle **out, size_t *count, mc_why *why)
+{
+  mc_vehicle *list = *out = mc_arena_array(arena, n, sizeof *list);
+  *count = 0;
+  if (!list)
+    return mc_err_set(why, MC_ERR_MEMORY, "no memory for a list of %zu vehicles; ask for fewer", n);
   pthread_rwlock_rdlock(&r->lock);
   for (size_t i = 0; i < n; i++) {
     const mc_vehicle *v = registry_vehicle(r, id[i]);
@@ -281,8 +291,19 @@ mc_err mc_registry_vehicle_list(mc_registry *r, uint32_t tenant, mc_slice after,
       list[(*count)++] = *v;
   }
   pthread_rwlock_unlock(&r->lock);
-  *out = list;
   return MC_OK;
+}
+
+uint32_t mc_registry_vehicles_with_manifest(mc_registry *r, uint32_t tenant, mc_slice manifest)
+{
+  uint32_t n = 0;
+  pthread_rwlock_rdlock(&r->lock);
+  for (size_t i = 0; i < r->vehicle.len; i++) {
+    const mc_vehicle *v = r->vehicle.at[i];
+    n += v && v->tenant == tenant && mc_slice_eq_str(manifest, v->manifest);
+  }
+  pthread_rwlock_unlock(&r->lock);
+  return n;
 }
 
 uint32_t mc_registry_vehicle_count(mc_registry *r, uint32_t tenant)

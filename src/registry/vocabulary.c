@@ -114,46 +114,95 @@ mc_slice mc_registry_signal_fqn(mc_registry *r, uint32_t tenant, uint32_t signal
 
 /* ---- encodings ---- */
 
-mc_err mc_registry_encoding_id(mc_registry *r, int type, double factor, double offset, uint32_t *out, mc_why *why)
+static bool encoding_known(mc_registry *r, const encoding_entry *e, uint32_t *out)
 {
-  encoding_entry e = {type, factor, offset};
   uint8_t key[20];
   uint64_t id = 0;
-  if (!isfinite(factor) || !isfinite(offset) || factor == 0)
-    return mc_err_set(why, MC_ERR_INVALID, "an encoding has a finite offset and a finite factor other than 0; got factor %g, offset %g", factor, offset);
-  encoding_key(&e, key);
+  encoding_key(e, key);
   pthread_rwlock_rdlock(&r->lock);
   bool found = mc_strmap_get(&r->encoding_by_value, mc_slice_of(key, sizeof key), &id);
   pthread_rwlock_unlock(&r->lock);
   *out = (uint32_t)id;
-  if (found)
-    return MC_OK;
-  MC_TRY(change_begin(r, why));
-  mc_buf payload = {0};
+  return found;
+}
+
+/* Inside the transaction: those without an id get one; j lists the new ones. Numbers are decided by the rows of before and by those in made. */
+static mc_err insert_encodings(mc_registry *r, const mc_encoding_value *value, size_t count, uint32_t *out, mc_json *j, mc_why *why)
+{
+  mc_strmap made = {0};
   mc_err err = MC_OK;
-  pthread_rwlock_rdlock(&r->lock); /* another thread may have been first */
-  found = mc_strmap_get(&r->encoding_by_value, mc_slice_of(key, sizeof key), &id);
+  for (size_t i = 0; !err && i < count; i++) {
+    encoding_entry e = {value[i].type, value[i].factor, value[i].offset};
+    uint8_t key[20];
+    uint64_t id = 0;
+    if (encoding_known(r, &e, &out[i]))
+      continue;
+    if (mc_strmap_get(&made, encoding_key(&e, key), &id)) {
+      out[i] = (uint32_t)id;
+      continue;
+    }
+    err = registry_next_id(r, "encoding", &out[i], why);
+    if (!err)
+      err = mc_db_run(r->db, why, "INSERT INTO encoding (id, type, factor, shift) VALUES ($1, $2, $3, $4)", "iibb", (int64_t)out[i], (int64_t)e.type,
+                      mc_slice_of(&e.factor, 8), mc_slice_of(&e.offset, 8));
+    if (!err && mc_strmap_put(&made, mc_slice_of(key, sizeof key), out[i]))
+      err = mc_err_set(why, MC_ERR_MEMORY, "no memory for %zu encodings", count);
+    mc_json_object(j);
+    mc_json_uint_field(j, "encoding", out[i]);
+    mc_json_int_field(j, "type", e.type);
+    mc_json_double_field(j, "factor", e.factor);
+    mc_json_double_field(j, "offset", e.offset);
+    mc_json_object_end(j);
+  }
+  mc_strmap_free(&made);
+  return err;
+}
+
+static mc_err mirror_encodings(mc_registry *r, const mc_encoding_value *value, size_t count, const uint32_t *id)
+{
+  mc_err err = MC_OK;
+  pthread_rwlock_wrlock(&r->lock);
+  for (size_t i = 0; !err && i < count; i++) {
+    encoding_entry e = {value[i].type, value[i].factor, value[i].offset};
+    uint8_t key[20];
+    if (!mc_strmap_get(&r->encoding_by_value, encoding_key(&e, key), NULL))
+      err = mirror_encoding(r, id[i], &e);
+  }
   pthread_rwlock_unlock(&r->lock);
-  *out = (uint32_t)id;
-  if (!found) {
-    err = registry_next_id(r, "encoding", out, why);
-    if (!err)
-      err = mc_db_run(r->db, why, "INSERT INTO encoding (id, type, factor, shift) VALUES ($1, $2, $3, $4)", "iibb", (int64_t)*out, (int64_t)type,
-                      mc_slice_of(&factor, 8), mc_slice_of(&offset, 8));
-    if (!err)
-      err = mc_buf_printf(&payload, "{\"encoding\":%u,\"type\":%d,\"factor\":%.17g,\"offset\":%.17g}", *out, type, factor, offset);
-    err = change_commit(r, err, 0, (mc_slice){0}, "encoding.created", &payload, why);
-  } else {
-    mc_db_end(r->db, false, NULL); /* nothing to change after all */
+  return err;
+}
+
+mc_err mc_registry_encoding_ids(mc_registry *r, const mc_encoding_value *value, size_t count, uint32_t *out, mc_why *why)
+{
+  size_t known = 0;
+  for (size_t i = 0; i < count; i++) {
+    encoding_entry e = {value[i].type, value[i].factor, value[i].offset};
+    if (!isfinite(e.factor) || !isfinite(e.offset) || e.factor == 0)
+      return mc_err_set(why, MC_ERR_INVALID, "an encoding has a finite offset and a finite factor other than 0; got factor %g, offset %g", e.factor, e.offset);
+    known += encoding_known(r, &e, &out[i]);
   }
-  if (!err && !found) {
-    pthread_rwlock_wrlock(&r->lock);
-    err = mirror_encoding(r, *out, &e);
-    pthread_rwlock_unlock(&r->lock);
-  }
+  if (known == count)
+    return MC_OK;
+  MC_TRY(change_begin(r, why)); /* from here on nobody else makes one */
+  mc_buf payload = {0};
+  mc_json j = mc_json_to(&payload);
+  mc_json_array(&j);
+  mc_err err = insert_encodings(r, value, count, out, &j, why);
+  mc_json_array_end(&j);
+  if (!err)
+    err = mc_json_end(&j);
+  err = change_commit(r, err, 0, (mc_slice){0}, "encoding.created", &payload, why);
   mc_buf_free(&payload);
+  if (!err)
+    err = mirror_encodings(r, value, count, out);
   change_end(r);
   return err;
+}
+
+mc_err mc_registry_encoding_id(mc_registry *r, int type, double factor, double offset, uint32_t *out, mc_why *why)
+{
+  mc_encoding_value value = {type, factor, offset};
+  return mc_registry_encoding_ids(r, &value, 1, out, why);
 }
 
 mc_err mc_registry_encoding_get(mc_registry *r, uint32_t encoding, int *type, double *factor, double *offset)

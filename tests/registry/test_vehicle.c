@@ -310,7 +310,8 @@ static void test_opens_ten_thousand_vehicles_quickly(void)
   mc_db *db = NULL;
   mc_registry *r = fixture_open(&db, ":memory:");
   CHECK_OK(mc_db_run(db, NULL,
-                     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) INSERT INTO vehicle SELECT i, 1, 'v' || i, '', 'Acme',"
+                     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) INSERT INTO vehicle (id, tenant, name, vin, make,"
+                     " model, kind, manifest, year, created_us) SELECT i, 1, 'v' || i, '', 'Acme',"
                      " 'One', 'car', 'm', 2024, 5 FROM n", ""));
   CHECK_OK(mc_db_run(db, NULL, "INSERT INTO thing (id, tenant, name, is_service, disabled, created_us) SELECT id, 1, name, 0, 0, 5 FROM vehicle", ""));
   CHECK_OK(mc_db_run(db, NULL, "INSERT INTO fitting (thing, vehicle, from_us) SELECT id, id, 5 FROM vehicle", ""));

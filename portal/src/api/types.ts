@@ -410,7 +410,7 @@ export interface CampaignCreate {
   name: string
   start_now?: boolean
   description?: string
-  target_kind: "all" | "manifest" | "vehicle"
+  target_kind: "all" | "fleet" | "manifest" | "vehicle"
   /** manifest or vehicle name; empty for all */
   target?: string
   kind: "time" | "condition"
@@ -432,7 +432,7 @@ export interface CampaignCreate {
 
 export interface CampaignUpdate {
   description?: string
-  target_kind: "all" | "manifest" | "vehicle"
+  target_kind: "all" | "fleet" | "manifest" | "vehicle"
   /** manifest or vehicle name; empty for all */
   target?: string
   kind: "time" | "condition"
@@ -467,7 +467,7 @@ export interface Campaign {
   pending: number
   refused: number
   description?: string
-  target_kind: "all" | "manifest" | "vehicle"
+  target_kind: "all" | "fleet" | "manifest" | "vehicle"
   /** manifest or vehicle name; empty for all */
   target?: string
   kind: "time" | "condition"
@@ -523,7 +523,7 @@ export interface ExpressionResult {
 }
 
 export interface CampaignReachAsk {
-  target_kind: "all" | "manifest" | "vehicle"
+  target_kind: "all" | "fleet" | "manifest" | "vehicle"
   /** manifest or vehicle name; empty for all */
   target?: string
   /** condition based; one that is not valid is passed over */

@@ -10,7 +10,7 @@ export interface Collected {
 export interface Draft {
   name: string
   description: string
-  targetKind: 'all' | 'manifest' | 'vehicle'
+  targetKind: 'all' | 'fleet' | 'manifest' | 'vehicle'
   target: string
   kind: 'time' | 'condition'
   period: string
@@ -59,7 +59,7 @@ export type Complaints = Partial<Record<keyof Draft, string>>
 export function complaintsOf(d: Draft, editing: boolean): Complaints {
   const out: Complaints = {}
   if (!editing && !/^[A-Za-z0-9_:-]{1,100}$/.test(d.name)) out.name = t('editor.name.error')
-  if (d.targetKind !== 'all' && !d.target) out.target = d.targetKind === 'manifest' ? t('editor.target.manifest.error') : t('editor.target.vehicle.error')
+  if (d.targetKind !== 'all' && !d.target) out.target = t(d.targetKind === 'manifest' ? 'editor.target.manifest.error' : d.targetKind === 'fleet' ? 'editor.target.fleet.error' : 'editor.target.vehicle.error')
   if (d.kind === 'time' && !whole(d.period, 10, 86_400_000)) out.period = t('editor.period.error')
   if (d.kind === 'condition' && !d.expression.trim()) out.expression = t('editor.expression.error')
   if (d.kind === 'condition' && !whole(d.interval, 0, 86_400_000)) out.interval = t('editor.ms.error')

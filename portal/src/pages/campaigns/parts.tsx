@@ -14,7 +14,7 @@ export function CampaignStatus(props: { status: Campaign['status'] }): JSX.Eleme
 }
 
 export function targetWords(c: Pick<Campaign, 'target_kind' | 'target'>): string {
-  return c.target_kind === 'all' ? t('target.all') : c.target_kind === 'manifest' ? t('target.manifest', { name: c.target ?? '' }) : t('target.vehicle', { name: c.target ?? '' })
+  return c.target_kind === 'all' ? t('target.all') : c.target_kind === 'fleet' ? t('target.fleet', { name: c.target ?? '' }) : c.target_kind === 'manifest' ? t('target.manifest', { name: c.target ?? '' }) : t('target.vehicle', { name: c.target ?? '' })
 }
 
 export function period(ms: number): string {
