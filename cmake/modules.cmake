@@ -34,6 +34,7 @@ mc_module(access FLOOR 2 USES base format LINK PkgConfig::OPENSSL PkgConfig::JAN
 mc_module(signal FLOOR 2 USES base format LINK PkgConfig::YAML PkgConfig::JANSSON)
 mc_module(journal FLOOR 2 USES base format)
 mc_module(db FLOOR 2 USES base LINK PkgConfig::SQLITE)
+mc_module(object FLOOR 2 USES base LINK PkgConfig::CURL PkgConfig::OPENSSL)
 mc_module(net FLOOR 2 USES base format LINK PkgConfig::OPENSSL mc_llhttp)
 mc_module(registry FLOOR 3 USES base format access db net journal LINK PkgConfig::JANSSON)
 mc_module(twin FLOOR 3 USES base format signal)
