@@ -106,6 +106,15 @@ static mc_value eval_operator(const mc_expr *e, const mc_expr_env *env)
   return on_numbers(e->op, a, b);
 }
 
+bool mc_expr_builtin_known(mc_slice name)
+{
+  static const char *const known[] = {"abs", "ceil", "floor", "pow", "log", "min", "max"};
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+    if (mc_slice_eq_str(name, known[i]))
+      return true;
+  return false;
+}
+
 mc_value mc_expr_builtin(mc_slice name, const mc_value *argument, uint32_t count)
 {
   double a = 0, b = 0;

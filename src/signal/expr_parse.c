@@ -1,16 +1,15 @@
 /* Expressions: text -> tree (contract fleetwise 6.1). Precedence climbing over a cursor; each level of brackets,
  * function call or unary operator costs one step of NESTING_MAX, so that hostile text cannot exhaust the stack. What
  * mc_expr_print writes needs no more steps than the text that the tree came from. */
-#include "signal/signal.h"
+#include "signal/expr_inside.h"
 
-enum { TEXT_MAX = 2048, NESTING_MAX = 128, PARAMS_MAX = 32, FOREIGN_DEPTH_MAX = 10, UNARY = 7 };
+enum { TEXT_MAX = 2048, NESTING_MAX = 128, PARAMS_MAX = 32, UNARY = 7 };
 
 typedef struct parser {
   mc_slice in;
   size_t at;
   uint32_t nesting;
-  uint32_t (*lookup)(void *ctx, mc_slice fqn);
-  void *ctx;
+  const mc_expr_names *names;
   mc_arena *arena;
   mc_why *why;
 } parser;
@@ -83,14 +82,23 @@ static mc_err parse_signal(parser *p, mc_expr **out)
     return fail(p, p->in.len, "a closing backtick after the signal name");
   mc_slice fqn = mc_slice_sub(p->in, name_at, end - name_at);
   p->at = end + 1;
-  uint32_t id = p->lookup(p->ctx, fqn);
-  if (id == 0) {
-    mc_err_set(p->why, MC_ERR_NOT_FOUND, "expression, byte %zu: there is no signal `%.*s`; name one of the catalog", name_at,
-               MC_FMT(mc_slice_sub(fqn, 0, 200)));
-    return MC_ERR_NOT_FOUND;
+  mc_expr_name found = {0};
+  mc_why said = {0};
+  mc_err err = p->names->find(p->names->ctx, fqn, &found, &said);
+  if (err || !found.signal_id) {
+    err = err ? err : MC_ERR_NOT_FOUND;
+    if (said.text[0])
+      return mc_err_set(p->why, err, "expression, byte %zu: %s", name_at, said.text);
+    return mc_err_set(p->why, err, "expression, byte %zu: there is no signal `%.*s`; name one of the catalog", name_at,
+                      MC_FMT(mc_slice_sub(fqn, 0, 200)));
   }
   MC_TRY(new_node(p, MC_EXPR_SIGNAL, start, out));
-  (*out)->signal_id = id;
+  (*out)->signal_id = found.signal_id;
+  (*out)->type = found.type;
+  (*out)->path = found.path;
+  (*out)->path_count = found.path_count;
+  if (found.path_count)
+    return mc_arena_copy(p->arena, fqn, &(*out)->text);
   return MC_OK;
 }
 
@@ -209,6 +217,10 @@ static mc_err parse_word(parser *p, mc_expr **out)
     (*out)->left = signal;
   } else {
     (*out)->signal_id = signal->signal_id;
+    (*out)->type = signal->type;
+    (*out)->path = signal->path;
+    (*out)->path_count = signal->path_count;
+    (*out)->text = signal->text;
     (*out)->window = (mc_window)window;
   }
   return MC_OK;
@@ -314,36 +326,41 @@ static size_t count_characters(mc_slice s)
   return n;
 }
 
-mc_err mc_expr_parse(mc_slice text, uint32_t (*lookup)(void *ctx, mc_slice fqn), void *ctx, bool for_foreign_agent, mc_arena *arena, mc_expr **out, mc_why *why)
+mc_err expr_parse(mc_slice text, const mc_expr_names *names, mc_arena *arena, mc_expr **out, mc_why *why)
 {
   *out = NULL;
   if (!mc_slice_is_utf8(text))
     return mc_err_set(why, MC_ERR_MALFORMED, "expression: the text is not valid UTF-8");
   if (count_characters(text) > TEXT_MAX)
     return mc_err_set(why, MC_ERR_TOO_LARGE, "expression: %zu characters; expected at most %d", count_characters(text), TEXT_MAX);
-  parser p = {.in = text, .lookup = lookup, .ctx = ctx, .arena = arena, .why = why};
+  parser p = {.in = text, .names = names, .arena = arena, .why = why};
   mc_expr *e = NULL;
   MC_TRY(parse_binary(&p, 1, &e));
   if (p.at < text.len)
     return fail(&p, p.at, "an operator (&& || == != < <= > >= + - * /) or the end");
-  uint32_t depth = mc_expr_depth(e);
-  if (for_foreign_agent && depth > FOREIGN_DEPTH_MAX)
-    return mc_err_set(why, MC_ERR_UNSUPPORTED,
-                      "expression: its tree has %u levels; AWS's agent drops what lies deeper than %d and would never fire", depth,
-                      FOREIGN_DEPTH_MAX);
   *out = e;
   return MC_OK;
 }
 
-uint32_t mc_expr_depth(const mc_expr *e)
+typedef struct plain_names {
+  uint32_t (*lookup)(void *ctx, mc_slice fqn);
+  void *ctx;
+} plain_names;
+
+static mc_err find_plain(void *ctx, mc_slice name, mc_expr_name *out, mc_why *why)
 {
-  if (!e)
-    return 0;
-  uint32_t deepest = mc_expr_depth(e->left), d = mc_expr_depth(e->right);
-  deepest = d > deepest ? d : deepest;
-  for (uint32_t i = 0; i < e->param_count; i++) {
-    d = mc_expr_depth(e->param[i]);
-    deepest = d > deepest ? d : deepest;
-  }
-  return deepest + 1;
+  const plain_names *n = ctx;
+  out->signal_id = n->lookup(n->ctx, name);
+  return MC_OK;
+}
+
+mc_err mc_expr_parse(mc_slice text, uint32_t (*lookup)(void *ctx, mc_slice fqn), void *ctx, bool for_foreign_agent, mc_arena *arena, mc_expr **out, mc_why *why)
+{
+  plain_names plain = {lookup, ctx};
+  mc_expr_names names = {&plain, find_plain};
+  MC_TRY(expr_parse(text, &names, arena, out, why));
+  mc_err err = for_foreign_agent ? mc_expr_fits_foreign(*out, why) : MC_OK;
+  if (err)
+    *out = NULL;
+  return err;
 }

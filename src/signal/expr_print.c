@@ -51,9 +51,9 @@ static mc_err print_operator(const printer *p, const mc_expr *e)
   return print_operand(p, e->right, own + 1); /* all operators group to the left */
 }
 
-static mc_err print_signal(const printer *p, uint32_t id)
+static mc_err print_signal(const printer *p, const mc_expr *e)
 {
-  mc_slice name = p->name(p->ctx, id);
+  mc_slice name = e->path_count ? e->text : p->name(p->ctx, e->signal_id);
   if (name.len == 0 || mc_slice_find(name, '`', 0) < name.len)
     return MC_ERR_INVALID;
   return mc_buf_printf(p->out, "$variable.`%.*s`", MC_FMT(name));
@@ -105,7 +105,7 @@ static mc_err print(const printer *p, const mc_expr *e)
     if ((unsigned)e->window > MC_PREV_LAST_AVG)
       return MC_ERR_INVALID;
     MC_TRY(mc_buf_printf(p->out, "%s(", windows[e->window]));
-    MC_TRY(print_signal(p, e->signal_id));
+    MC_TRY(print_signal(p, e));
     return mc_buf_append_u8(p->out, ')');
   case MC_EXPR_CUSTOM:
     return print_custom(p, e);
@@ -116,7 +116,7 @@ static mc_err print(const printer *p, const mc_expr *e)
   case MC_EXPR_NUMBER:
     return print_number(p, e->number);
   case MC_EXPR_SIGNAL:
-    return print_signal(p, e->signal_id);
+    return print_signal(p, e);
   case MC_EXPR_BOOL:
     return mc_buf_append_str(p->out, e->boolean ? "true" : "false");
   case MC_EXPR_STRING:

@@ -229,7 +229,10 @@ typedef struct mc_expr {
   mc_window window;
   double number;
   bool boolean;
-  mc_slice text;                /* STRING, CUSTOM name */
+  mc_slice text;                /* STRING, CUSTOM name; SIGNAL and WINDOW with a path: the name as it was written */
+  const uint32_t *path;         /* SIGNAL, WINDOW: a primitive inside a complex signal; member and array indices from its root type */
+  uint32_t path_count;          /* 0: the signal itself */
+  mc_type type;                 /* SIGNAL, WINDOW read with mc_expr_parse_names; MC_TYPE_NULL: not known */
   struct mc_expr **param;       /* CUSTOM */
   uint32_t param_count;
   uint32_t at;                  /* byte in the source text, for errors */
@@ -239,7 +242,22 @@ typedef struct mc_expr {
  * lookup gives the dense id of an FQN (0: unknown -> error that names it and the byte). Errors say byte, what was
  * found and what was expected. depth over 10 is refused when for_foreign_agent. */
 mc_err mc_expr_parse(mc_slice text, uint32_t (*lookup)(void *ctx, mc_slice fqn), void *ctx, bool for_foreign_agent, mc_arena *arena, mc_expr **out, mc_why *why);
+/* The same with types and with paths into complex signals ($variable.`Vehicle.Camera.objects[3].distance`): what can never be true - text compared with
+ * a number, a sum of a text and a number, a condition that is a text - is refused at its byte. */
+typedef struct mc_expr_name { uint32_t signal_id; mc_type type; const uint32_t *path; uint32_t path_count; } mc_expr_name; /* path: in the caller's arena */
+typedef struct mc_expr_names {
+  void *ctx;
+  /* An error ends the parsing; what it says in why (never NULL) is told behind the byte, nothing said: "there is no signal ...". */
+  mc_err (*find)(void *ctx, mc_slice name, mc_expr_name *out, mc_why *why);
+} mc_expr_names;
+mc_err mc_expr_parse_names(mc_slice text, const mc_expr_names *names, mc_arena *arena, mc_expr **out, mc_why *why);
 uint32_t mc_expr_depth(const mc_expr *e);
+enum { MC_EXPR_FOREIGN_DEPTH = 10 }; /* what lies deeper is dropped by AWS's agent (contract fleetwise 6.2) */
+/* MC_ERR_UNSUPPORTED, naming the first byte that lies too deep, when a tree has more levels than AWS's agent reads. */
+mc_err mc_expr_fits_foreign(const mc_expr *e, mc_why *why);
+/* Chains of && and || as shallow as they can be, which means the same: both sides are always evaluated, and one undefined operand makes the chain
+ * undefined in any order. What is not changed is shared with e. */
+mc_err mc_expr_balance(mc_expr *e, mc_arena *arena, mc_expr **out);
 /* Back to text (canonical spelling); name gives the FQN of an id. */
 mc_err mc_expr_print(const mc_expr *e, mc_slice (*name)(void *ctx, uint32_t signal_id), void *ctx, mc_buf *out);
 
@@ -265,6 +283,7 @@ mc_value mc_expr_eval(const mc_expr *e, const mc_expr_env *env);
 bool mc_value_is_true(mc_value v); /* a condition holds: true, or a number other than 0 */
 /* abs, ceil, floor (1 argument), pow(x, y), log(base, x), min and max (1 and more); undefined for anything else. */
 mc_value mc_expr_builtin(mc_slice name, const mc_value *argument, uint32_t count);
+bool mc_expr_builtin_known(mc_slice name);
 
 /* Well-known meanings by VSS name, so that map, twin and trips find them. */
 typedef enum mc_role {
