@@ -6,26 +6,6 @@
 
 static const char *const status_name[] = {"draft", "running", "suspended", "ended"};
 
-typedef struct tally {
-  uint64_t vehicles, healthy, pending, refused;
-} tally;
-
-static mc_err count_vehicles(api_call *c, uint32_t id, tally *out)
-{
-  mc_campaign_vehicle *list;
-  size_t n;
-  mc_arena arena MC_ARENA_AUTO = MC_ARENA((size_t)64 << 20);
-  *out = (tally){0};
-  MC_TRY(mc_campaign_vehicles(c->api->config.campaigns, c->who.tenant, id, 1000000, &arena, &list, &n, &c->why));
-  for (size_t i = 0; i < n; i++) {
-    out->vehicles++;
-    out->healthy += mc_slice_eq_str(list[i].state, "healthy");
-    out->pending += mc_slice_eq_str(list[i].state, "pending");
-    out->refused += mc_slice_eq_str(list[i].state, "refused");
-  }
-  return MC_OK;
-}
-
 static void write_collect(mc_json *j, const mc_campaign *x)
 {
   mc_json_key(j, "signals");
@@ -40,12 +20,12 @@ static void write_collect(mc_json *j, const mc_campaign *x)
   mc_json_array_end(j);
 }
 
-static mc_err would_run_on(api_call *c, const mc_campaign *x, tally *out)
+static mc_err would_run_on(api_call *c, const mc_campaign *x, mc_campaign_tally *out)
 {
   mc_campaign_reach *part;
   size_t n;
   mc_arena arena MC_ARENA_AUTO = MC_ARENA((size_t)64 << 20);
-  *out = (tally){0};
+  *out = (mc_campaign_tally){0};
   MC_TRY(mc_campaign_reach_of(c->api->config.campaigns, x, &arena, &part, &n, &c->why));
   for (size_t i = 0; i < n; i++)
     out->vehicles += part[i].reached ? part[i].vehicles : 0;
@@ -54,9 +34,9 @@ static mc_err would_run_on(api_call *c, const mc_campaign *x, tally *out)
 
 static mc_err write_campaign(api_call *c, const mc_campaign *x)
 {
-  tally t;
+  mc_campaign_tally t;
   bool idle = x->status == MC_CAMPAIGN_DRAFT || x->status == MC_CAMPAIGN_SUSPENDED;
-  MC_TRY(idle ? would_run_on(c, x, &t) : count_vehicles(c, x->id, &t));
+  MC_TRY(idle ? would_run_on(c, x, &t) : mc_campaign_tally_of(c->api->config.campaigns, c->who.tenant, x->id, &t, &c->why));
   mc_json *j = &c->json;
   mc_json_object(j);
   mc_json_uint_field(j, "id", x->id);
@@ -226,29 +206,94 @@ mc_err api_op_campaign_delete(api_call *c)
   return mc_campaign_delete(c->api->config.campaigns, c->who.tenant, x.id, &c->why);
 }
 
+static void write_standing(mc_json *j, const mc_campaign_vehicle *x)
+{
+  mc_json_text_field(j, "state", x->state);
+  mc_json_text_field(j, "status", x->status);
+  mc_json_text_field(j, "reason", x->reason);
+  if (x->text.len)
+    mc_json_text_field(j, "text", x->text);
+}
+
 mc_err api_op_campaign_vehicles(api_call *c)
 {
   mc_campaign x;
   mc_campaign_vehicle *list;
-  size_t n;
+  size_t n, shown = 0, limit = (size_t)query_int(c, "limit", 200);
+  mc_slice status = query_slice(c, "status");
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA((size_t)256 << 20);
   MC_TRY(get_campaign(c, &x));
-  MC_TRY(mc_campaign_vehicles(c->api->config.campaigns, c->who.tenant, x.id, (size_t)query_int(c, "limit", 200), &c->arena, &list, &n, &c->why));
+  MC_TRY(mc_campaign_vehicles(c->api->config.campaigns, c->who.tenant, x.id, status.len ? 1000000 : limit, &arena, &list, &n, &c->why));
   mc_json *j = &c->json;
   mc_json_object(j);
   mc_json_key(j, "items");
   mc_json_array(j);
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0; i < n && shown < limit; i++) {
     mc_vehicle v;
-    bool shown = mc_slice_eq_str(list[i].state, "pending") || mc_slice_eq_str(list[i].state, "healthy") || mc_slice_eq_str(list[i].state, "refused");
-    if (!shown || mc_registry_vehicle_get(c->api->config.registry, c->who.tenant, list[i].vehicle, &v))
+    if ((status.len && !mc_slice_eq(list[i].status, status)) || mc_registry_vehicle_get(c->api->config.registry, c->who.tenant, list[i].vehicle, &v))
       continue;
+    shown++;
     mc_json_object(j);
     mc_json_uint_field(j, "vehicle", list[i].vehicle);
     mc_json_str_field(j, "name", v.name);
-    mc_json_text_field(j, "state", list[i].state);
-    if (list[i].text.len)
-      mc_json_text_field(j, "text", list[i].text);
+    write_standing(j, &list[i]);
     json_time_if(j, "changed", list[i].changed_us);
+    mc_json_object_end(j);
+  }
+  mc_json_array_end(j);
+  mc_json_object_end(j);
+  return MC_OK;
+}
+
+static void write_agent(mc_json *j, const mc_vehicle_agent *a)
+{
+  mc_json_key(j, "agent");
+  mc_json_object(j);
+  mc_json_str_field(j, "kind", a->ours ? "motorcade" : "other");
+  json_time(j, "checkin", a->checkin_us);
+  mc_json_int_field(j, "clock_skew_ms", a->skew_ms);
+  if (a->manifest.len)
+    mc_json_text_field(j, "manifest", a->manifest);
+  if (a->wanted_manifest.len)
+    mc_json_text_field(j, "wanted_manifest", a->wanted_manifest);
+  mc_json_uint_field(j, "documents", a->reported);
+  mc_json_uint_field(j, "unknown", a->unknown);
+  mc_json_uint_field(j, "dropped", a->dropped);
+  if (a->first_unknown.len)
+    mc_json_text_field(j, "first_unknown", a->first_unknown);
+  mc_json_object_end(j);
+}
+
+mc_err api_op_vehicle_campaigns(api_call *c)
+{
+  mc_vehicle v;
+  mc_vehicle_campaign *list;
+  mc_vehicle_agent agent;
+  size_t n;
+  mc_json *j = &c->json;
+  MC_TRY(call_vehicle(c, &v));
+  MC_TRY(mc_campaign_of_vehicle(c->api->config.campaigns, c->who.tenant, v.id, &c->arena, &list, &n, &agent, &c->why));
+  mc_json_object(j);
+  if (agent.heard)
+    write_agent(j, &agent);
+  mc_json_key(j, "items");
+  mc_json_array(j);
+  for (size_t i = 0; i < n; i++) {
+    mc_json_object(j);
+    mc_json_uint_field(j, "id", list[i].id);
+    mc_json_text_field(j, "name", list[i].name);
+    write_standing(j, &list[i].at);
+    mc_json_object_end(j);
+  }
+  mc_json_array_end(j);
+  mc_json_key(j, "troubles");
+  mc_json_array(j);
+  for (size_t i = 0; i < agent.trouble_count; i++) {
+    mc_json_object(j);
+    mc_json_text_field(j, "kind", agent.trouble[i].kind);
+    mc_json_uint_field(j, "count", agent.trouble[i].count);
+    json_time(j, "last", agent.trouble[i].last_us);
+    mc_json_text_field(j, "text", agent.trouble[i].text);
     mc_json_object_end(j);
   }
   mc_json_array_end(j);

@@ -175,6 +175,14 @@ static void gather(const mc_api *api)
   gauge("motorcade_telemetry_undecodable", "Telemetry messages that could not be decoded.", k.undecodable);
   gauge("motorcade_telemetry_samples_strayed", "Samples left out: their vehicle opened too many hours of history far from the present.", k.strayed);
   gauge("motorcade_telemetry_repeats", "Repeated events dropped.", k.repeats);
+  gauge("motorcade_telemetry_unknown_manifests", "Telemetry messages that name a decoder manifest never made here.", k.unknown_manifests);
+  gauge("motorcade_telemetry_unknown_campaigns", "Telemetry messages that name a campaign never made here.", k.unknown_campaigns);
+  gauge("motorcade_telemetry_unknown_signals", "Samples left out: nobody has their signal id.", k.unknown_signals);
+  gauge("motorcade_checkins", "Check-ins read since start.", k.checkins);
+  gauge("motorcade_checkins_unreadable", "Check-ins that could not be read.", k.checkins_unreadable);
+  gauge("motorcade_checkin_ids_unknown", "Document ids in check-ins never made here.", k.ids_unknown);
+  gauge("motorcade_checkin_ids_dropped", "Document ids in check-ins beyond what is read of one.", k.ids_dropped);
+  gauge("motorcade_campaign_documents_sent", "Manifests, campaign lists and state templates sent to vehicles.", k.documents_sent);
   gauge("motorcade_decoder_lag_milliseconds", "Age of the oldest journaled message not yet decoded.", (uint64_t)lag_ms(api));
 }
 

@@ -47,6 +47,8 @@ mc_err mc_campaign_rewind(mc_db *db, uint64_t offset, mc_why *why);
 typedef struct mc_campaign_stats {
   uint64_t messages, samples, repeats, undecodable, unknown_signals, quarantined, checkins, documents_sent, events;
   uint64_t strayed; /* samples left out: too many hours far from the present */
+  uint64_t checkins_unreadable, ids_unknown, ids_dropped; /* of check-ins: that could not be read; ids in them that we never made; ids beyond what is read */
+  uint64_t unknown_manifests, unknown_campaigns;          /* telemetry that names a manifest or a campaign that we never made */
 } mc_campaign_stats;
 void mc_campaign_stats_get(mc_campaigns *c, mc_campaign_stats *out);
 
@@ -85,7 +87,11 @@ mc_err mc_campaign_manifest_signals(mc_campaigns *c, uint32_t tenant, mc_slice m
 
 /* ---- campaigns ---- */
 typedef enum mc_campaign_status { MC_CAMPAIGN_DRAFT, MC_CAMPAIGN_RUNNING, MC_CAMPAIGN_SUSPENDED, MC_CAMPAIGN_ENDED } mc_campaign_status;
-typedef struct mc_campaign_collect { mc_slice fqn; uint32_t max_samples /* 0: 1,000 */, min_period_ms; } mc_campaign_collect;
+typedef struct mc_campaign_collect {
+  mc_slice fqn; /* or a pattern: "Vehicle.Chassis.*", "Vehicle.Cabin.Door.*.IsOpen" */
+  uint32_t max_samples /* 0: 1,000 */, min_period_ms;
+  mc_slice partition; /* id of one of the campaign's partitions; empty: none, or the one called default */
+} mc_campaign_collect;
 typedef struct mc_campaign {
   uint32_t id, tenant;
   mc_slice name, description;
@@ -103,6 +109,10 @@ typedef struct mc_campaign {
   int64_t start_us, expiry_us; /* 0 expiry: never */
   mc_campaign_collect *signal;
   uint32_t signal_count;
+  bool include_dtcs;
+  mc_slice catalog; /* the signal catalog that it was written for; empty: whichever */
+  /* JSON arrays in FleetWise's own shapes (contract 9.4): dataExtraDimensions, dataDestinationConfigs, dataPartitions, signalsToFetch. Empty: none */
+  mc_slice dimensions, destinations, partitions, fetch;
   int64_t created_us, updated_us;
   mc_slice sync_id; /* of the compiled scheme against the first manifest, for display */
 } mc_campaign;
@@ -115,9 +125,37 @@ mc_err mc_campaign_get(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_arena *
 mc_err mc_campaign_list(mc_campaigns *c, uint32_t tenant, mc_arena *arena, mc_campaign **out, size_t *count, mc_why *why);
 /* Checks an expression without storing: the editor's live help. *depth and used signals on success. */
 mc_err mc_campaign_check_expression(mc_campaigns *c, uint32_t tenant, mc_slice text, uint32_t *depth, mc_arena *arena, mc_slice **fqns, size_t *count, mc_why *why);
-/* Per vehicle: pending (not confirmed yet), healthy (in its last check-in), refused (agent's text), none. */
-typedef struct mc_campaign_vehicle { uint32_t vehicle; mc_slice state, text; int64_t changed_us; /* last check-in; 0: never */ } mc_campaign_vehicle;
+/* Where a campaign stands on a vehicle. state, for people: pending (not confirmed yet), healthy (in its last check-in), refused (agent's text), none (it
+ * does not run there). status, FleetWise's (GetVehicleStatus): CREATED (not approved), READY (approved, not sent), READY_FOR_CHECKIN (sent, not confirmed),
+ * HEALTHY, SUSPENDED, DELETING (taken off, but the vehicle still lists it). reason: a word from the table in the README ("never_checked_in"); text: what it
+ * means here and what to do. */
+typedef struct mc_campaign_vehicle {
+  uint32_t vehicle;
+  mc_slice state, text;
+  int64_t changed_us; /* last check-in; 0: never */
+  mc_slice status, reason;
+} mc_campaign_vehicle;
 mc_err mc_campaign_vehicles(mc_campaigns *c, uint32_t tenant, uint32_t id, size_t limit, mc_arena *arena, mc_campaign_vehicle **out, size_t *count, mc_why *why);
+typedef struct mc_campaign_tally { uint64_t targeted, vehicles /* that it runs on or shall */, healthy, pending, refused; } mc_campaign_tally;
+mc_err mc_campaign_tally_of(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_campaign_tally *out, mc_why *why);
+/* The same for one vehicle: every campaign that targets it or that it still lists, by name; and what is known of its agent. */
+typedef struct mc_vehicle_campaign {
+  uint32_t id; /* 0: it is deleted, or was never ours */
+  mc_slice name;
+  mc_campaign_vehicle at;
+} mc_vehicle_campaign;
+typedef struct mc_vehicle_trouble { mc_slice kind; uint64_t count; int64_t last_us; mc_slice text; } mc_vehicle_trouble; /* since the platform started */
+typedef struct mc_vehicle_agent {
+  bool heard, ours;
+  int64_t checkin_us, skew_ms; /* its clock minus ours */
+  mc_slice manifest;           /* sync id that it reports; empty: none */
+  mc_slice wanted_manifest;    /* that it should hold; empty: the vehicle has none */
+  uint32_t reported, unknown, dropped;
+  mc_slice first_unknown;
+  mc_vehicle_trouble *trouble;
+  size_t trouble_count;
+} mc_vehicle_agent;
+mc_err mc_campaign_of_vehicle(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, mc_arena *arena, mc_vehicle_campaign **out, size_t *count, mc_vehicle_agent *agent, mc_why *why);
 /* On which vehicles a campaign would run, whatever its status: the targeted ones, by manifest. Looks at target_kind, target, expression (passed over when
  * it is not valid) and the signals' names only; nothing is stored. missing counts signals that the manifest does not decode, name holds the first of them. */
 enum { MC_CAMPAIGN_REACH_NAMES = 5 };

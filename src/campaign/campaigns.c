@@ -163,5 +163,6 @@ void mc_campaign_stats_get(mc_campaigns *c, mc_campaign_stats *out)
   *out = (mc_campaign_stats){atomic_load(&m->messages),    atomic_load(&m->samples),         atomic_load(&m->repeats),
                              atomic_load(&m->undecodable), atomic_load(&m->unknown_signals), atomic_load(&m->quarantined),
                              atomic_load(&m->checkins),    atomic_load(&m->documents_sent),  atomic_load(&m->events),
-                             atomic_load(&m->strayed)};
+                             atomic_load(&m->strayed),     atomic_load(&m->checkins_unreadable), atomic_load(&m->ids_unknown),
+                             atomic_load(&m->ids_dropped), atomic_load(&m->unknown_manifests),   atomic_load(&m->unknown_campaigns)};
 }

@@ -86,9 +86,10 @@ static void count(_Atomic uint64_t *counter, uint64_t n)
   atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-static mc_err undecodable(mc_campaigns *c, const mc_record *r, mc_slice vehicle_name, const char *text)
+static mc_err undecodable(mc_campaigns *c, const mc_record *r, uint32_t vehicle, mc_slice vehicle_name, const char *text)
 {
   count(&c->count.undecodable, 1);
+  campaign_trouble(c, r->tenant, vehicle, TROUBLE_DATA_UNREADABLE, 1);
   mc_log(MC_LOG_WARN, "campaign", "telemetry cannot be decoded; it stays in the journal", MC_KS("vehicle", vehicle_name),
          MC_KU("offset", r->offset), MC_KZ("reason", text));
   return MC_OK;
@@ -106,6 +107,13 @@ static mc_err give_to_sinks(mc_campaigns *c, const mc_record *r, uint64_t next_o
   return MC_OK;
 }
 
+static void tell_troubles(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, uint64_t quarantined, uint64_t unknown, uint64_t strayed)
+{
+  campaign_trouble(c, tenant, vehicle, TROUBLE_CLOCK_AHEAD, quarantined);
+  campaign_trouble(c, tenant, vehicle, TROUBLE_SIGNAL_UNKNOWN, unknown);
+  campaign_trouble(c, tenant, vehicle, TROUBLE_CLOCK_STRAYED, strayed);
+}
+
 mc_err campaign_ingest(mc_campaigns *c, const mc_record *r, uint32_t vehicle, mc_slice vehicle_name, uint64_t next_offset, mc_why *why)
 {
   mc_why text = {0};
@@ -113,15 +121,16 @@ mc_err campaign_ingest(mc_campaigns *c, const mc_record *r, uint32_t vehicle, mc
   scheme_version *scheme;
   mc_arena_reset(&c->arena);
   if (read_payload(c, r->tenant, r->payload, &d, &scheme, &text))
-    return undecodable(c, r, vehicle_name, text.text);
+    return undecodable(c, r, vehicle, vehicle_name, text.text);
   if (repeat_table_seen(c->repeats, r->tenant, vehicle, d.campaign_sync_id, d.event_time_ms, d.event_id, r->payload, r->offset)) {
     count(&c->count.repeats, 1);
+    campaign_trouble(c, r->tenant, vehicle, TROUBLE_REPEATED, 1);
     return MC_OK;
   }
   uint64_t quarantined = 0, unknown = 0, strayed = 0;
   mc_err err = build_block(c, r, vehicle, &d, &quarantined, &unknown, &strayed);
   if (err == MC_ERR_INVALID)
-    return undecodable(c, r, vehicle_name, "a sample's time is out of range");
+    return undecodable(c, r, vehicle, vehicle_name, "a sample's time is out of range");
   if (err)
     return mc_err_set(why, err, "decoding telemetry of %.*s: %s", MC_FMT(vehicle_name), mc_err_text(err));
   MC_TRY(give_to_sinks(c, r, next_offset, why));
@@ -130,6 +139,15 @@ mc_err campaign_ingest(mc_campaigns *c, const mc_record *r, uint32_t vehicle, mc
   count(&c->count.quarantined, quarantined);
   count(&c->count.unknown_signals, unknown);
   count(&c->count.strayed, strayed);
+  tell_troubles(c, r->tenant, vehicle, quarantined, unknown, strayed);
+  if (!scheme) {
+    count(&c->count.unknown_campaigns, 1);
+    campaign_trouble(c, r->tenant, vehicle, TROUBLE_CAMPAIGN_UNKNOWN, 1);
+  }
+  if (!campaign_manifest_seen(c, r->tenant, d.manifest_sync_id)) {
+    count(&c->count.unknown_manifests, 1);
+    campaign_trouble(c, r->tenant, vehicle, TROUBLE_MANIFEST_UNKNOWN, 1);
+  }
   if (strayed)
     mc_log(MC_LOG_WARN, "campaign", "samples left out: their times lie in too many different hours far from now; look at the vehicle's clock",
            MC_KS("vehicle", vehicle_name), MC_KU("samples", strayed), MC_KU("offset", r->offset));

@@ -15,6 +15,14 @@ static bool decodes(const reach_run *r, const manifest_version *m, mc_slice fqn)
   return m && mc_registry_signal_lookup(r->c->config.registry, r->g->tenant, fqn, &id) == MC_OK && campaign_manifest_decodes(m, id);
 }
 
+static bool takes_some(const reach_run *r, const manifest_version *m, mc_slice pattern)
+{
+  for (size_t i = 0; m && i < m->signal.len; i++)
+    if (campaign_pattern_takes(pattern, mc_registry_signal_fqn(r->c->config.registry, r->g->tenant, m->signal.at[i])))
+      return true;
+  return false;
+}
+
 static void note_missing(mc_campaign_reach *part, mc_slice fqn)
 {
   size_t named = part->missing < MC_CAMPAIGN_REACH_NAMES ? part->missing : MC_CAMPAIGN_REACH_NAMES;
@@ -38,7 +46,7 @@ static void judge(const reach_run *r, mc_campaign_reach *part)
       all = false;
     }
   for (uint32_t i = 0; i < r->g->signal_count; i++) {
-    bool found = decodes(r, m, r->g->signal[i].fqn);
+    bool found = campaign_is_pattern(r->g->signal[i].fqn) ? takes_some(r, m, r->g->signal[i].fqn) : decodes(r, m, r->g->signal[i].fqn);
     any |= found;
     if (!found)
       note_missing(part, r->g->signal[i].fqn);

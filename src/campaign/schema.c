@@ -31,5 +31,6 @@ const mc_migration campaign_migrations[] = {
      "updated_us BIGINT NOT NULL, PRIMARY KEY (tenant, name));"
      "CREATE TABLE control_tag (tenant BIGINT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, "
      "PRIMARY KEY (tenant, kind, name, key))"},
+    {"campaign", 3, "ALTER TABLE campaign_checkin ADD COLUMN progress TEXT NOT NULL DEFAULT ''"},
 };
 const size_t campaign_migration_count = sizeof campaign_migrations / sizeof campaign_migrations[0];

@@ -3,19 +3,17 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "campaign/state.h"
+#include "campaign/scheme.h"
 
-enum { DEFAULT_SAMPLES = 1000, MAX_FOREIGN_DEPTH = 10 };
+enum { DEFAULT_SAMPLES = 1000 };
 #define NEVER_MS 253402214400000ULL /* 31 December 9999, as the service's default */
 
-typedef struct compile_run {
-  mc_campaigns *c;
-  const mc_campaign *campaign;
-  const manifest_version *m;
-  mc_arena arena;
-  MC_VEC(mc_fw_signal_info) info;
-  bool outside; /* the expression names a signal that the manifest does not decode */
-} compile_run;
+mc_err scheme_leave_out(compile_run *r, const char *reason, const char *text)
+{
+  r->out->reason = reason;
+  r->out->text = strdup(text);
+  return r->out->text ? MC_OK : MC_ERR_MEMORY;
+}
 
 bool campaign_manifest_decodes(const manifest_version *m, uint32_t signal)
 {
@@ -30,7 +28,7 @@ bool campaign_manifest_decodes(const manifest_version *m, uint32_t signal)
   return lo < m->signal.len && m->signal.at[lo] == signal;
 }
 
-static mc_fw_signal_info *info_of(compile_run *r, uint32_t signal)
+mc_fw_signal_info *scheme_info_of(compile_run *r, uint32_t signal)
 {
   for (size_t i = 0; i < r->info.len; i++)
     if (r->info.at[i].signal_id == signal)
@@ -38,20 +36,23 @@ static mc_fw_signal_info *info_of(compile_run *r, uint32_t signal)
   return NULL;
 }
 
-static uint32_t lookup(void *ctx, mc_slice fqn)
+/* Every signal of an expression must be in signal_information, or it is undefined on the vehicle (contract fleetwise 5.3). False: the manifest does not
+ * decode one. */
+static mc_err add_condition_signals(compile_run *r, const uint32_t *id, size_t count, bool *complete)
 {
-  compile_run *r = ctx;
-  uint32_t id;
-  if (mc_registry_signal_lookup(r->c->config.registry, r->campaign->tenant, fqn, &id))
-    return 0;
-  if (!campaign_manifest_decodes(r->m, id)) {
-    r->outside = true;
-    return id;
+  *complete = true;
+  for (size_t i = 0; i < count && *complete; i++) {
+    if (!campaign_manifest_decodes(r->m, id[i])) {
+      char text[400];
+      mc_slice fqn = mc_registry_signal_fqn(r->c->config.registry, r->campaign->tenant, id[i]);
+      snprintf(text, sizeof text, "the condition reads %.*s, which the vehicle's decoder manifest %s does not decode", MC_FMT(fqn), r->m->name);
+      *complete = false;
+      return scheme_leave_out(r, "condition_outside_manifest", text);
+    }
+    if (!scheme_info_of(r, id[i]))
+      MC_TRY(mc_vec_push(&r->info, ((mc_fw_signal_info){.signal_id = id[i], .sample_buffer_size = 1, .condition_only = true})));
   }
-  /* Every signal of an expression must be in signal_information, or it is undefined on the vehicle (contract fleetwise 5.3). */
-  if (!info_of(r, id) && mc_vec_push(&r->info, ((mc_fw_signal_info){.signal_id = id, .sample_buffer_size = 1, .condition_only = true})))
-    return 0;
-  return id;
+  return MC_OK;
 }
 
 /* Windows over a signal need a period; one that the agent chooses itself would differ between agents. */
@@ -60,7 +61,7 @@ static void set_window_periods(compile_run *r, const mc_expr *e)
   if (!e)
     return;
   if (e->kind == MC_EXPR_WINDOW) {
-    mc_fw_signal_info *info = info_of(r, e->signal_id);
+    mc_fw_signal_info *info = scheme_info_of(r, e->signal_id);
     uint32_t period = r->campaign->min_interval_ms ? r->campaign->min_interval_ms : 1000;
     if (info)
       info->fixed_window_period_ms = period;
@@ -69,58 +70,6 @@ static void set_window_periods(compile_run *r, const mc_expr *e)
   set_window_periods(r, e->right);
   for (uint32_t i = 0; i < e->param_count; i++)
     set_window_periods(r, e->param[i]);
-}
-
-static mc_fw_node *to_wire(compile_run *r, const mc_expr *e)
-{
-  mc_fw_node *n = e ? mc_arena_alloc(&r->arena, sizeof *n) : NULL;
-  if (!n)
-    return NULL;
-  switch (e->kind) {
-  case MC_EXPR_OP:
-    n->kind = MC_FW_NODE_OPERATOR;
-    n->op = e->op;
-    n->left = to_wire(r, e->left);
-    n->right = to_wire(r, e->right);
-    break;
-  case MC_EXPR_WINDOW:
-    n->kind = MC_FW_NODE_FUNCTION;
-    n->function = MC_FW_FN_WINDOW;
-    n->window = e->window;
-    n->signal_id = e->signal_id;
-    break;
-  case MC_EXPR_CUSTOM:
-    n->kind = MC_FW_NODE_FUNCTION;
-    n->function = MC_FW_FN_CUSTOM;
-    n->text = e->text;
-    n->param_count = e->param_count;
-    n->param = mc_arena_array(&r->arena, e->param_count, sizeof *n->param);
-    for (uint32_t i = 0; i < e->param_count && n->param; i++)
-      n->param[i] = to_wire(r, e->param[i]);
-    break;
-  case MC_EXPR_IS_NULL:
-    n->kind = MC_FW_NODE_FUNCTION;
-    n->function = MC_FW_FN_IS_NULL;
-    n->left = to_wire(r, e->left);
-    break;
-  case MC_EXPR_NUMBER:
-    n->kind = MC_FW_NODE_DOUBLE;
-    n->number = e->number;
-    break;
-  case MC_EXPR_SIGNAL:
-    n->kind = MC_FW_NODE_SIGNAL;
-    n->signal_id = e->signal_id;
-    break;
-  case MC_EXPR_BOOL:
-    n->kind = MC_FW_NODE_BOOL;
-    n->boolean = e->boolean;
-    break;
-  case MC_EXPR_STRING:
-    n->kind = MC_FW_NODE_STRING;
-    n->text = e->text;
-    break;
-  }
-  return n;
 }
 
 static bool has_plain_signal(const mc_expr *e)
@@ -147,52 +96,152 @@ static uint32_t first_window_signal(const mc_expr *e)
 
 /* AWS's agent evaluates a condition of window functions only once, when it is built: it gets an always-true comparison of a plain signal
  * beside it (contract fleetwise 10 and 12.2): s == s || true would still be undefined without a sample, as windows are then too. */
-static mc_fw_node *keep_alive_for_foreign(compile_run *r, const mc_expr *e, mc_fw_node *tree)
+static mc_err keep_alive(compile_run *r, mc_expr **e)
 {
-  uint32_t signal = has_plain_signal(e) ? 0 : first_window_signal(e);
+  uint32_t signal = has_plain_signal(*e) ? 0 : first_window_signal(*e);
   if (!signal)
-    return tree;
-  mc_fw_node *and = mc_arena_alloc(&r->arena, sizeof *and), *same = mc_arena_alloc(&r->arena, sizeof *same);
-  mc_fw_node *a = mc_arena_alloc(&r->arena, sizeof *a), *b = mc_arena_alloc(&r->arena, sizeof *b);
-  if (!and || !same || !a || !b)
-    return NULL;
-  *a = *b = (mc_fw_node){.kind = MC_FW_NODE_SIGNAL, .signal_id = signal};
-  *same = (mc_fw_node){.kind = MC_FW_NODE_OPERATOR, .op = MC_OP_EQ, .left = a, .right = b};
-  *and = (mc_fw_node){.kind = MC_FW_NODE_OPERATOR, .op = MC_OP_AND, .left = tree, .right = same};
-  return and;
+    return MC_OK;
+  mc_expr *node = mc_arena_array(&r->arena, 4, sizeof *node);
+  if (!node)
+    return MC_ERR_MEMORY;
+  node[0] = node[1] = (mc_expr){.kind = MC_EXPR_SIGNAL, .signal_id = signal, .at = (*e)->at};
+  node[2] = (mc_expr){.kind = MC_EXPR_OP, .op = MC_OP_EQ, .left = &node[0], .right = &node[1], .at = (*e)->at};
+  node[3] = (mc_expr){.kind = MC_EXPR_OP, .op = MC_OP_AND, .left = *e, .right = &node[2], .at = (*e)->at};
+  *e = &node[3];
+  return MC_OK;
 }
 
-static mc_err compile_condition(compile_run *r, bool foreign, mc_fw_scheme *scheme, mc_why *why)
+/* Its maximum starts at the smallest positive value: right only where no value is negative. */
+static const mc_expr *wrong_maximum(compile_run *r, const mc_expr *e)
 {
+  if (!e)
+    return NULL;
+  if (e->kind == MC_EXPR_WINDOW && (e->window == MC_LAST_MAX || e->window == MC_PREV_LAST_MAX)) {
+    mc_signal_info info;
+    uint64_t index;
+    bool integer = mc_map_get(&r->m->encoding, e->signal_id, &index) && r->m->list.at[index].type < MC_TYPE_FLOAT32;
+    bool positive = mc_campaign_signal(r->c, r->campaign->tenant, e->signal_id, &r->arena, &info) == MC_OK && info.has_min && info.min >= 0;
+    return integer || positive ? NULL : e;
+  }
+  const mc_expr *found = wrong_maximum(r, e->left);
+  if (!found)
+    found = wrong_maximum(r, e->right);
+  for (uint32_t i = 0; i < e->param_count && !found; i++)
+    found = wrong_maximum(r, e->param[i]);
+  return found;
+}
+
+static mc_err fit_agent(compile_run *r, const char *where, mc_expr **e, bool *fits)
+{
+  mc_why why = {0};
+  char text[MC_WHY_TEXT + 100];
+  *fits = false;
+  const mc_expr *window = agent_needs(r->agent, AROUND_WINDOW_MAXIMUM) ? wrong_maximum(r, *e) : NULL;
+  if (window) {
+    snprintf(text, sizeof text,
+               "%s, byte %u: AWS's agent computes the maximum of a window wrongly over values that can be negative; give the signal a "
+               "minimum of 0 or more in the catalog and save the campaign again, or compare its minimum", where, window->at);
+    return scheme_leave_out(r, "refused_for_agent", text);
+  }
+  if (agent_needs(r->agent, AROUND_WINDOW_ONLY))
+    MC_TRY(keep_alive(r, e));
+  if (agent_needs(r->agent, AROUND_DEPTH) && mc_expr_fits_foreign(*e, NULL)) {
+    MC_TRY(mc_expr_balance(*e, &r->arena, e));
+    if (mc_expr_fits_foreign(*e, &why)) {
+      snprintf(text, sizeof text, "%s%s", strcmp(where, "expression") ? where : "", strcmp(where, "expression") ? why.text + strlen("expression") : why.text);
+      return scheme_leave_out(r, "refused_for_agent", text);
+    }
+  }
+  *fits = true;
+  return MC_OK;
+}
+
+mc_err scheme_condition(compile_run *r, const char *where, mc_slice text, mc_fw_node **out, bool *complete)
+{
+  condition_names names = {.c = r->c, .tenant = r->campaign->tenant, .arena = &r->arena};
   mc_expr *e;
-  MC_TRY(mc_expr_parse(r->campaign->expression, lookup, r, foreign, &r->arena, &e, why));
-  if (r->outside)
-    return MC_OK;
+  mc_why why = {0};
+  mc_err err = campaign_condition_parse(&names, text, &e, &why);
+  *complete = false;
+  if (err && err != MC_ERR_MEMORY)
+    err = scheme_leave_out(r, "cannot_compile", why.text);
+  else if (!err && names.used.len > AGENT_SIGNALS_A_CONDITION)
+    err = scheme_leave_out(r, "refused_for_agent", "the condition reads more signals than an agent takes");
+  else if (!err)
+    err = add_condition_signals(r, names.used.at, names.used.len, complete);
+  mc_vec_free(&names.used);
+  if (!err && *complete)
+    err = fit_agent(r, where, &e, complete);
+  if (err || !*complete)
+    return err;
   set_window_periods(r, e);
-  scheme->condition = to_wire(r, e);
-  if (foreign)
-    scheme->condition = keep_alive_for_foreign(r, e, scheme->condition);
-  return scheme->condition ? MC_OK : MC_ERR_MEMORY;
+  *out = campaign_condition_to_wire(e, &r->arena);
+  return *out ? MC_OK : MC_ERR_MEMORY;
+}
+
+static mc_err collect_one(compile_run *r, const mc_campaign_collect *s, uint32_t id)
+{
+  if (scheme_info_of(r, id))
+    return MC_OK;
+  return mc_vec_push(&r->info, ((mc_fw_signal_info){.signal_id = id,
+                                                    .sample_buffer_size = s->max_samples ? s->max_samples : DEFAULT_SAMPLES,
+                                                    .minimum_sample_period_ms = s->min_period_ms,
+                                                    .data_partition_id = scheme_partition_index(r->campaign, s->partition)}));
 }
 
 static mc_err collect_signals(compile_run *r)
 {
-  for (uint32_t i = 0; i < r->campaign->signal_count; i++) {
+  mc_registry *registry = r->c->config.registry;
+  for (uint32_t i = 0; i < r->campaign->signal_count; i++) { /* those that are named go before those that a pattern takes */
     const mc_campaign_collect *s = &r->campaign->signal[i];
     uint32_t id;
-    if (mc_registry_signal_lookup(r->c->config.registry, r->campaign->tenant, s->fqn, &id) || !campaign_manifest_decodes(r->m, id) || info_of(r, id))
+    if (campaign_is_pattern(s->fqn))
       continue;
-    MC_TRY(mc_vec_push(&r->info, ((mc_fw_signal_info){.signal_id = id,
-                                                      .sample_buffer_size = s->max_samples ? s->max_samples : DEFAULT_SAMPLES,
-                                                      .minimum_sample_period_ms = s->min_period_ms})));
+    if (mc_registry_signal_lookup(registry, r->campaign->tenant, s->fqn, &id) == MC_OK && campaign_manifest_decodes(r->m, id))
+      MC_TRY(collect_one(r, s, id));
+    else if (!r->first_missing.len)
+      r->first_missing = s->fqn;
+  }
+  for (uint32_t i = 0; i < r->campaign->signal_count; i++) {
+    const mc_campaign_collect *s = &r->campaign->signal[i];
+    for (size_t k = 0; k < r->m->signal.len && campaign_is_pattern(s->fqn); k++)
+      if (campaign_pattern_takes(s->fqn, mc_registry_signal_fqn(registry, r->campaign->tenant, r->m->signal.at[k])))
+        MC_TRY(collect_one(r, s, r->m->signal.at[k]));
   }
   return MC_OK;
 }
 
-static mc_err build(compile_run *r, bool foreign, compiled_scheme *out, mc_why *why)
+static mc_err nothing_to_collect(compile_run *r)
+{
+  char text[400];
+  mc_slice name = r->first_missing.len ? r->first_missing : r->campaign->signal_count ? r->campaign->signal[0].fqn : (mc_slice){0};
+  snprintf(text, sizeof text, "the vehicle's decoder manifest %s decodes none of the signals to collect, %.*s%s", r->m->name, MC_FMT(mc_slice_sub(name, 0, 160)),
+           r->campaign->signal_count > 1 ? " for one" : "");
+  return scheme_leave_out(r, "nothing_to_collect", text);
+}
+
+/* Bytes, and the id that their content gives. */
+static mc_err write_scheme(compile_run *r, mc_fw_scheme *s, char sync_id[160])
+{
+  mc_fw_schemes one = {s, 1, 0};
+  mc_buf content = {0};
+  mc_err err = mc_fw_write_schemes(&content, &one);
+  if (!err) {
+    campaign_sync_id(r->campaign->name, mc_buf_slice(&content), sync_id);
+    s->campaign_sync_id = mc_slice_str(sync_id);
+    mc_buf_clear(&content);
+    err = mc_fw_write_schemes(&content, &one);
+  }
+  if (!err)
+    err = mc_buf_append_slice(&r->out->bytes, mc_buf_slice(&content)); /* field 1 of CollectionSchemes, ready to be joined with others */
+  mc_buf_free(&content);
+  return err;
+}
+
+static mc_err build(compile_run *r, char sync_id[160])
 {
   const mc_campaign *g = r->campaign;
-  mc_fw_scheme s = {.manifest_sync_id = mc_slice_str(foreign ? r->m->foreign_sync_id : r->m->sync_id),
+  mc_fw_scheme s = {.manifest_sync_id = mc_slice_str(r->agent.ours ? r->m->sync_id : r->m->foreign_sync_id),
                     .start_ms = (uint64_t)(g->start_us / 1000),
                     .expiry_ms = g->expiry_us ? (uint64_t)(g->expiry_us / 1000) : NEVER_MS,
                     .condition_based = g->condition_based,
@@ -201,37 +250,36 @@ static mc_err build(compile_run *r, bool foreign, compiled_scheme *out, mc_why *
                     .language_version = 1,
                     .trigger_mode = g->rising_edge,
                     .after_duration_ms = g->after_ms,
+                    .include_dtcs = g->include_dtcs,
                     .persist = g->persist,
                     .compress = g->compress,
                     .priority = g->priority};
   MC_TRY(collect_signals(r));
-  if (!r->info.len)
-    return MC_OK; /* nothing of it is on this manifest */
+  if (!r->info.len && !g->include_dtcs)
+    return nothing_to_collect(r);
+  bool complete = true;
   if (g->condition_based)
-    MC_TRY(compile_condition(r, foreign, &s, why));
-  if (r->outside)
+    MC_TRY(scheme_condition(r, "expression", g->expression, &s.condition, &complete));
+  if (complete)
+    MC_TRY(scheme_partitions(r, &s, &complete));
+  if (complete)
+    MC_TRY(scheme_fetches(r, &s, &complete));
+  if (!complete)
     return MC_OK;
   s.signal = r->info.at;
   s.signal_count = (uint32_t)r->info.len;
-  mc_buf content = {0};
-  mc_fw_schemes one = {&s, 1, 0};
-  mc_err err = mc_fw_write_schemes(&content, &one);
-  if (!err) {
-    campaign_sync_id(g->name, mc_buf_slice(&content), out->sync_id);
-    s.campaign_sync_id = mc_slice_str(out->sync_id);
-    mc_buf_clear(&content);
-    err = mc_fw_write_schemes(&content, &one);
-  }
-  if (!err)
-    err = mc_buf_append_slice(&out->bytes, mc_buf_slice(&content)); /* field 1 of CollectionSchemes, ready to be joined with others */
-  mc_buf_free(&content);
-  return err;
+  for (size_t i = 0; i < r->info.len; i++)
+    r->out->sample_bytes += (uint64_t)r->info.at[i].sample_buffer_size * AGENT_BYTES_A_SAMPLE;
+  return write_scheme(r, &s, sync_id);
 }
 
-static mc_err remember(mc_campaigns *c, const mc_campaign *g, const char *sync_id, mc_why *why)
+static mc_err remember(mc_campaigns *c, const mc_campaign *g, const char *sync_id, const char **own, mc_why *why)
 {
-  if (campaign_scheme_by_sync(c, g->tenant, mc_slice_str(sync_id)))
+  scheme_version *known = campaign_scheme_by_sync(c, g->tenant, mc_slice_str(sync_id));
+  if (known) {
+    *own = known->sync_id;
     return MC_OK;
+  }
   scheme_version *v = calloc(1, sizeof *v);
   if (!v || !(v->sync_id = strdup(sync_id))) {
     free(v);
@@ -241,18 +289,26 @@ static mc_err remember(mc_campaigns *c, const mc_campaign *g, const char *sync_i
   v->campaign = g->id;
   v->compress = g->compress;
   MC_TRY(campaign_scheme_add(c, v));
+  *own = v->sync_id;
   return mc_db_run(c->config.db, why,
                    "INSERT INTO scheme_version(tenant, sync_id, campaign, compress, created_us) VALUES ($1,$2,$3,$4,$5) ON "
                    "CONFLICT(tenant, sync_id) DO NOTHING",
                    "itiii", (int64_t)g->tenant, mc_slice_str(sync_id), (int64_t)g->id, (int64_t)g->compress, mc_clock_wall_us());
 }
 
-mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, bool foreign,
+static void compiled_free(compiled_scheme *s)
+{
+  mc_buf_free(&s->bytes);
+  free(s->text);
+  free(s);
+}
+
+mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent,
                                const compiled_scheme **out, mc_why *why)
 {
-  char key[400];
-  int n = snprintf(key, sizeof key, "%u/%u/%lld/%s", campaign->tenant, campaign->id, (long long)campaign->updated_us,
-                   foreign ? m->foreign_sync_id : m->sync_id);
+  char key[400], sync_id[160];
+  int n = snprintf(key, sizeof key, "%u/%u/%lld/%x/%s", campaign->tenant, campaign->id, (long long)campaign->updated_us, agent.ours ? 0 : agent.version + 1,
+                   agent.ours ? m->sync_id : m->foreign_sync_id);
   uint64_t found;
   if (mc_strmap_get(&c->compiled, mc_slice_of(key, (size_t)n), &found)) {
     *out = (const compiled_scheme *)(uintptr_t)found;
@@ -260,19 +316,20 @@ mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, con
   }
   compiled_scheme *fresh = calloc(1, sizeof *fresh);
   if (!fresh)
-    return MC_ERR_MEMORY;
-  compile_run r = {.c = c, .campaign = campaign, .m = m};
-  mc_err err = build(&r, foreign, fresh, why);
+    return mc_err_set(why, MC_ERR_MEMORY, "out of memory for a campaign");
+  compile_run r = {.c = c, .campaign = campaign, .m = m, .agent = agent, .out = fresh};
+  mc_err err = build(&r, sync_id);
   mc_vec_free(&r.info);
   mc_arena_free(&r.arena);
-  if (!err && fresh->bytes.len)
-    err = remember(c, campaign, fresh->sync_id, why);
+  if (!err && fresh->bytes.len) {
+    err = remember(c, campaign, sync_id, &fresh->sync_id, why);
+    fresh->hash = mc_slice_fnv1a(mc_slice_str(sync_id));
+  }
   if (!err)
     err = mc_strmap_put(&c->compiled, mc_slice_of(key, (size_t)n), (uintptr_t)fresh);
   if (err) {
-    mc_buf_free(&fresh->bytes);
-    free(fresh);
-    return err;
+    compiled_free(fresh);
+    return mc_err_set(why, err, "campaign %.*s: %s", MC_FMT(campaign->name), mc_err_text(err));
   }
   *out = fresh;
   return MC_OK;
@@ -283,9 +340,7 @@ void campaign_schemes_free(mc_campaigns *c)
   size_t at = 0;
   uint64_t value;
   while (mc_strmap_next(&c->compiled, &at, NULL, &value)) {
-    compiled_scheme *s = (compiled_scheme *)(uintptr_t)value;
-    mc_buf_free(&s->bytes);
-    free(s);
+    compiled_free((compiled_scheme *)(uintptr_t)value);
   }
   mc_strmap_free(&c->compiled);
 }

@@ -33,6 +33,32 @@ typedef struct scheme_version {
   bool compress;
 } scheme_version;
 
+/* What a vehicle can say it holds. Ids that we made are kept as the version's own string: the same document, the same pointer. */
+typedef enum id_kind { ID_UNKNOWN, ID_SCHEME, ID_MANIFEST, ID_TEMPLATE } id_kind;
+typedef struct reported_id {
+  const char *id; /* lives as long as the module */
+  id_kind kind;
+} reported_id;
+
+/* What went wrong with what a vehicle sent, since the platform started; most vehicles have nothing of it. */
+typedef enum vehicle_trouble {
+  TROUBLE_CHECKIN_UNREADABLE, TROUBLE_IDS_UNKNOWN, TROUBLE_IDS_DROPPED, TROUBLE_DATA_UNREADABLE, TROUBLE_CAMPAIGN_UNKNOWN, TROUBLE_MANIFEST_UNKNOWN,
+  TROUBLE_SIGNAL_UNKNOWN, TROUBLE_CLOCK_AHEAD, TROUBLE_CLOCK_STRAYED, TROUBLE_REPEATED, TROUBLE_TEMPLATE_UNKNOWN, TROUBLE_COMMAND_UNKNOWN, TROUBLE_COUNT
+} vehicle_trouble;
+typedef struct trouble_count {
+  uint64_t count;
+  int64_t last_us;
+} trouble_count;
+
+/* One kind of document on its way to one vehicle: what was sent last, so that nothing is sent again before the vehicle had its chance to confirm. */
+typedef struct shipment {
+  uint64_t hash;     /* of the wanted set; 0: nothing */
+  uint32_t checkins; /* since it was sent */
+  uint32_t tries;
+  int64_t sent_us;
+  bool failed; /* it could not be published */
+} shipment;
+
 /* What the platform knows of one vehicle's agent. */
 typedef struct vehicle_state {
   uint32_t tenant, vehicle;
@@ -41,12 +67,14 @@ typedef struct vehicle_state {
   bool ours;       /* told its capabilities: understands extensions */
   bool dirty;      /* not in the database yet */
   int64_t checkin_us;
-  MC_VEC(char *) reported; /* sync ids of the last check-in; owned */
-  MC_VEC(char *) error;    /* "<sync id>: text" of the last check-in; owned */
-  /* what was sent last, so that nothing is sent again before the vehicle had its chance to confirm */
-  uint64_t manifest_sent, schemes_sent;         /* hashes of the wanted set; 0: nothing */
-  uint32_t manifest_checkins, schemes_checkins; /* check-ins since */
-  uint32_t manifest_tries, schemes_tries;
+  int64_t interval_us;           /* from the check-in before it */
+  int64_t skew_ms;               /* its clock minus ours, at that check-in */
+  MC_VEC(reported_id) reported;  /* of the last check-in, each once, ordered by pointer */
+  MC_VEC(char *) unknown;        /* ids that we never made, the first of them; owned */
+  uint32_t unknown_count, dropped; /* of the last check-in: ids that we never made; ids beyond what is read */
+  MC_VEC(char *) error;          /* "<sync id>: text" of the last check-in; owned */
+  shipment manifest, schemes;
+  trouble_count *trouble; /* TROUBLE_COUNT of them, or NULL; owned */
 } vehicle_state;
 
 /* A campaign as it is now, parsed. */
@@ -65,7 +93,8 @@ typedef struct event_row {
 typedef MC_VEC(event_row) event_row_vec;
 
 typedef struct campaign_metrics {
-  _Atomic uint64_t messages, samples, repeats, undecodable, unknown_signals, quarantined, checkins, documents_sent, events, strayed;
+  _Atomic uint64_t messages, samples, repeats, undecodable, unknown_signals, quarantined, checkins, documents_sent, events, strayed, checkins_unreadable,
+      ids_unknown, ids_dropped, unknown_manifests, unknown_campaigns;
 } campaign_metrics;
 
 struct mc_campaigns {
@@ -152,17 +181,66 @@ mc_err campaign_manifests_load(mc_campaigns *c, mc_why *why);
 mc_err campaign_manifest_make(mc_campaigns *c, uint32_t tenant, mc_slice name, const mc_fw_can_signal *can, size_t count,
                               const uint32_t *observed, size_t observed_count, manifest_version **out, mc_why *why);
 
+/* agent.c: what the agents out there would get wrong, and what is done about it (contract fleetwise 12.2) */
+typedef enum work_around {
+  AROUND_WINDOW_ONLY, AROUND_WINDOW_MAXIMUM, AROUND_DEPTH, AROUND_PARTITION_SIZE, AROUND_PARTITION_TTL, AROUND_TEMPLATE_TEXT, AROUND_MEMORY, AROUND_CONDITIONS,
+  AROUND_INT16, AROUND_WIDE_FACTOR, AROUND_MULTIPLEX, AROUND_ID_MASK, AROUND_CLEAR_LIST, AROUND_COUNT
+} work_around;
+typedef struct agent_defect {
+  const char *name;
+  uint32_t fixed_in; /* version of AWS's agent without it; 0: none of those known */
+  const char *defect, *done;
+} agent_defect;
+extern const agent_defect agent_defects[AROUND_COUNT];
+typedef struct agent_kind {
+  bool ours;
+  uint32_t version; /* AWS's: AGENT_VERSION(1, 3, 4); 0: not known, taken as the newest known */
+} agent_kind;
+#define AGENT_VERSION(major, minor, patch) ((uint32_t)(major) << 16 | (uint32_t)(minor) << 8 | (uint32_t)(patch))
+bool agent_needs(agent_kind agent, work_around which);
+/* Sample buffers of one agent, and campaigns and fetch conditions at once. */
+enum { CONDITION_DEPTH = 60 /* levels that go on the wire: 64, less what work-arounds add */ };
+enum { AGENT_SAMPLE_BYTES = 16 << 20, AGENT_CONDITIONS = 256, AGENT_BYTES_A_SAMPLE = 16, AGENT_SIGNALS_A_CONDITION = 50000 };
+
 /* scheme.c: a campaign compiled against one manifest. Lock held by the caller. */
 typedef struct compiled_scheme {
-  char sync_id[160];
-  mc_buf bytes; /* one CollectionScheme, without its tag; empty: nothing of it fits the manifest */
+  const char *sync_id; /* the version's own string; NULL when there are no bytes */
+  mc_buf bytes;        /* CollectionSchemes field 1, ready to be joined with others; empty: it does not concern such a vehicle, or cannot be made */
+  const char *reason;  /* when it is empty: why, as a word ("nothing_to_collect") */
+  char *text;          /* and for people; owned. With bytes: what was changed for this agent, or NULL */
+  uint64_t sample_bytes;
+  uint32_t fetch_conditions;
+  uint64_t hash; /* of the sync id */
 } compiled_scheme;
-mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, bool foreign,
+mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent,
                                const compiled_scheme **out, mc_why *why);
 bool campaign_manifest_decodes(const manifest_version *m, uint32_t signal);
 void campaign_schemes_free(mc_campaigns *c);
 mc_err campaign_schemes_load(mc_campaigns *c, mc_why *why);
+/* condition.c: what a name stands for, and the tree for the wire */
+typedef struct condition_names {
+  mc_campaigns *c;
+  uint32_t tenant;
+  mc_arena *arena;
+  MC_VEC(uint32_t) used; /* signal ids, each once; free with mc_vec_free */
+  bool unknown;
+} condition_names;
+/* Also balances what is deep, and refuses what is still too deep for the wire. */
+mc_err campaign_condition_parse(condition_names *names, mc_slice text, mc_expr **out, mc_why *why);
+/* What a fetch does: one custom function with literal arguments. */
+mc_err campaign_action_parse(condition_names *names, mc_slice text, mc_expr **out, mc_why *why);
+mc_fw_node *campaign_condition_to_wire(const mc_expr *e, mc_arena *arena); /* NULL: out of memory */
+/* "there is no signal ...", with the nearest name of the catalog */
+mc_err campaign_unknown_signal(mc_campaigns *c, uint32_t tenant, mc_slice fqn, mc_arena *arena, mc_why *why);
+/* Does a name of a campaign's list (wildcards: contract 9.4) take this signal? `*` stands for any letters of one part, at the end for all parts. */
+bool campaign_pattern_takes(mc_slice pattern, mc_slice fqn);
+bool campaign_is_pattern(mc_slice name);
 
+/* document.c */
+mc_err campaign_to_document(const mc_campaign *g, mc_buf *out);
+mc_err campaign_from_document(mc_slice text, mc_arena *arena, mc_campaign *g);
+/* check.c: field names before texts */
+mc_err campaign_check(mc_campaigns *c, const mc_campaign *g, mc_arena *arena, mc_why *why);
 /* resource.c */
 mc_err campaign_resources_load(mc_campaigns *c, mc_why *why);
 /* catalog.c */
@@ -170,16 +248,43 @@ mc_err campaign_catalog_put(mc_campaigns *c, uint32_t tenant, uint32_t signal, m
                             mc_slice description, bool has_range, double low, double high, mc_slice value_names_json,
                             mc_why *why); /* inside a write transaction */
 
-/* reconcile.c: what a vehicle should hold against what it says it holds */
+/* vehicle.c: what vehicles said, in memory and in the database */
 vehicle_state *campaign_vehicle_state(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, bool add); /* lock held */
+void campaign_vehicle_forget(vehicle_state *v); /* what its last check-in said */
+bool campaign_vehicle_reports(const vehicle_state *v, const char *sync_id); /* the version's own string */
+mc_err campaign_vehicle_dirty(mc_campaigns *c, vehicle_state *v);
+agent_kind campaign_vehicle_agent(const vehicle_state *v); /* NULL: AWS's */
+/* Takes the ids and errors of a check-in. */
+mc_err campaign_vehicle_reported(mc_campaigns *c, vehicle_state *v, const mc_slice *id, uint32_t count);
+mc_err campaign_vehicle_errors(vehicle_state *v, const mc_slice *text, uint32_t count);
+/* Counts what is wrong with a vehicle's messages. Takes the lock. */
+void campaign_trouble(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, vehicle_trouble what, uint64_t count);
+mc_err campaign_checkins_load(mc_campaigns *c, mc_why *why);
+mc_err campaign_checkins_save(mc_campaigns *c, mc_why *why);
+void campaign_vehicles_free(mc_campaigns *c);
+/* versions.c: a version's own string; ID_UNKNOWN and NULL when we never made it. Lock held. */
+reported_id campaign_id_find(mc_campaigns *c, uint32_t tenant, mc_slice sync_id);
+
+/* reconcile.c: what a vehicle should hold against what it says it holds */
+typedef struct planned {
+  const mc_campaign *g;
+  const compiled_scheme *s;
+  work_around held; /* AROUND_COUNT: it goes; else what there is no room for on this vehicle */
+} planned;
+typedef struct vehicle_plan {
+  const manifest_version *m; /* NULL: the vehicle has none */
+  const char *manifest_id;
+  MC_VEC(planned) scheme; /* those that concern the vehicle now */
+  uint64_t hash;          /* of the set of ids that go */
+  uint64_t sample_bytes;  /* of all that concern it */
+} vehicle_plan;
+mc_err campaign_plan(mc_campaigns *c, agent_kind agent, const mc_vehicle *vehicle, int64_t now_us, vehicle_plan *out); /* lock held; free scheme */
 bool campaign_names(mc_campaigns *c, const mc_campaign *campaign, const mc_vehicle *vehicle); /* by its target alone */
 bool campaign_targets(mc_campaigns *c, const mc_campaign *campaign, const mc_vehicle *vehicle, int64_t now_us);
 /* Sends what is missing. changed: something was edited, so the waiting rules start anew. Takes the lock itself. */
 void campaign_reconcile(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, bool changed);
 void campaign_reconcile_all(mc_campaigns *c, uint32_t tenant);
-mc_err campaign_checkins_load(mc_campaigns *c, mc_why *why);
-mc_err campaign_checkins_save(mc_campaigns *c, mc_why *why);
-void campaign_vehicles_free(mc_campaigns *c);
+enum { RECONCILE_TRIES = 5, RECONCILE_PATIENCE = 2 /* check-ins */ };
 
 /* name + "-" + 16 hex digits of the content's SHA-256 */
 void campaign_sync_id(mc_slice name, mc_slice content, char out[160]);

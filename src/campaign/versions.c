@@ -39,6 +39,19 @@ scheme_version *campaign_scheme_by_sync(mc_campaigns *c, uint32_t tenant, mc_sli
   return find(c, &c->scheme_by_sync, sync_key(tenant, sync_id, text, sizeof text));
 }
 
+reported_id campaign_id_find(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
+{
+  char text[256];
+  mc_slice key = sync_key(tenant, sync_id, text, sizeof text);
+  const scheme_version *s = find(c, &c->scheme_by_sync, key);
+  if (s)
+    return (reported_id){s->sync_id, ID_SCHEME};
+  const manifest_version *m = find(c, &c->manifest_by_sync, key);
+  if (m)
+    return (reported_id){mc_slice_eq_str(sync_id, m->sync_id) ? m->sync_id : m->foreign_sync_id, ID_MANIFEST};
+  return (reported_id){0};
+}
+
 manifest_version *campaign_manifest_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
 {
   return find_seen(c, &c->manifest_by_sync, &c->manifest_known, tenant, sync_id);

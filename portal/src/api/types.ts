@@ -498,8 +498,13 @@ export interface CampaignStatusChange {
 export interface CampaignVehicle {
   vehicle: number
   name: string
-  state: "pending" | "healthy" | "refused"
-  /** what the agent said when it refused */
+  /** none: it does not run there */
+  state: "pending" | "healthy" | "refused" | "none"
+  /** FleetWise's word for it */
+  status: "CREATED" | "READY" | "READY_FOR_CHECKIN" | "HEALTHY" | "SUSPENDED" | "DELETING"
+  /** why it stands there, as a word: never_checked_in, not_confirmed, wrong_manifest, too_much_memory, ... */
+  reason: string
+  /** what the reason means here and what to do; of refused: what the agent said */
   text?: string
   /** last check-in; absent: never heard of */
   changed?: string
@@ -722,6 +727,54 @@ export interface GroupThingList {
   next?: string
 }
 
+export interface VehicleCampaign {
+  /** 0: it is deleted, and the vehicle still lists it */
+  id: number
+  name: string
+  /** none: it does not run there */
+  state: "pending" | "healthy" | "refused" | "none"
+  /** FleetWise's word for it */
+  status: "CREATED" | "READY" | "READY_FOR_CHECKIN" | "HEALTHY" | "SUSPENDED" | "DELETING"
+  /** why it stands there, as a word: never_checked_in, not_confirmed, wrong_manifest, too_much_memory, ... */
+  reason: string
+  /** what the reason means here and what to do */
+  text?: string
+}
+
+export interface VehicleTrouble {
+  /** checkin_unreadable, ids_unknown, clock_ahead, ... */
+  kind: string
+  /** since the platform started */
+  count: number
+  last: string
+  text: string
+}
+
+export interface VehicleAgent {
+  kind: "motorcade" | "other"
+  checkin: string
+  /** its clock minus ours at that check-in */
+  clock_skew_ms: number
+  /** sync id that it holds; absent: none */
+  manifest?: string
+  /** sync id that it should hold; absent: the vehicle has no manifest */
+  wanted_manifest?: string
+  /** ids in its last check-in that are ours */
+  documents: number
+  /** ids that this platform never made */
+  unknown: number
+  /** ids beyond what is read of one check-in */
+  dropped: number
+  first_unknown?: string
+}
+
+export interface VehicleCampaignList {
+  agent?: VehicleAgent
+  items: VehicleCampaign[]
+  /** what was wrong with its messages */
+  troubles: VehicleTrouble[]
+}
+
 export interface Operations {
   /** Is the platform able to work? No details without a sign-in. */
   health: { path: undefined; query: undefined; body: undefined; reply: Health }
@@ -787,6 +840,8 @@ export interface Operations {
   vehicle_signals: { path: { id: string | number }; query: undefined; body: undefined; reply: SignalList }
   /** Campaign events received, newest first. */
   vehicle_events: { path: { id: string | number }; query: { limit?: number }; body: undefined; reply: VehicleEventList }
+  /** Where each campaign stands on a vehicle and why, and what is known of its agent. */
+  vehicle_campaigns: { path: { id: string | number }; query: undefined; body: undefined; reply: VehicleCampaignList }
   /** The vehicle's MQTT connection: state, counters and last error in words. */
   vehicle_connection: { path: { id: string | number }; query: undefined; body: undefined; reply: Client }
   /** Certificates of the vehicle's device. */
@@ -819,8 +874,8 @@ export interface Operations {
   campaign_status: { path: { id: string | number }; query: undefined; body: CampaignStatusChange; reply: Campaign }
   /** Delete a campaign; vehicles drop it. */
   campaign_delete: { path: { id: string | number }; query: undefined; body: undefined; reply: undefined }
-  /** State of the campaign on each vehicle. */
-  campaign_vehicles: { path: { id: string | number }; query: { limit?: number }; body: undefined; reply: CampaignVehicleList }
+  /** Where the campaign stands on each vehicle that it targets, and why. */
+  campaign_vehicles: { path: { id: string | number }; query: { limit?: number; status?: "CREATED" | "READY" | "READY_FOR_CHECKIN" | "HEALTHY" | "SUSPENDED" | "DELETING" }; body: undefined; reply: CampaignVehicleList }
   /** Tell on which vehicles a campaign would run, and what the others lack, without storing it. */
   campaign_reach: { path: undefined; query: undefined; body: CampaignReachAsk; reply: CampaignReach }
   /** Check a trigger expression without storing it. */
@@ -882,6 +937,7 @@ export const operations = {
   vehicle_track: { method: "GET", path: "/api/v1/vehicles/{id}/track", permission: "vehicle:read" },
   vehicle_signals: { method: "GET", path: "/api/v1/vehicles/{id}/signals", permission: "vehicle:read" },
   vehicle_events: { method: "GET", path: "/api/v1/vehicles/{id}/events", permission: "vehicle:read" },
+  vehicle_campaigns: { method: "GET", path: "/api/v1/vehicles/{id}/campaigns", permission: "campaign:read" },
   vehicle_connection: { method: "GET", path: "/api/v1/vehicles/{id}/connection", permission: "vehicle:read" },
   certificate_list: { method: "GET", path: "/api/v1/vehicles/{id}/certificates", permission: "certificate:read" },
   certificate_issue: { method: "POST", path: "/api/v1/vehicles/{id}/certificates", permission: "certificate:write" },

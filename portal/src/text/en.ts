@@ -317,6 +317,7 @@ export const en = {
   'delivery.healthy': 'Healthy',
   'delivery.pending': 'Pending',
   'delivery.refused': 'Refused',
+  'delivery.none': 'Not there',
   'share.healthy': '{count} healthy',
   'share.pending': '{count} pending',
   'share.refused': '{count} refused',

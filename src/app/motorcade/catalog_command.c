@@ -1,6 +1,5 @@
 #include "app/motorcade/remote.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +7,7 @@
 #include "app/motorcade/command.h"
 #include "app/motorcade/vss_text.h"
 
-/* motorcade catalog, motorcade campaign */
+/* motorcade catalog */
 
 int command_catalog(int argc, char **argv)
 {
@@ -65,74 +64,4 @@ int command_catalog(int argc, char **argv)
     json_object_set_new(body, "map", text);
   }
   return remote_show(&r, remote_ask(&r, "POST", "/api/v1/manifests", body));
-}
-
-/* ---- campaign ---- */
-static json_int_t campaign_id(remote *r, const char *name)
-{
-  json_t *page = remote_ask(r, "GET", "/api/v1/campaigns", NULL), *item;
-  json_int_t id = 0;
-  size_t i;
-  json_array_foreach (json_object_get(page, "items"), i, item) {
-    if (!strcmp(remote_text(item, "name"), name) || !strcmp(remote_text(item, "id"), name))
-      id = json_integer_value(json_object_get(item, "id"));
-  }
-  if (page && !id)
-    fprintf(stderr, "motorcade %s: there is no campaign \"%s\"; `motorcade campaign list` shows all\n", r->name, name);
-  json_decref(page);
-  return id;
-}
-
-int command_campaign(int argc, char **argv)
-{
-  static const char usage[] =
-      "usage: motorcade campaign list [--json]\n"
-      "       motorcade campaign create --file FILE.json\n"
-      "       motorcade campaign show|run|suspend|end|delete NAME\n"
-      "FILE holds {name, target_kind, target, kind: time|condition, period_ms | expression, signals: [{fqn}], start_now, ...};\n"
-      "the whole form is the schema CampaignCreate in /api/v1/openapi.json.\n";
-  int ended;
-  if (command_help(&argc, argv, usage, &ended))
-    return ended;
-  remote r;
-  const char *file = option_take(&argc, argv, "--file", NULL);
-  if (!remote_begin(&r, &argc, argv))
-    return 1;
-  const char *what = option_word(&argc, argv), *name = option_word(&argc, argv);
-  bool whole = what && (!strcmp(what, "list") ? !name : !strcmp(what, "create") ? file && !name : name != NULL);
-  if (!whole)
-    return remote_unclear(&r, what, usage);
-  int code = remote_reach(&r, argc, argv, usage);
-  if (code)
-    return code;
-  if (!strcmp(what, "list")) {
-    static const char *const field[] = {"id", "name", "status", "kind", "vehicles", "healthy", "pending", "refused"};
-    return remote_list_once(&r, "/api/v1/campaigns", field, 8);
-  }
-  if (!strcmp(what, "create") && file) {
-    json_error_t error;
-    json_t *body = json_load_file(file, JSON_REJECT_DUPLICATES, &error);
-    if (!body) {
-      if (error.line > 0)
-        fprintf(stderr, "motorcade campaign: %s:%d:%d: %s\n", file, error.line, error.column, error.text);
-      else
-        fprintf(stderr, "motorcade campaign: %s\n", error.text);
-      return 1;
-    }
-    return remote_show(&r, remote_ask(&r, "POST", "/api/v1/campaigns", body));
-  }
-  json_int_t id = campaign_id(&r, name);
-  if (!id)
-    return 1;
-  char path[128];
-  snprintf(path, sizeof path, "/api/v1/campaigns/%" JSON_INTEGER_FORMAT, id);
-  if (!strcmp(what, "show"))
-    return remote_show(&r, remote_ask(&r, "GET", path, NULL));
-  if (!strcmp(what, "delete"))
-    return remote_ask(&r, "DELETE", path, NULL) ? 0 : 1;
-  const char *status = !strcmp(what, "run") ? "running" : !strcmp(what, "suspend") ? "suspended" : !strcmp(what, "end") ? "ended" : NULL;
-  if (!status)
-    return remote_unclear(&r, what, usage);
-  strcat(path, "/status");
-  return remote_show(&r, remote_ask(&r, "POST", path, json_pack("{s:s}", "status", status)));
 }

@@ -125,7 +125,7 @@ static mc_err create_campaign(server *s, const ready_campaign *r, mc_arena *aren
     uint32_t known;
     mc_slice fqn = mc_slice_sub(rest, 0, end);
     if (mc_registry_signal_lookup(s->registry, MC_TENANT_DEFAULT, fqn, &known) == MC_OK)
-      collect[c.signal_count++] = (mc_campaign_collect){fqn, 0, r->period_ms == 2000 ? 200 : 0};
+      collect[c.signal_count++] = (mc_campaign_collect){.fqn = fqn, .min_period_ms = r->period_ms == 2000 ? 200 : 0};
     rest = mc_slice_sub(rest, end + 1, rest.len);
   }
   if (r->period_ms == 1000)

@@ -65,7 +65,7 @@ static mc_err make_campaign(server *s, const char *campaign, const char *express
   mc_campaign_collect collect[8];
   mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
   for (uint32_t i = 0; i < count; i++)
-    collect[i] = (mc_campaign_collect){mc_slice_str(fqn[i]), expression ? 1 : 0, expression ? 0 : 100};
+    collect[i] = (mc_campaign_collect){.fqn = mc_slice_str(fqn[i]), .max_samples = expression ? 1 : 0, .min_period_ms = expression ? 0 : 100};
   mc_campaign c = {.tenant = MC_TENANT_DEFAULT,
                    .name = mc_slice_str(campaign),
                    .description = MC_LIT("From the recorded log of a real truck"),

@@ -25,7 +25,7 @@ static const command commands[] = {
     {"vehicle", command_vehicle, "list, create, show, set, latest, certificate: vehicles and their devices"},
     {"group", command_group, "list, create, add, remove: thing groups and their MQTT profile"},
     {"catalog", command_catalog, "import, list, manifests: signal catalog and decoder manifests from DBC files"},
-    {"campaign", command_campaign, "list, create, show, run, suspend, end, delete: what vehicles send"},
+    {"campaign", command_campaign, "list, create, show, approve, suspend, resume, end, delete, vehicles, of: what vehicles send, and why not"},
     {"journal", command_journal, "tail, verify, stats, repair: the durable log"},
     {"store", command_store, "verify, stats: history segments"},
     {"key", command_key, "create, list, rewrap, check: keys of an enciphered data folder, receipts of erasures"},

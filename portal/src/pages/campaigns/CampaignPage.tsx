@@ -16,7 +16,7 @@ import { Empty, Failure, Skeleton } from '../../ui/Notice'
 import { Table, type Column } from '../../ui/Table'
 import { CampaignStatus, Shares, deedsOf, period, questionOf, targetWords, triggerWords, type Deed } from './parts'
 
-const tones: Record<CampaignVehicle['state'], Tone> = { healthy: 'ok', pending: 'notice', refused: 'critical' }
+const tones: Record<CampaignVehicle['state'], Tone> = { healthy: 'ok', pending: 'notice', refused: 'critical', none: 'plain' }
 
 export default function CampaignPage(): JSX.Element {
   const params = useParams()
