@@ -43,6 +43,7 @@ mc_module(geo FLOOR 3 USES base format)
 mc_module(gateway FLOOR 4 USES base format access journal net registry)
 mc_module(campaign FLOOR 4 USES base format signal journal db registry LINK PkgConfig::JANSSON PkgConfig::OPENSSL)
 mc_module(edge FLOOR 4 USES base format signal net)
+mc_module(aws FLOOR 5 USES base format access signal journal db net registry campaign LINK PkgConfig::JANSSON PkgConfig::OPENSSL)
 mc_module(api FLOOR 5 USES base format access signal journal db net registry twin store geo gateway campaign LINK PkgConfig::JANSSON)
 mc_module(sim FLOOR 5 USES base format signal net geo edge LINK PkgConfig::JANSSON)
 # dbc.c carries these files by .incbin, which no compiler reports as a dependency.

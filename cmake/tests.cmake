@@ -44,7 +44,7 @@ add_library(mc_app STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/src/app/motorcade
             ${CMAKE_SOURCE_DIR}/src/app/motorcade-sim/options.c)
 target_include_directories(mc_app PUBLIC ${CMAKE_SOURCE_DIR}/src)
 target_link_libraries(mc_app PUBLIC mc_base mc_signal mc_gateway mc_campaign PkgConfig::JANSSON)
-foreach(module base format access signal journal db object net registry twin store geo gateway campaign edge api sim app)
+foreach(module base format access signal journal db object net registry twin store geo gateway campaign edge api aws sim app)
   add_custom_target(tests_${module})
   mc_tests(${module})
 endforeach()

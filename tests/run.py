@@ -22,7 +22,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-THREADED = ["base", "journal", "net", "registry", "twin", "store", "gateway", "campaign", "api", "db"]
+THREADED = ["base", "journal", "net", "registry", "twin", "store", "gateway", "campaign", "api", "aws", "db"]
 TIMEOUT_S = 600
 
 

@@ -20,9 +20,9 @@ const char *mc_access_permission_name(size_t index);
 
 typedef struct mc_principal {
   uint32_t tenant;
-  enum { MC_PRINCIPAL_NONE, MC_PRINCIPAL_USER, MC_PRINCIPAL_TOKEN, MC_PRINCIPAL_THING, MC_PRINCIPAL_SERVICE, MC_PRINCIPAL_DEV /* --insecure-dev */ } kind;
+  enum { MC_PRINCIPAL_NONE, MC_PRINCIPAL_USER, MC_PRINCIPAL_TOKEN, MC_PRINCIPAL_THING, MC_PRINCIPAL_SERVICE, MC_PRINCIPAL_DEV /* --insecure-dev */, MC_PRINCIPAL_KEY /* access key */ } kind;
   uint32_t id;           /* dense id in its table */
-  mc_access_role role;   /* people and tokens */
+  mc_access_role role;   /* people, tokens, access keys */
   char name[129];        /* thing name, user name, token name */
 } mc_principal;
 
@@ -51,5 +51,6 @@ bool mc_policy_allows(const mc_policy *p, const mc_principal *who, mc_action act
 
 #include "access/scram.h" /* SCRAM-SHA-256 */
 #include "access/seal.h"  /* master key, data keys, sealing */
+#include "access/desk.h"  /* what faces ask of the one that keeps rates and audit */
 
 #endif

@@ -6,7 +6,7 @@
 #include "api/inside.h"
 #include "base/clock.h"
 
-enum { BODY_MAX = 24 << 20 /* a DBC file travels in JSON */ };
+enum { BODY_MAX = 24 << 20 /* a DBC file travels in JSON */, QUEUE_MAX = 512 };
 
 static mc_err metrics_create(mc_api *api)
 {
@@ -34,6 +34,11 @@ static mc_err check_permissions(mc_why *why)
   return MC_OK;
 }
 
+static void run_job(mc_job *job)
+{
+  router_run((api_call *)job);
+}
+
 static mc_err fill(mc_api *api, mc_why *why)
 {
   MC_TRY(check_permissions(why));
@@ -41,7 +46,8 @@ static mc_err fill(mc_api *api, mc_why *why)
   MC_TRY(idem_clean(api->config.db, why));
   MC_TRY(audit_open(api, &api->audit, why));
   MC_TRY(assets_load(api->config.portal_dir, &api->assets, why));
-  mc_http_server_config http = {.max_body = BODY_MAX, .request = router_request, .ctx = api};
+  mc_http_server_config http = {
+      .max_body = BODY_MAX, .request = router_request, .ctx = api, .mount = api->config.mount, .mount_count = api->config.mount_count};
   mc_err err = patterns_create(&api->patterns);
   if (!err)
     err = limiter_create(&api->limiter);
@@ -52,7 +58,7 @@ static mc_err fill(mc_api *api, mc_why *why)
   if (!err)
     err = mc_http_server_create(&http, &api->http);
   if (!err)
-    err = pool_create(api->config.workers ? api->config.workers : 2, router_run, &api->pool);
+    err = mc_pool_create(api->config.workers ? api->config.workers : 2, QUEUE_MAX, run_job, &api->pool);
   return err ? mc_err_set(why, err, "the API could not start: %s", mc_err_text(err)) : MC_OK;
 }
 
@@ -79,6 +85,23 @@ mc_http_server *mc_api_http(mc_api *api)
   return api->http;
 }
 
+/* ---- the desk: what other faces share ---- */
+
+static int desk_wait_s(void *ctx, const mc_principal *who, const char *address)
+{
+  return router_wait_s(ctx, who, address);
+}
+
+static mc_err desk_audit(void *ctx, const mc_desk_record *record, mc_why *why)
+{
+  return audit_record(((mc_api *)ctx)->audit, record, why);
+}
+
+mc_desk mc_api_desk(mc_api *api)
+{
+  return (mc_desk){api, desk_wait_s, desk_audit};
+}
+
 void mc_api_set_map(mc_api *api, mc_geo_map *map, const char *reason)
 {
   snprintf(api->map_reason, sizeof api->map_reason, "%s", reason ? reason : "");
@@ -90,7 +113,7 @@ void mc_api_stop(mc_api *api)
 {
   if (!api || atomic_exchange(&api->stopping, true))
     return;
-  pool_stop(api->pool);
+  mc_pool_stop(api->pool);
   live_stop(api->live);
 }
 
@@ -100,7 +123,7 @@ void mc_api_destroy(mc_api **out)
   if (!api)
     return;
   mc_api_stop(api);
-  pool_destroy(&api->pool);
+  mc_pool_destroy(&api->pool);
   live_destroy(&api->live);
   mc_http_server_destroy(&api->http);
   limiter_destroy(&api->limiter);

@@ -35,12 +35,16 @@ typedef struct mc_api_config {
   double rate_per_s;   /* requests a second of one principal, bursts of four times that; strangers a fifth. 0: 100 */
   const char *hosts;   /* names, comma-separated, that requests without TLS may carry in Host beside loopback ones; NULL: none */
   bool metrics_open;   /* /metrics without sign-in for loopback peers */
+  const mc_http_mount *mount; /* parts of the address space that other faces answer; outlive the API */
+  size_t mount_count;
   void *ctx; /* of want_map and decoder_lag_ms */
   int64_t (*decoder_lag_ms)(void *ctx);
 } mc_api_config;
 mc_err mc_api_create(const mc_api_config *config, mc_api **out, mc_why *why);
 /* For listeners: handler mc_http_server_handler(), ctx = mc_api_http(api). */
 mc_http_server *mc_api_http(mc_api *api);
+/* Rates and audit, for faces that are mounted beside ours. */
+mc_desk mc_api_desk(mc_api *api);
 /* Live ticks run on this loop (one of the server's). */
 mc_err mc_api_start_live(mc_api *api, mc_loop *loop, mc_why *why);
 /* The base map that want_map asked for, or NULL and why there is none. Any thread, once, before mc_api_destroy. */

@@ -86,53 +86,52 @@ void audit_close(api_audit **audit)
 
 static const char *kind_name(const mc_principal *who)
 {
-  return who->kind == MC_PRINCIPAL_USER ? "user" : who->kind == MC_PRINCIPAL_TOKEN ? "token" : "stranger";
+  static const char *const name[] = {[MC_PRINCIPAL_USER] = "user", [MC_PRINCIPAL_TOKEN] = "token", [MC_PRINCIPAL_KEY] = "key"};
+  size_t kind = (size_t)who->kind;
+  return kind < sizeof name / sizeof name[0] && name[kind] ? name[kind] : "stranger";
 }
 
 /* Names of the body's members, never their values: passwords and keys are among them. */
-static mc_err write_payload(api_audit *a, const api_call *c, int status, mc_buf *out)
+static mc_err write_payload(api_audit *a, const mc_desk_record *r, mc_buf *out)
 {
   char prev[65], id[24];
   hex32(a->head, prev);
-  snprintf(id, sizeof id, "%016llx", (unsigned long long)c->request->id);
+  snprintf(id, sizeof id, "%016llx", (unsigned long long)r->request_id);
   mc_json j = mc_json_to(out);
   mc_json_object(&j);
   mc_json_uint_field(&j, "seq", a->seq + 1);
   mc_json_str_field(&j, "prev", prev);
   json_time(&j, "time", mc_clock_wall_us());
-  mc_json_uint_field(&j, "tenant", c->who.tenant);
-  mc_json_str_field(&j, "kind", kind_name(&c->who));
-  mc_json_uint_field(&j, "id", c->who.id);
-  mc_json_str_field(&j, "name", c->who.name);
-  mc_json_str_field(&j, "address", c->address);
-  mc_json_str_field(&j, "operation", c->op->id);
-  mc_json_text_field(&j, "path", c->request->path);
-  mc_json_int_field(&j, "status", status);
+  mc_json_uint_field(&j, "tenant", r->who->tenant);
+  mc_json_str_field(&j, "kind", kind_name(r->who));
+  mc_json_uint_field(&j, "id", r->who->id);
+  mc_json_str_field(&j, "name", r->who->name);
+  mc_json_str_field(&j, "address", r->address);
+  mc_json_str_field(&j, "operation", r->operation);
+  mc_json_text_field(&j, "path", r->path);
+  mc_json_int_field(&j, "status", r->status);
   mc_json_str_field(&j, "request_id", id);
   mc_json_key(&j, "fields");
   mc_json_array(&j);
-  const char *name;
-  json_t *member;
-  if (json_is_object(c->body) && json_object_size(c->body) <= 64)
-    json_object_foreach (c->body, name, member)
-      mc_json_text(&j, mc_slice_sub(mc_slice_str(name), 0, 64));
+  for (size_t i = 0; i < r->field_count; i++)
+    mc_json_text(&j, mc_slice_sub(r->field[i], 0, 64));
   mc_json_array_end(&j);
   mc_json_object_end(&j);
   return mc_json_end(&j);
 }
 
-mc_err audit_record(api_audit *a, const api_call *c, int status, mc_why *why)
+mc_err audit_record(api_audit *a, const mc_desk_record *r, mc_why *why)
 {
   mc_buf payload = {0};
   pthread_mutex_lock(&a->lock);
-  mc_err err = write_payload(a, c, status, &payload);
+  mc_err err = write_payload(a, r, &payload);
   if (!err)
     err = mc_db_run(a->db, why, "INSERT INTO api_audit_head (id, seq, payload, saved) VALUES (1, $1, $2, 0) ON CONFLICT (id) DO UPDATE SET seq = $1, payload = $2, saved = 0", "ib",
                     (int64_t)(a->seq + 1), mc_buf_slice(&payload));
   if (!err) {
     SHA256(payload.data, payload.len, a->head);
     a->seq++;
-    err = to_journal(a, c->who.tenant, mc_slice_str(c->op->id), mc_buf_slice(&payload), why);
+    err = to_journal(a, r->who->tenant, mc_slice_str(r->operation), mc_buf_slice(&payload), why);
   }
   pthread_mutex_unlock(&a->lock);
   mc_buf_free(&payload);

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "base/metric.h"
+#include "base/pool.h"
 #include "format/json.h"
 
 enum { API_PARAMS = 4, API_HEADERS = 8 };
@@ -20,7 +21,6 @@ typedef struct api_audit api_audit;
 typedef struct api_assets api_assets;
 typedef struct api_live api_live;
 typedef struct api_patterns api_patterns;
-typedef struct api_pool api_pool;
 
 /* Two readings of a counter, to tell a rate. */
 typedef struct api_rate {
@@ -33,7 +33,7 @@ typedef struct api_rate {
 struct mc_api {
   mc_api_config config;
   mc_http_server *http;
-  api_pool *pool;
+  mc_pool *pool;
   api_limiter *limiter;
   api_audit *audit;
   api_assets *assets;
@@ -52,6 +52,7 @@ struct mc_api {
 
 /* One request on its way. Made on the loop, run by a worker, answered exactly once. */
 struct api_call {
+  mc_job job; /* first: in the pool's queue */
   mc_api *api;
   mc_http_request *request;
   const api_operation *op;
@@ -74,14 +75,7 @@ struct api_call {
   /* the problem, when run() failed */
   mc_why why;
   char field[160];
-  struct api_call *next; /* in the pool's queue */
 };
-
-/* ---- pool.c ---- */
-mc_err pool_create(size_t workers, void (*run)(api_call *c), api_pool **out);
-bool pool_give(api_pool *p, api_call *c); /* false: full or stopping */
-void pool_stop(api_pool *p);              /* runs what is queued, ends the threads */
-void pool_destroy(api_pool **p);
 
 /* ---- router.c ---- */
 /* On the loop. */
@@ -90,6 +84,7 @@ void router_request(void *ctx, mc_http_request *r);
 api_call *router_begin(mc_api *api, mc_http_request *r);
 /* On a worker: checks, runs and answers. */
 void router_run(api_call *c);
+int router_wait_s(mc_api *api, const mc_principal *who, const char *address); /* one request more: 0, or seconds to wait */
 /* Finds the operation of a path; *known_path tells a wrong method from a wrong path. params filled. */
 const api_operation *router_match(mc_slice method, mc_slice path, mc_slice param[API_PARAMS], bool *known_path);
 
@@ -155,7 +150,7 @@ mc_err idem_clean(mc_db *db, mc_why *why); /* at start: what never finished, and
 /* ---- audit.c ---- */
 mc_err audit_open(mc_api *api, api_audit **out, mc_why *why);
 void audit_close(api_audit **a);
-mc_err audit_record(api_audit *a, const api_call *c, int status, mc_why *why);
+mc_err audit_record(api_audit *a, const mc_desk_record *record, mc_why *why);
 
 /* ---- device.c ---- */
 /* /mqtt and /topics/...: answered, or taken over. False: another address. On the loop. */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+enum { AUDIT_FIELDS = 64 };
 #define CALL_MEMORY ((size_t)64 << 20)
 
 /* One segment from *at on; moves behind its slash. */
@@ -70,16 +71,16 @@ static bool allowed(const api_call *c)
   return c->api->config.metrics_open && c->loopback && !strcmp(c->op->id, "metrics");
 }
 
-static int take_rate(api_call *c)
+int router_wait_s(mc_api *api, const mc_principal *who, const char *address)
 {
   char key[80];
-  bool known = c->who.kind != MC_PRINCIPAL_NONE;
+  bool known = who->kind != MC_PRINCIPAL_NONE;
   if (known)
-    snprintf(key, sizeof key, "%d/%u/%u", (int)c->who.kind, c->who.tenant, c->who.id);
+    snprintf(key, sizeof key, "%d/%u/%u", (int)who->kind, who->tenant, who->id);
   else
-    snprintf(key, sizeof key, "@%s", c->address);
-  double per_s = c->api->config.rate_per_s ? c->api->config.rate_per_s : 100;
-  return limiter_take(c->api->limiter, key, known ? per_s : per_s / 5, known ? 4 * per_s : 2 * per_s);
+    snprintf(key, sizeof key, "@%s", address);
+  double per_s = api->config.rate_per_s ? api->config.rate_per_s : 100;
+  return limiter_take(api->limiter, key, known ? per_s : per_s / 5, known ? 4 * per_s : 2 * per_s);
 }
 
 /* Checks who asks and whether they may. 0, or the status to refuse with. */
@@ -91,7 +92,7 @@ static int admit(api_call *c)
     identity = MC_OK;
     c->why = (mc_why){0};
   }
-  int wait = take_rate(c);
+  int wait = router_wait_s(c->api, &c->who, c->address);
   if (wait) {
     char seconds[16];
     snprintf(seconds, sizeof seconds, "%d", wait);
@@ -166,7 +167,14 @@ static bool audit(api_call *c, int status)
   if (!c->op->mutates || !somebody)
     return true;
   mc_why why = {0};
-  if (audit_record(c->api->audit, c, status, &why) == MC_OK)
+  mc_slice field[AUDIT_FIELDS];
+  mc_desk_record record = {.who = &c->who, .address = c->address, .operation = c->op->id, .path = c->request->path, .status = status, .request_id = c->request->id, .field = field};
+  const char *name;
+  json_t *member;
+  if (json_is_object(c->body) && json_object_size(c->body) <= AUDIT_FIELDS)
+    json_object_foreach (c->body, name, member)
+      field[record.field_count++] = mc_slice_str(name);
+  if (audit_record(c->api->audit, &record, &why) == MC_OK)
     return true;
   mc_log(MC_LOG_ERROR, "api", "audit record not saved", MC_KZ("operation", c->op->id), MC_KZ("reason", why.text));
   if (status < 300)
@@ -322,7 +330,7 @@ void router_request(void *ctx, mc_http_request *r)
 {
   mc_api *api = ctx;
   api_call *c = router_begin(api, r);
-  if (!c || pool_give(api->pool, c))
+  if (!c || mc_pool_give(api->pool, &c->job))
     return;
   reply_header(c, "Retry-After", MC_LIT("1"));
   mc_err_set(&c->why, MC_ERR_AGAIN, "the server is busy or stopping; try again in a second");

@@ -144,6 +144,14 @@ static int check_headers(mc_http_parser *p, llhttp_t *l)
   return 0;
 }
 
+static mc_slice authorization_of(const mc_http_parser *p)
+{
+  for (size_t i = 0; i + 1 < p->header_count; i += 2)
+    if (mc_slice_eq_str(span(p, p->header[i]), "authorization"))
+      return span(p, p->header[i + 1]);
+  return (mc_slice){0};
+}
+
 static int on_headers_complete(llhttp_t *l)
 {
   mc_http_parser *p = parser_of(l);
@@ -155,7 +163,8 @@ static int on_headers_complete(llhttp_t *l)
   int r = check_headers(p, l);
   if (r)
     return r;
-  if ((l->flags & F_CONTENT_LENGTH) && l->content_length > p->max_body)
+  p->limit = p->body_limit ? p->body_limit(p->ctx, mc_slice_of(p->head.data, p->target.len), authorization_of(p), p->max_body) : p->max_body;
+  if ((l->flags & F_CONTENT_LENGTH) && l->content_length > p->limit)
     return refuse(p, 413, "the body is larger than this server takes");
   bool has_body = (l->flags & F_CHUNKED) || l->content_length > 0;
   p->expect_continue = p->expect_continue && has_body && l->http_minor >= 1;
@@ -169,7 +178,7 @@ static int on_body(llhttp_t *l, const char *at, size_t len)
 {
   mc_http_parser *p = parser_of(l);
   p->expect_continue = false; /* it did not wait */
-  if (len > p->max_body - p->body.len)
+  if (len > p->limit - p->body.len)
     return refuse(p, 413, "the body is larger than this server takes");
   return mc_buf_append(&p->body, at, len) ? refuse(p, 503, "out of memory") : 0;
 }
@@ -193,7 +202,7 @@ static const llhttp_settings_t settings = {
 
 void mc_http_parser_init(mc_http_parser *p, size_t max_body, size_t max_head)
 {
-  *p = (mc_http_parser){.max_body = max_body, .max_head = max_head};
+  *p = (mc_http_parser){.max_body = max_body, .max_head = max_head, .limit = max_body};
   llhttp_init(&p->llhttp, HTTP_REQUEST, &settings);
   p->llhttp.data = p;
 }
@@ -208,8 +217,11 @@ void mc_http_parser_free(mc_http_parser *p)
 
 void mc_http_parser_next(mc_http_parser *p)
 {
+  mc_http_parser before = *p;
   mc_http_parser_free(p);
-  mc_http_parser_init(p, p->max_body, p->max_head);
+  mc_http_parser_init(p, before.max_body, before.max_head);
+  p->body_limit = before.body_limit;
+  p->ctx = before.ctx;
 }
 
 bool mc_http_parser_idle(const mc_http_parser *p)

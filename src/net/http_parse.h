@@ -12,6 +12,10 @@ enum { MC_HTTP_MAX_HEADERS = 100 };
 typedef struct mc_http_parser {
   llhttp_t llhttp;
   size_t max_body, max_head;
+  /* Asked when the head is there: bytes of body that this request may bring. NULL: max_body for all. Set once, after init. */
+  size_t (*body_limit)(void *ctx, mc_slice target, mc_slice authorization, size_t max_body);
+  void *ctx;
+  size_t limit; /* of the request under construction */
   /* the request under construction */
   mc_buf head; /* target, then names and values one after the other */
   mc_buf body;

@@ -277,6 +277,27 @@ static bool fill_request(http_conn *hc, request *r, const char **reason)
   return true;
 }
 
+static bool is_under(mc_slice path, const char *prefix)
+{
+  size_t n = strlen(prefix);
+  return mc_slice_starts(path, mc_slice_of(prefix, n)) && (path.len == n || path.data[n] == '/');
+}
+
+static const mc_http_mount *mount_of(const mc_http_server *s, mc_slice path)
+{
+  for (size_t i = 0; i < s->config.mount_count; i++)
+    if (is_under(path, s->config.mount[i].prefix))
+      return &s->config.mount[i];
+  return NULL;
+}
+
+/* A target that only turns into a mount's path when it is decoded gets the server's own limit. */
+static size_t body_limit(void *ctx, mc_slice target, mc_slice authorization, size_t max_body)
+{
+  const mc_http_mount *m = mount_of(ctx, mc_slice_sub(target, 0, mc_slice_find(target, '?', 0)));
+  return m ? m->max_body(m->ctx, target, authorization) : max_body;
+}
+
 /* A complete request goes to the application; reading rests until it is answered. */
 static void dispatch(http_conn *hc)
 {
@@ -299,7 +320,11 @@ static void dispatch(http_conn *hc)
   hc->waiting = &r->pub;
   mc_conn_pause(hc->conn, true);
   mc_conn_set_idle_ms(hc->conn, 0);
-  hc->server->config.request(hc->server->config.ctx, &r->pub);
+  const mc_http_mount *m = mount_of(hc->server, r->pub.path);
+  if (m)
+    m->request(m->ctx, &r->pub);
+  else
+    hc->server->config.request(hc->server->config.ctx, &r->pub);
 }
 
 /* A head may take HEAD_US (or the idle limit), a body longer if it comes with a kilobyte a second. */
@@ -360,6 +385,10 @@ static void on_open(mc_conn *conn)
   hc->conn = conn;
   hc->server = server;
   mc_http_parser_init(&hc->parser, server->config.max_body, server->config.max_headers);
+  if (server->config.mount_count) {
+    hc->parser.body_limit = body_limit;
+    hc->parser.ctx = server;
+  }
   mc_conn_set_idle_ms(conn, server->config.idle_ms);
 }
 

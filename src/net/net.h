@@ -170,6 +170,16 @@ mc_slice mc_http_request_header(const mc_http_request *r, const char *name);
 bool mc_http_query(const mc_http_request *r, const char *name, mc_buf *out);
 bool mc_http_cookie(const mc_http_request *r, const char *name, mc_slice *out);
 
+/* A part of the address space that is answered elsewhere: the path that is its prefix, and all behind it and a slash. */
+typedef struct mc_http_mount {
+  const char *prefix; /* "/aws" */
+  /* Bytes of body that a request may bring; asked on its loop when the head is there and the body is not. target: as sent; authorization: the header's value,
+   * or empty. */
+  size_t (*max_body)(void *ctx, mc_slice target, mc_slice authorization);
+  void (*request)(void *ctx, mc_http_request *r); /* as the server's own */
+  void *ctx;
+} mc_http_mount;
+
 typedef struct mc_http_server mc_http_server;
 typedef struct mc_http_server_config {
   size_t max_body;    /* bytes; 0: 1 MiB. Larger: 413 */
@@ -179,6 +189,8 @@ typedef struct mc_http_server_config {
    * answer for each. Pipelined requests wait their turn. The connection may go away meanwhile; answering is still required and harmless. */
   void (*request)(void *ctx, mc_http_request *r);
   void *ctx;
+  const mc_http_mount *mount; /* outlives the server */
+  size_t mount_count;
 } mc_http_server_config;
 mc_err mc_http_server_create(const mc_http_server_config *config, mc_http_server **out);
 void mc_http_server_destroy(mc_http_server **server);

@@ -47,6 +47,8 @@ typedef struct token_entry {
   _Atomic int64_t used_us, saved_us;
 } token_entry;
 
+typedef struct access_key_entry access_key_entry;
+
 typedef struct encoding_entry {
   int type;
   double factor, offset;
@@ -75,6 +77,7 @@ struct mc_registry {
   mc_db *db;
   mc_journal *journal;
   mc_keyring *keyring; /* borrowed; may be NULL */
+  struct mc_registry_secrets secrets;
   mc_buf ca_cert, ca_key;
   throttle *throttle;
   char dummy_hash[160]; /* of a password nobody knows: unknown names cost as much as known ones */
@@ -94,6 +97,7 @@ struct mc_registry {
   mc_strmap session_by_digest;     /* 32 bytes -> session_entry * */
   mc_strmap token_by_digest;       /* 32 bytes -> token_entry * */
   mc_strmap fleet_by_id;           /* scoped key -> fleet_entry * */
+  mc_strmap access_key_by_id;      /* key id -> access_key_entry * */
   mc_strmap encoding_by_value;     /* type, factor, offset -> id */
   mc_arena text;                   /* signal names */
 
@@ -175,6 +179,10 @@ const char *registry_shown(mc_slice name, char out[48]);
 /* Every tenant and, with subject keys, every vehicle has a key afterwards. At open. */
 mc_err registry_keys_of_all(mc_registry *r, mc_why *why);
 mc_err registry_key_for_vehicles(mc_registry *r, uint32_t tenant, const uint32_t *vehicle, size_t count, mc_why *why);
+
+/* ---- access_key.c ---- */
+mc_err registry_access_keys_load(mc_registry *r, mc_why *why);
+void registry_access_keys_free(mc_registry *r);
 
 /* ---- service.c ---- */
 mc_err service_load_password(mc_registry *r, mc_stmt *s);

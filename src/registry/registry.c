@@ -13,12 +13,14 @@ static mc_err registry_fill(mc_registry *r, const mc_registry_config *config, mc
   r->db = config->db;
   r->journal = config->journal;
   r->keyring = config->keyring;
+  r->secrets = config->secrets;
   if (mc_buf_append_slice(&r->ca_cert, config->ca_cert_pem) || mc_buf_append_slice(&r->ca_key, config->ca_key_pem) || throttle_create(&r->throttle))
     return mc_err_set(why, MC_ERR_MEMORY, "no memory for the registry");
   /* The right form, all zero: no password gives this hash, and checking against it costs as much as against any other. */
   snprintf(r->dummy_hash, sizeof r->dummy_hash, "scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
   MC_TRY(mc_db_migrate(r->db, registry_migration, sizeof registry_migration / sizeof registry_migration[0], why));
   MC_TRY(mirror_load(r, why));
+  MC_TRY(registry_access_keys_load(r, why));
   return registry_keys_of_all(r, why);
 }
 
@@ -45,6 +47,7 @@ void mc_registry_close(mc_registry **registry)
     return;
   mc_registry *r = *registry;
   mirror_free(r);
+  registry_access_keys_free(r);
   throttle_destroy(&r->throttle);
   if (r->ca_key.data)
     OPENSSL_cleanse(r->ca_key.data, r->ca_key.len);

@@ -21,6 +21,7 @@ typedef struct mc_registry_config {
   mc_journal *journal;  /* changes are journaled on MC_STREAM_REGISTRY; NULL in tests */
   mc_slice ca_cert_pem, ca_key_pem; /* our own CA: issues device certificates */
   mc_keyring *keyring;  /* borrowed; NULL: nothing is enciphered. With subject keys every vehicle gets one, those that exist at open */
+  struct mc_registry_secrets { mc_master *master, *file; } secrets; /* of access keys: the server's master key, or else a key file of their own; borrowed, may be NULL */
 } mc_registry_config;
 mc_err mc_registry_open(const mc_registry_config *config, mc_registry **out, mc_why *why); /* migrates its tables */
 void mc_registry_close(mc_registry **registry);
@@ -166,6 +167,25 @@ mc_err mc_registry_token_create(mc_registry *r, uint32_t tenant, mc_slice name, 
 mc_err mc_registry_token_check(mc_registry *r, mc_slice secret, mc_principal *who);
 mc_err mc_registry_token_list(mc_registry *r, uint32_t tenant, mc_arena *arena, mc_token **out, size_t *count, mc_why *why);
 mc_err mc_registry_token_revoke(mc_registry *r, uint32_t tenant, uint32_t id, mc_why *why);
+
+/* ---- access keys ---- they sign requests (SigV4): their secrets have to be known in clear, and lie enciphered. */
+enum { MC_ACCESS_KEY_ID = 21, MC_ACCESS_KEY_SECRET = 64 }; /* room, with the NUL */
+typedef struct mc_access_key {
+  uint32_t id, tenant;
+  char key_id[MC_ACCESS_KEY_ID]; /* "AKMC" and 16 of A-Z, 2-7 */
+  char name[65];
+  mc_access_role role;
+  bool usable; /* false: its secret does not open under the keys of this server */
+  int64_t created_us, last_used_us;
+} mc_access_key;
+/* secret: shown once. */
+mc_err mc_registry_access_key_create(mc_registry *r, uint32_t tenant, mc_slice name, mc_access_role role, char secret[MC_ACCESS_KEY_SECRET], mc_access_key *out, mc_why *why);
+mc_err mc_registry_access_key_list(mc_registry *r, uint32_t tenant, mc_arena *arena, mc_access_key **out, size_t *count, mc_why *why);
+mc_err mc_registry_access_key_revoke(mc_registry *r, uint32_t tenant, uint32_t id, mc_why *why);
+/* For whoever checks a signature, who wipes the secret afterwards. MC_ERR_UNAUTHENTICATED: unknown, revoked, or does not open. Memory only. */
+mc_err mc_registry_access_key_find(mc_registry *r, mc_slice key_id, mc_principal *who, char secret[MC_ACCESS_KEY_SECRET], mc_why *why);
+bool mc_registry_access_key_known(mc_registry *r, mc_slice key_id);
+void mc_registry_access_key_used(mc_registry *r, mc_slice key_id); /* its signature was good: now */
 
 /* ---- dense ids of the vocabulary ---- */
 /* The id of a signal name (created when missing) and of an encoding (type, factor, offset). */

@@ -52,6 +52,10 @@ static const mc_migration registry_migration[] = {
      "CREATE TABLE fleet_member (tenant BIGINT NOT NULL, fleet TEXT NOT NULL, vehicle BIGINT NOT NULL REFERENCES vehicle (id), PRIMARY KEY (tenant, fleet, vehicle),"
      " FOREIGN KEY (tenant, fleet) REFERENCES fleet (tenant, id));"
      "CREATE INDEX fleet_of_vehicle ON fleet_member (vehicle)"},
+    {"registry.access_key", 1,
+     "CREATE TABLE access_key (id BIGINT PRIMARY KEY, tenant BIGINT NOT NULL REFERENCES tenant (id), key_id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
+     " role BIGINT NOT NULL, secret BYTEA NOT NULL, under_master BIGINT NOT NULL, created_us BIGINT NOT NULL, last_used_us BIGINT NOT NULL,"
+     " revoked BIGINT NOT NULL)"},
 };
 
 #endif

@@ -19,6 +19,7 @@ typedef struct world {
   char dir[120];
   mc_db *db;
   mc_journal *journal;
+  mc_master *master;
   mc_registry *registry;
   mc_twin *twin;
   mc_store *store;
@@ -96,7 +97,9 @@ static inline mc_err world_modules(world *w, const world_config *config, mc_why 
   MC_TRY(mc_db_open_sqlite(world_path(w, "motorcade.db"), &w->db, why));
   if (!w->ca_cert.len)
     MC_TRY(mc_pki_create_ca("test ca", 365, &w->ca_cert, &w->ca_key, why));
-  mc_registry_config registry = {.db = w->db, .journal = w->journal, .ca_cert_pem = mc_buf_slice(&w->ca_cert), .ca_key_pem = mc_buf_slice(&w->ca_key)};
+  setenv("MC_TEST_MASTER", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", 1);
+  MC_TRY(mc_master_open("env:MC_TEST_MASTER", &w->master, why)); /* for access keys */
+  mc_registry_config registry = {.db = w->db, .journal = w->journal, .ca_cert_pem = mc_buf_slice(&w->ca_cert), .ca_key_pem = mc_buf_slice(&w->ca_key), .secrets = {w->master, NULL}};
   MC_TRY(mc_registry_open(&registry, &w->registry, why));
   mc_twin_config twin = {.fs = mc_fs_posix(), .dir = world_path(w, "twin"), .role_of = world_role_of, .encoding_of = world_encoding_of, .ctx = w};
   MC_TRY(mc_twin_open(&twin, &w->twin, why));
@@ -170,6 +173,7 @@ static inline void world_stop_modules(world *w)
   mc_twin_close(&w->twin);
   mc_geo_map_destroy(&w->map);
   mc_registry_close(&w->registry);
+  mc_master_close(&w->master);
   mc_db_close(&w->db);
   mc_loop_destroy(&w->loop);
   mc_journal_close(&w->journal);

@@ -228,6 +228,38 @@ static void test_users_and_tokens_live_and_end(void)
   answer_free(&a);
 }
 
+static void test_access_keys_live_and_end(void)
+{
+  char target[128], secret[80];
+  answer a = errand("access_key_create", "POST", "/api/v1/access-keys", "{\"name\":\"ci\",\"role\":\"operator\"}");
+  EXPECT(a, 201);
+  snprintf(secret, sizeof secret, "%s", text_of(&a, "secret"));
+  CHECK_INT(strlen(secret), 43);
+  snprintf(target, sizeof target, "/api/v1/access-keys/%d", (int)json_integer_value(json_object_get(json_object_get(a.json, "access_key"), "id")));
+  answer_free(&a);
+  a = errand("access_key_list", "GET", "/api/v1/access-keys", NULL);
+  EXPECT(a, 200);
+  CHECK(!strstr((const char *)a.body.data, secret));
+  CHECK(strstr((const char *)a.body.data, "\"usable\":true"));
+  answer_free(&a);
+  a = ask(&w, secret, "GET", "/api/v1/me", NULL); /* it signs, it is no token */
+  EXPECT(a, 401);
+  answer_free(&a);
+  a = ask(&w, w.other, "GET", "/api/v1/access-keys", NULL);
+  EXPECT(a, 200);
+  CHECK(!strstr((const char *)a.body.data, "AKMC"));
+  answer_free(&a);
+  a = ask(&w, w.other, "DELETE", target, NULL);
+  EXPECT(a, 404);
+  answer_free(&a);
+  a = errand("access_key_revoke", "DELETE", target, NULL);
+  EXPECT(a, 204);
+  answer_free(&a);
+  a = ask(&w, w.token[MC_ROLE_ADMIN], "DELETE", target, NULL);
+  EXPECT(a, 404);
+  answer_free(&a);
+}
+
 static void test_the_map_has_tiles(void)
 {
   char target[96];
@@ -271,6 +303,7 @@ int main(void)
   RUN(test_a_broken_dbc_is_refused_with_its_line);
   RUN(test_expressions_are_checked_while_one_types);
   RUN(test_users_and_tokens_live_and_end);
+  RUN(test_access_keys_live_and_end);
   RUN(test_the_map_has_tiles);
   RUN(test_loopback_may_scrape_metrics_when_configured);
   world_close(&w);

@@ -33,6 +33,7 @@ static void furnish(mc_registry *r, mc_keyring *k)
   mc_vehicle v = {.tenant = 1, .year = 2024, .name = "car-1", .vin = "WDB11111111111111", .kind = "car"}, w = {.tenant = 1, .name = "car-2"};
   mc_user ada;
   mc_token made;
+  mc_access_key key;
   mc_cert_info info;
   uint32_t id, service;
   mc_principal who = {.tenant = 1, .kind = MC_PRINCIPAL_USER, .role = MC_ROLE_ADMIN, .name = "ada"};
@@ -41,6 +42,7 @@ static void furnish(mc_registry *r, mc_keyring *k)
       mc_registry_certificate_issue(r, 1, MC_LIT("car-1"), 10, &cert, &cert_key, &why) || mc_cert_read_pem(mc_buf_slice(&cert), &info, &why) ||
       mc_registry_user_create(r, 1, MC_LIT("ada"), MC_LIT("correct horse battery"), MC_ROLE_ADMIN, &ada, &why) ||
       mc_registry_token_create(r, 1, MC_LIT("t"), MC_ROLE_VIEWER, 0, token, &made, &why) || mc_registry_link_create(r, 1, ada.id, link, &why) ||
+      mc_registry_access_key_create(r, 1, MC_LIT("k"), MC_ROLE_VIEWER, link, &key, &why) ||
       mc_registry_service_create(r, 1, MC_LIT("service"), MC_LIT("{\"publish\":[\"a/#\"]}"), &service, &why) ||
       mc_registry_service_set_password(r, 1, service, MC_LIT("correct-horse-battery"), &why) ||
       mc_registry_signal_id(r, 1, MC_LIT("Vehicle.Speed"), &id, &why) || mc_registry_encoding_id(r, 1, 0.1, 0, &id, &why) ||
@@ -64,7 +66,7 @@ static void begin(void)
   if (mc_pki_create_ca("test CA", 10, &ca, &ca_key, &why) || mc_db_open_sqlite(":memory:", &db, &why) || mc_master_open("env:MC_TEST_MASTER", &master, &why) ||
       mc_keyring_open(db, master, true, &k, &why))
     abort();
-  config = (mc_registry_config){.db = db, .ca_cert_pem = mc_buf_slice(&ca), .ca_key_pem = mc_buf_slice(&ca_key)};
+  config = (mc_registry_config){.db = db, .ca_cert_pem = mc_buf_slice(&ca), .ca_key_pem = mc_buf_slice(&ca_key), .secrets = {master, NULL}};
   if (mc_registry_open(&config, &r, &why))
     abort();
   furnish(r, k);
@@ -83,6 +85,7 @@ static void look(mc_registry *r)
   mc_certificate *certificates;
   mc_user *users;
   mc_token *tokens;
+  mc_access_key *keys;
   size_t n;
   mc_why why = {0};
   mc_principal who;
@@ -104,6 +107,11 @@ static void look(mc_registry *r)
     if (mc_registry_token_list(r, tenant, &arena, &tokens, &n, &why) == MC_OK)
       for (size_t i = 0; i < n; i++)
         if (tokens[i].role < MC_ROLE_VIEWER || tokens[i].role > MC_ROLE_ADMIN)
+          abort();
+    if (mc_registry_access_key_list(r, tenant, &arena, &keys, &n, &why) == MC_OK)
+      for (size_t i = 0; i < n; i++)
+        if (keys[i].role < MC_ROLE_VIEWER || keys[i].role > MC_ROLE_ADMIN || strlen(keys[i].key_id) != 20 ||
+            (keys[i].usable && mc_registry_access_key_find(r, mc_slice_str(keys[i].key_id), &who, text, &why)))
           abort();
     for (uint32_t id = 0; id < 4; id++) {
       mc_registry_vehicle_of_thing(r, tenant, id, INT64_MAX);

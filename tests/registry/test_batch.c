@@ -146,7 +146,7 @@ static void test_one_record_announces_the_batch(void)
   mc_registry *plain = fixture_open(&db, ":memory:"); /* makes the CA and the tables */
   mc_registry_close(&plain);
   mc_registry *r;
-  CHECK_OK(mc_registry_open(&(mc_registry_config){db, j, mc_buf_slice(&fixture_ca_cert), mc_buf_slice(&fixture_ca_key), NULL}, &r, &why));
+  CHECK_OK(mc_registry_open(&(mc_registry_config){.db = db, .journal = j, .ca_cert_pem = mc_buf_slice(&fixture_ca_cert), .ca_key_pem = mc_buf_slice(&fixture_ca_key)}, &r, &why));
   mc_vehicle_row row[3] = {row_of("a", ""), row_of("no/slash", ""), row_of("b", "")};
   CHECK_OK(mc_registry_vehicle_create_many(r, 1, row, 3, &why));
   mc_journal_reader *reader;

@@ -92,6 +92,33 @@ export interface TokenList {
   next?: string
 }
 
+export interface AccessKey {
+  id: number
+  /** what AWS calls the access key id */
+  key_id: string
+  name: string
+  role: "viewer" | "operator" | "admin"
+  /** false: its secret does not open under the keys of this server */
+  usable: boolean
+  created: string
+  last_used?: string
+}
+
+export interface AccessKeyCreate {
+  name: string
+  role: "viewer" | "operator" | "admin"
+}
+
+export interface AccessKeyCreated {
+  access_key: AccessKey
+  /** shown once */
+  secret: string
+}
+
+export interface AccessKeyList {
+  items: AccessKey[]
+}
+
 export interface Position {
   /** degrees WGS 84 */
   latitude: number
@@ -802,6 +829,12 @@ export interface Operations {
   token_create: { path: undefined; query: undefined; body: TokenCreate; reply: TokenCreated }
   /** Revoke an API token. */
   token_revoke: { path: { id: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Access keys of the AWS face (never their secrets). */
+  access_key_list: { path: undefined; query: undefined; body: undefined; reply: AccessKeyList }
+  /** Create an access key; its secret is shown once. Its role is at most the caller's. */
+  access_key_create: { path: undefined; query: undefined; body: AccessKeyCreate; reply: AccessKeyCreated }
+  /** Revoke an access key. */
+  access_key_revoke: { path: { id: string | number }; query: undefined; body: undefined; reply: undefined }
   /** Key figures of the fleet and the platform. */
   overview: { path: undefined; query: undefined; body: undefined; reply: Overview }
   /** Vehicles with what is true of them now, ordered by name. */
@@ -918,6 +951,9 @@ export const operations = {
   token_list: { method: "GET", path: "/api/v1/tokens", permission: "token:read" },
   token_create: { method: "POST", path: "/api/v1/tokens", permission: "token:write" },
   token_revoke: { method: "DELETE", path: "/api/v1/tokens/{id}", permission: "token:write" },
+  access_key_list: { method: "GET", path: "/api/v1/access-keys", permission: "token:read" },
+  access_key_create: { method: "POST", path: "/api/v1/access-keys", permission: "token:write" },
+  access_key_revoke: { method: "DELETE", path: "/api/v1/access-keys/{id}", permission: "token:write" },
   overview: { method: "GET", path: "/api/v1/overview", permission: "vehicle:read" },
   vehicle_list: { method: "GET", path: "/api/v1/vehicles", permission: "vehicle:read" },
   vehicle_create: { method: "POST", path: "/api/v1/vehicles", permission: "vehicle:write" },

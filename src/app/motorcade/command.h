@@ -17,6 +17,7 @@ int command_client(int argc, char **argv);
 int command_trace(int argc, char **argv);
 int command_service(int argc, char **argv);
 int command_vehicle(int argc, char **argv);
+int command_access_key(int argc, char **argv);
 int command_group(int argc, char **argv);
 int command_catalog(int argc, char **argv);
 int command_campaign(int argc, char **argv);

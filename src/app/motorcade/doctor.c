@@ -119,6 +119,7 @@ int command_doctor(int argc, char **argv)
   check_certificate(&s, "server.pem");
   check_key_mode(&s, "ca.key");
   check_key_mode(&s, "server.key");
+  check_key_mode(&s, "access.key");
   uint64_t free_bytes = 0;
   if (mc_fs_free_bytes(mc_fs_posix(), s.data, &free_bytes, NULL) == MC_OK) {
     snprintf(text, sizeof text, "%" PRIu64 " MiB free%s", free_bytes >> 20,

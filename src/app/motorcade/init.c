@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "app/motorcade/access_key_file.h"
 #include "app/motorcade/command.h"
 #include "base/file.h"
 #include "registry/registry.h"
@@ -120,6 +121,9 @@ mc_err init_data(const settings *s, const char *admin, char *password, size_t si
   *created = false;
   MC_TRY(mc_fs_mkdirs(mc_fs_posix(), s->data, why));
   MC_TRY(make_certificates(s, created, why));
+  mc_master *access_keys;
+  MC_TRY(access_key_file_open(s->data, &access_keys, why));
+  mc_master_close(&access_keys);
   return make_admin(s, admin, password, size, created, why);
 }
 

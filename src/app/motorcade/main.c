@@ -23,6 +23,7 @@ static const command commands[] = {
     {"trace", command_trace, "show messages live, by topic filter and client"},
     {"service", command_service, "list, create, password, disable, enable: MQTT clients that are no vehicles"},
     {"vehicle", command_vehicle, "list, create, show, set, latest, certificate: vehicles and their devices"},
+    {"access-key", command_access_key, "list, create, revoke: keys that AWS SDKs and its command line sign with"},
     {"group", command_group, "list, create, add, remove: thing groups and their MQTT profile"},
     {"catalog", command_catalog, "import, list, manifests: signal catalog and decoder manifests from DBC files"},
     {"campaign", command_campaign, "list, create, show, approve, suspend, resume, end, delete, vehicles, of: what vehicles send, and why not"},

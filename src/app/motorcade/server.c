@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/motorcade/access_key_file.h"
 #include "app/motorcade/port.h"
 #include "base/log.h"
 #include "signal/signal.h"
@@ -47,6 +48,17 @@ static mc_err observe(void *ctx, const mc_block *block, mc_why *why)
 {
   server *s = ctx;
   return s->observer.take ? s->observer.take(s->observer.ctx, block, why) : MC_OK;
+}
+
+/* The AWS face is mounted beside the API, which exists before it. */
+static size_t aws_max_body(void *ctx, mc_slice target, mc_slice authorization)
+{
+  return mc_aws_max_body(((server *)ctx)->aws, target, authorization);
+}
+
+static void aws_request(void *ctx, mc_http_request *r)
+{
+  mc_aws_request(((server *)ctx)->aws, r);
 }
 
 static int64_t decoder_lag_ms(void *ctx)
@@ -129,7 +141,7 @@ static mc_err open_tls_and_registry(server *s, mc_why *why)
   if (!err)
     err = open_tls(s, mc_buf_slice(&ca), mc_buf_slice(&cert), mc_buf_slice(&key), why);
   if (!err) {
-    mc_registry_config config = {s->db, s->journal, mc_buf_slice(&ca), mc_buf_slice(&ca_key), s->keyring};
+    mc_registry_config config = {s->db, s->journal, mc_buf_slice(&ca), mc_buf_slice(&ca_key), s->keyring, {s->master, s->access_key_file}};
     err = mc_registry_open(&config, &s->registry, why);
   }
   mc_buf_free(&ca);
@@ -159,6 +171,7 @@ static mc_err unseal(void *ctx, uint32_t key_id, const mc_slice *aad, size_t aad
 static mc_err open_keys(server *s, mc_why *why)
 {
   bool exists = false;
+  MC_TRY(access_key_file_open(s->set.data, &s->access_key_file, why));
   if (s->set.master_key[0]) {
     MC_TRY(mc_master_open(s->set.master_key, &s->master, why));
     return mc_keyring_open(s->db, s->master, s->set.subject_keys, &s->keyring, why);
@@ -289,6 +302,7 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
   MC_TRY(mc_gateway_create(&gateway, &s->gateway, why));
   atomic_store(&s->recheck, s->gateway);
   mc_registry_on_revoked(s->registry, revoked, s);
+  s->mount[0] = (mc_http_mount){"/aws", aws_max_body, aws_request, s};
   mc_api_config api = {.registry = s->registry,
                        .twin = s->twin,
                        .store = s->store,
@@ -302,9 +316,13 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
                        .version = MC_VERSION,
                        .hosts = s->set.names,
                        .metrics_open = s->set.metrics_open,
+                       .mount = s->mount,
+                       .mount_count = sizeof s->mount / sizeof s->mount[0],
                        .ctx = s,
                        .decoder_lag_ms = decoder_lag_ms};
-  return mc_api_create(&api, &s->api, why);
+  MC_TRY(mc_api_create(&api, &s->api, why));
+  mc_aws_config aws = {.registry = s->registry, .campaigns = s->campaigns, .desk = mc_api_desk(s->api), .max_body = (size_t)s->set.aws_body_mb << 20};
+  return mc_aws_create(&aws, &s->aws, why);
 }
 
 mc_err server_open(server *s, mc_why *why)
@@ -426,6 +444,7 @@ void server_stop(server *s)
     if (s->loop[i].running)
       mc_loop_post(s->loop[i].loop, &closing[i].post);
   }
+  mc_aws_stop(s->aws);
   if (s->api)
     mc_api_stop(s->api);
   if (s->gateway)
@@ -441,6 +460,7 @@ void server_stop(server *s)
     pthread_join(s->map_maker, NULL);
   atomic_store(&s->recheck, NULL);
   mc_tls_quiet(s->tls);
+  mc_aws_destroy(&s->aws);
   mc_api_destroy(&s->api);
   mc_gateway_destroy(&s->gateway);
   for (size_t i = 0; i < s->loops; i++)
@@ -457,6 +477,7 @@ void server_stop(server *s)
   mc_keyring_close(&s->keyring);
   mc_db_close(&s->db);
   mc_master_close(&s->master);
+  mc_master_close(&s->access_key_file);
   mc_geo_map_destroy(&s->map);
   mc_geo_graph_destroy(&s->graph);
   mc_tls_destroy(&s->tls);

@@ -7,6 +7,7 @@
 
 #include "api/api.h"
 #include "app/motorcade/settings.h"
+#include "aws/aws.h"
 #include "campaign/campaign.h"
 #include "gateway/gateway.h"
 #include "geo/geo.h"
@@ -31,6 +32,7 @@ typedef struct server {
   mc_db *db;
   mc_master *master;   /* with the setting master_key */
   mc_keyring *keyring;
+  mc_master *access_key_file; /* secrets of access keys, without master_key */
   mc_journal *journal;
   mc_registry *registry;
   mc_twin *twin;
@@ -38,6 +40,8 @@ typedef struct server {
   mc_campaigns *campaigns;
   mc_gateway *gateway;
   mc_api *api;
+  mc_aws *aws;
+  mc_http_mount mount[1]; /* what the HTTP server gives to other faces than api */
   mc_geo_map *map;
   mc_geo_graph *graph; /* of the same source; demo drives on it */
   mc_tls *tls;

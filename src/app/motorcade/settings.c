@@ -76,6 +76,7 @@ static const setting table[] = {
     {"master_key", TEXT, AT(master_key), "", "source", 0, 0,
      "enciphers the journal: file:PATH, env:NAME, credential:NAME or pkcs11:URI; empty = off. Lost, what was enciphered is lost"},
     {"subject_keys", FLAG, AT(subject_keys), "false", "", 0, 0, "with master_key: every vehicle has a key of its own, so that erasing it is destroying its key"},
+    {"aws_body_mb", U32, AT(aws_body_mb), "300", "MiB", 1, 4000, "largest request to /aws that names a known access key: DBC files travel in base64; others 1 MiB"},
     {"metrics_open", FLAG, AT(metrics_open), "false", "", 0, 0, "/metrics without sign-in for loopback clients"},
 };
 enum { OWN = sizeof table / sizeof table[0] };

@@ -32,6 +32,7 @@ typedef struct settings {
   char client_ca[512], crl_file[512], ocsp_staple[512];
   bool crl_required, ocsp_fetch;
   uint32_t tls_handshakes, tls_waiting, tls_handshake_ms, connect_ms;
+  uint32_t aws_body_mb;
   uint64_t fleetwise[MC_CONTROL_LIMITS]; /* in the order of mc_control_limit_at */
   uint32_t source_connections, source_unfinished, source_per_s;
 } settings;

@@ -1,52 +1,51 @@
-/* A few threads and one bounded queue: handlers never run on loops. */
+#include "base/pool.h"
+
+#include <pthread.h>
 #include <stdlib.h>
 
-#include "api/inside.h"
-
-enum { QUEUE_MAX = 512 };
-
-struct api_pool {
+struct mc_pool {
   pthread_mutex_t lock;
   pthread_cond_t work;
-  api_call *first, *last;
-  size_t queued;
+  mc_job *first, *last;
+  size_t queued, queue_max;
   bool stopping;
-  void (*run)(api_call *c);
+  void (*run)(mc_job *job);
   pthread_t *thread;
   size_t threads;
 };
 
 static void *work(void *arg)
 {
-  api_pool *p = arg;
+  mc_pool *p = arg;
   pthread_mutex_lock(&p->lock);
   for (;;) {
     while (!p->first && !p->stopping)
       pthread_cond_wait(&p->work, &p->lock);
-    api_call *c = p->first;
-    if (!c)
+    mc_job *job = p->first;
+    if (!job)
       break; /* stopping, and nothing is left */
-    p->first = c->next;
+    p->first = job->next;
     if (!p->first)
       p->last = NULL;
     p->queued--;
     pthread_mutex_unlock(&p->lock);
-    p->run(c);
+    p->run(job);
     pthread_mutex_lock(&p->lock);
   }
   pthread_mutex_unlock(&p->lock);
   return NULL;
 }
 
-mc_err pool_create(size_t workers, void (*run)(api_call *c), api_pool **out)
+mc_err mc_pool_create(size_t workers, size_t queue_max, void (*run)(mc_job *job), mc_pool **out)
 {
-  api_pool *p = calloc(1, sizeof *p);
+  mc_pool *p = calloc(1, sizeof *p);
   *out = p;
   if (!p || !(p->thread = calloc(workers, sizeof *p->thread)))
     return MC_ERR_MEMORY;
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->work, NULL);
   p->run = run;
+  p->queue_max = queue_max;
   for (size_t i = 0; i < workers; i++) {
     if (pthread_create(&p->thread[i], NULL, work, p))
       return p->threads ? MC_OK : MC_ERR_MEMORY;
@@ -55,17 +54,17 @@ mc_err pool_create(size_t workers, void (*run)(api_call *c), api_pool **out)
   return MC_OK;
 }
 
-bool pool_give(api_pool *p, api_call *c)
+bool mc_pool_give(mc_pool *p, mc_job *job)
 {
   pthread_mutex_lock(&p->lock);
-  bool taken = !p->stopping && p->queued < QUEUE_MAX;
+  bool taken = !p->stopping && p->queued < p->queue_max;
   if (taken) {
-    c->next = NULL;
+    job->next = NULL;
     if (p->last)
-      p->last->next = c;
+      p->last->next = job;
     else
-      p->first = c;
-    p->last = c;
+      p->first = job;
+    p->last = job;
     p->queued++;
     pthread_cond_signal(&p->work);
   }
@@ -73,7 +72,7 @@ bool pool_give(api_pool *p, api_call *c)
   return taken;
 }
 
-void pool_stop(api_pool *p)
+void mc_pool_stop(mc_pool *p)
 {
   if (!p || !p->thread)
     return;
@@ -86,12 +85,12 @@ void pool_stop(api_pool *p)
   p->threads = 0;
 }
 
-void pool_destroy(api_pool **pool)
+void mc_pool_destroy(mc_pool **pool)
 {
-  api_pool *p = *pool;
+  mc_pool *p = *pool;
   if (!p)
     return;
-  pool_stop(p);
+  mc_pool_stop(p);
   if (p->thread) {
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->work);
