@@ -77,11 +77,13 @@ mc_err campaign_check(mc_campaigns *c, const mc_campaign *g, mc_arena *arena, mc
   MC_TRY(check_target(c, g, why));
   if (g->description.len > MAX_DESCRIPTION)
     return mc_err_set(why, MC_ERR_TOO_LARGE, "description: at most %d bytes", MAX_DESCRIPTION);
-  if ((g->signal_count == 0 && !g->include_dtcs) || g->signal_count > MAX_SIGNALS)
+  bool something = g->signal_count || g->include_dtcs || g->fetch.len;
+  if (!something || g->signal_count > MAX_SIGNALS)
     return mc_err_set(why, MC_ERR_INVALID, "signals: expected 1 to %d of them, found %u", MAX_SIGNALS, g->signal_count);
   for (uint32_t i = 0; i < g->signal_count; i++)
     MC_TRY(check_name(c, g, i, arena, why));
   MC_TRY(check_memory(g, why));
+  MC_TRY(campaign_check_parts(c, g, arena, why));
   if (g->expiry_us && g->expiry_us <= g->start_us)
     return mc_err_set(why, MC_ERR_INVALID, "expiry: must lie after start");
   if (g->condition_based)

@@ -19,6 +19,7 @@ static const struct {
   const size_t *count;
 } part[] = {
     {control_account, &control_account_count},
+    {control_campaign, &control_campaign_count},
 };
 enum { PARTS = sizeof part / sizeof part[0] };
 

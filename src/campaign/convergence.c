@@ -435,9 +435,12 @@ static mc_err describe_all(view *w, campaign_vec *list)
   return describe_deleted(w, list);
 }
 
+/* One that is made anew before the one of its name that is going. */
 static int by_name(const void *a, const void *b)
 {
-  return mc_slice_compare(((const mc_vehicle_campaign *)a)->name, ((const mc_vehicle_campaign *)b)->name);
+  const mc_vehicle_campaign *x = a, *y = b;
+  int order = mc_slice_compare(x->name, y->name);
+  return order ? order : x->id > y->id ? -1 : x->id < y->id;
 }
 
 mc_err mc_campaign_of_vehicle(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, mc_arena *arena, mc_vehicle_campaign **out, size_t *count, mc_vehicle_agent *agent, mc_why *why)

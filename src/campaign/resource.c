@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "campaign/state.h"
+#include "campaign/control.h"
 
 /* ---- in memory ---- */
 
@@ -87,7 +87,15 @@ mc_err campaign_resources_load(mc_campaigns *c, mc_why *why)
 
 /* ---- changes ---- */
 
-mc_err mc_campaign_create(mc_campaigns *c, mc_campaign *campaign, bool start_now, mc_arena *arena, mc_why *why)
+static mc_err insert_row(mc_campaigns *c, mc_campaign *g, mc_slice document, mc_why *why)
+{
+  MC_TRY(mc_db_next_id(c->config.db, "campaign", &g->id, why));
+  mc_err err = mc_db_run(c->config.db, why, "INSERT INTO campaign(id, tenant, name, status, document, created_us, updated_us) VALUES ($1,$2,$3,$4,$5,$6,$7)",
+                         "iititii", (int64_t)g->id, (int64_t)g->tenant, g->name, (int64_t)g->status, document, g->created_us, g->updated_us);
+  return err == MC_ERR_EXISTS ? mc_err_set(why, err, "name: there is a campaign \"%.*s\" already", MC_FMT(g->name)) : err;
+}
+
+mc_err campaign_create(mc_campaigns *c, mc_campaign *campaign, bool start_now, mc_err (*also)(void *ctx, mc_why *why), void *ctx, mc_arena *arena, mc_why *why)
 {
   if (!campaign_name_valid(campaign->name))
     return mc_err_set(why, MC_ERR_INVALID, "name: expected 1 to 100 of letters, digits, -, _ and :");
@@ -99,16 +107,11 @@ mc_err mc_campaign_create(mc_campaigns *c, mc_campaign *campaign, bool start_now
   if (!err) {
     campaign->status = start_now ? MC_CAMPAIGN_RUNNING : MC_CAMPAIGN_DRAFT;
     campaign->created_us = campaign->updated_us = mc_clock_wall_us();
-    err = mc_db_next_id(c->config.db, "campaign", &campaign->id, why);
-    if (!err)
-      err = mc_db_run(c->config.db, why,
-                      "INSERT INTO campaign(id, tenant, name, status, document, created_us, updated_us) VALUES ($1,$2,$3,$4,$5,$6,$7)",
-                      "iititii", (int64_t)campaign->id, (int64_t)campaign->tenant, campaign->name, (int64_t)campaign->status,
-                      mc_buf_slice(&document), campaign->created_us, campaign->updated_us);
-    if (err == MC_ERR_EXISTS)
-      mc_err_set(why, err, "name: there is a campaign \"%.*s\" already", MC_FMT(campaign->name));
-    mc_err end = mc_db_end(c->config.db, err == MC_OK, err ? NULL : why);
-    err = err ? err : end;
+    err = insert_row(c, campaign, mc_buf_slice(&document), why);
+    if (!err && also)
+      err = also(ctx, why);
+    mc_err ended = mc_db_end(c->config.db, err == MC_OK, err ? NULL : why);
+    err = err ? err : ended;
   }
   campaign_entry *e = err ? NULL
                           : entry_make(campaign->tenant, campaign->id, campaign->name, campaign->status, mc_buf_slice(&document),
@@ -119,6 +122,11 @@ mc_err mc_campaign_create(mc_campaigns *c, mc_campaign *campaign, bool start_now
   if (!err && start_now)
     campaign_reconcile_all(c, campaign->tenant);
   return err;
+}
+
+mc_err mc_campaign_create(mc_campaigns *c, mc_campaign *campaign, bool start_now, mc_arena *arena, mc_why *why)
+{
+  return campaign_create(c, campaign, start_now, NULL, NULL, arena, why);
 }
 
 mc_err mc_campaign_update(mc_campaigns *c, const mc_campaign *campaign, mc_arena *arena, mc_why *why)
@@ -164,12 +172,21 @@ mc_err mc_campaign_set_status(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_
   return err;
 }
 
+static mc_err delete_rows(mc_campaigns *c, const mc_campaign *g, mc_why *why)
+{
+  MC_TRY(mc_db_begin(c->config.db, true, why));
+  mc_err err = mc_db_run(c->config.db, why, "DELETE FROM campaign WHERE id = $1 AND tenant = $2", "ii", (int64_t)g->id, (int64_t)g->tenant);
+  if (!err)
+    err = campaign_tags_forget(c, g->tenant, "campaign", g->name, why);
+  mc_err ended = mc_db_end(c->config.db, !err, err ? NULL : why);
+  return err ? err : ended;
+}
+
 mc_err mc_campaign_delete(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_why *why)
 {
   pthread_mutex_lock(&c->lock);
   campaign_entry *e = entry_of(c, tenant, id);
-  mc_err err = e ? mc_db_run(c->config.db, why, "DELETE FROM campaign WHERE id = $1 AND tenant = $2", "ii", (int64_t)id, (int64_t)tenant)
-                 : mc_err_set(why, MC_ERR_NOT_FOUND, "there is no campaign %u", id);
+  mc_err err = e ? delete_rows(c, &e->c, why) : mc_err_set(why, MC_ERR_NOT_FOUND, "there is no campaign %u", id);
   for (size_t i = 0; i < c->campaign.len && !err; i++)
     if (c->campaign.at[i] == e) {
       memmove(&c->campaign.at[i], &c->campaign.at[i + 1], (c->campaign.len - i - 1) * sizeof *c->campaign.at);

@@ -241,7 +241,11 @@ mc_err campaign_to_document(const mc_campaign *g, mc_buf *out);
 mc_err campaign_from_document(mc_slice text, mc_arena *arena, mc_campaign *g);
 /* check.c: field names before texts */
 mc_err campaign_check(mc_campaigns *c, const mc_campaign *g, mc_arena *arena, mc_why *why);
+/* check_parts.c: what is kept as FleetWise's documents - store and forward, fetching */
+mc_err campaign_check_parts(mc_campaigns *c, const mc_campaign *g, mc_arena *arena, mc_why *why);
 /* resource.c */
+/* also (may be NULL) runs inside the transaction that makes it */
+mc_err campaign_create(mc_campaigns *c, mc_campaign *campaign, bool start_now, mc_err (*also)(void *ctx, mc_why *why), void *ctx, mc_arena *arena, mc_why *why);
 mc_err campaign_resources_load(mc_campaigns *c, mc_why *why);
 /* catalog.c */
 mc_err campaign_catalog_put(mc_campaigns *c, uint32_t tenant, uint32_t signal, mc_slice fqn, const char *kind, mc_type type, mc_slice unit,
