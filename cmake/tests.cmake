@@ -44,7 +44,17 @@ add_library(mc_app STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/src/app/motorcade
             ${CMAKE_SOURCE_DIR}/src/app/motorcade-sim/options.c)
 target_include_directories(mc_app PUBLIC ${CMAKE_SOURCE_DIR}/src)
 target_link_libraries(mc_app PUBLIC mc_base mc_signal mc_gateway mc_campaign PkgConfig::JANSSON)
-foreach(module base format access signal journal db object net registry twin store geo gateway campaign edge api aws sim app)
+# The file layer without the kernel that keeps what a killed process wrote (tests/powercut/power_fs.c); who links it has it in front of the real one.
+add_library(mc_powercut STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/powercut/power_fs.c ${CMAKE_SOURCE_DIR}/tests/powercut/power_names.c
+            ${CMAKE_SOURCE_DIR}/tests/powercut/power_content.c)
+target_include_directories(mc_powercut PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+target_link_libraries(mc_powercut PUBLIC mc_base)
+target_link_options(mc_powercut INTERFACE -Wl,--wrap=mc_fs_posix)
+# motorcade itself on that layer: what tests/system/test_kill_mixed.py starts.
+add_executable(powercut_server EXCLUDE_FROM_ALL $<TARGET_OBJECTS:motorcade>)
+set_target_properties(powercut_server PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests OUTPUT_NAME motorcade-powercut LINKER_LANGUAGE C)
+target_link_libraries(powercut_server PRIVATE mc_powercut mc_sim mc_bench ${MC_MODULES})
+foreach(module base format access signal journal db object net registry twin store geo gateway campaign edge api aws sim app powercut)
   add_custom_target(tests_${module})
   mc_tests(${module})
 endforeach()

@@ -134,7 +134,7 @@ def main():
         run_c(tally, "build-tsan", THREADED, only, "tsan", fuzz=False)
     if "system" in stages or "portal" in stages:
         if tally.step("make programs", ["make", "--no-print-directory", "programs"]) and tally.step("make portal", ["make", "--no-print-directory", "portal"]):
-            if "system" in stages:
+            if "system" in stages and tally.step("build the server of the power cuts", ["ninja", "-C", str(ROOT / "build"), "powercut_server"]):
                 for test in sorted((ROOT / "tests/system").glob("test_*.py")):
                     if only in test.name:
                         tally.program(f"system {test.stem}", [sys.executable, str(test)], timeout=1200)

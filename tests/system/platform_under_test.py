@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("MOTORCADE_BUILD", ROOT / "build"))
 MOTORCADE = str(BUILD / "motorcade")
 EDGE = str(BUILD / "motorcade-edge")
+POWERCUT = str(BUILD / "tests" / "motorcade-powercut")  # motorcade, on a file layer that forgets what was not synced: tests/powercut/power_fs.c
 
 
 def use_debian_python(module):
@@ -129,6 +130,7 @@ class Platform:
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="motorcade-test-")) if self.own else pathlib.Path(data)
         self.data = self.base / "data"
         self.log = self.base / "log"
+        self.cuts = self.base / "cuts"  # where motorcade-powercut ended itself, a line each
         self.http, self.mqtt, self.tls, self.dev = (free_port() for _ in range(4))
         self.settings = list(settings)
         self.process = None
@@ -141,13 +143,17 @@ class Platform:
             raise RuntimeError(f"motorcade {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout if check else done
 
-    def start(self, wait=True):
-        arguments = [MOTORCADE, "serve", "--data", str(self.data), "--http-port", str(self.http), "--mqtt-port", str(self.mqtt), "--tls-port", str(self.tls),
+    def start(self, wait=True, power=None):
+        """power: numbers for motorcade-powercut (power_fs.c: seed, cut, lie), which is then started in place of motorcade."""
+        environment = None
+        if power is not None:
+            environment = dict(os.environ, MOTORCADE_POWER_TRACE=str(self.cuts), **{f"MOTORCADE_POWER_{k.upper()}": str(v) for k, v in power.items()})
+        arguments = [MOTORCADE if power is None else POWERCUT, "serve", "--data", str(self.data), "--http-port", str(self.http), "--mqtt-port", str(self.mqtt), "--tls-port", str(self.tls),
                      "--dev-port", str(self.dev), "--insecure-dev", "true", "--metrics-open", "true", *self.settings]
         (self.data / "local.json").unlink(missing_ok=True)
         self.log_file = open(self.log, "ab")
         self.started = time.monotonic()
-        self.process = subprocess.Popen(arguments, stdout=self.log_file, stderr=self.log_file, stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen(arguments, stdout=self.log_file, stderr=self.log_file, stdin=subprocess.DEVNULL, env=environment)
         if wait:
             self.wait_ready()
         return self
