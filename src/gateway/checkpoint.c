@@ -201,10 +201,14 @@ static void write_part(mc_gateway_loop *l)
   c->part_sessions[l->index] = 0;
   part p = {.out = out, .scratch = &l->scratch, .floor = floor, .pin = UINT64_MAX};
   for (mc_session *s = l->sessions; s && err == MC_OK; s = s->next) {
-    if (!s->recorded)
+    size_t begin = out->len;
+    if (!s->recorded && !s->outbox)
       continue;
     err = put_session(&p, s);
-    c->part_sessions[l->index]++;
+    if (s->recorded)
+      c->part_sessions[l->index]++;
+    else
+      out->len = begin; /* nothing of it survives, but retention must leave what it needs while it lives */
   }
   mc_buf_clear(&c->groups[l->index]);
   if (err == MC_OK)
@@ -389,7 +393,7 @@ static void show_metrics(mc_checkpointer *c)
                                          {"motorcade_mqtt_spilled_total", "times a slow client's queue went to the journal"},
                                          {"motorcade_mqtt_received_bytes_total", "bytes taken from clients"},
                                          {"motorcade_mqtt_sent_bytes_total", "bytes of PUBLISH packets sent"}};
-  uint64_t sum[8] = {0}, connections = 0;
+  uint64_t sum[8] = {0}, connections = 0, shared = 0;
   mc_gateway *g = c->gateway;
   for (size_t i = 0; i < g->loop_count; i++) {
     const mc_gateway_loop *l = &g->loop[i];
@@ -398,6 +402,7 @@ static void show_metrics(mc_checkpointer *c)
     for (size_t k = 0; k < 8; k++)
       sum[k] += mc_count_get(count[k]);
     connections += mc_count_get(&l->count.connections);
+    shared += mc_count_get(&l->count.share_waiting);
   }
   for (size_t k = 0; k < 8; k++) {
     mc_metric_add(mc_metric_get(MC_METRIC_COUNTER, name[k][0], name[k][1], NULL), sum[k] - c->shown[k]);
@@ -405,6 +410,7 @@ static void show_metrics(mc_checkpointer *c)
   }
   mc_cause_show(g, c->shown_causes);
   mc_metric_set(mc_metric_get(MC_METRIC_GAUGE, "motorcade_mqtt_connections", "open MQTT connections", NULL), (int64_t)connections);
+  mc_metric_set(mc_metric_get(MC_METRIC_GAUGE, "motorcade_mqtt_shared_waiting", "messages that wait for shared subscriptions", NULL), (int64_t)shared);
 }
 
 static void *run(void *arg)

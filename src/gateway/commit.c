@@ -195,7 +195,7 @@ static void answer_rest(mc_gateway_loop *l, const mc_pending *p)
     free(p->reply);
   } else if (p->kind == MC_PENDING_CALL) {
     mc_call_finish(p->call, MC_OK, "");
-  } else if (p->kind >= MC_PENDING_OF_SESSION && p->kind != MC_PENDING_PAGE) { /* a page wants its offset: deliver_own */
+  } else if (p->kind >= MC_PENDING_OF_SESSION && p->kind != MC_PENDING_PAGE) { /* a page, and a group's record, want their offset: deliver_own */
     mc_session_answer(l, p, MC_OK);
   }
 }
@@ -229,6 +229,10 @@ static void answer_failure(mc_gateway_loop *l, const mc_pending *p, mc_err err)
     if (link && link->session)
       mc_count_add(&link->session->refused, 1);
     mc_session_answer(l, p, err);
+    return;
+  }
+  if (p->kind == MC_PENDING_SHARE) {
+    mc_share_staged(p->ticket, 0, err);
     return;
   }
   if (p->kind == MC_PENDING_REPLY)
@@ -277,6 +281,10 @@ static void deliver_own(mc_gateway_loop *l, const mc_commit *c)
       mc_queue_paged(p->session, r.offset); /* may stage the next, and the ring be another one */
       continue;
     }
+    if (p->kind == MC_PENDING_SHARE) {
+      mc_share_staged(p->ticket, r.offset, MC_OK);
+      continue;
+    }
     const mc_session *publisher = p->link ? p->link->session : NULL;
     if (!opened(l, &r))
       continue;
@@ -302,7 +310,8 @@ void mc_commit_arrived(void *ctx, const mc_commit *c)
       acked += p->kind == MC_PENDING_PUBACK;
       answer(l, p);
     } else {
-      answer_failure(l, p, c->err);
+      mc_pending own = *p; /* what follows may stage records: the ring may be another one then */
+      answer_failure(l, &own, c->err);
     }
   }
   mc_count_add(&l->count.acknowledged, acked);

@@ -288,7 +288,7 @@ static bool put_again(back_ctx *b, const mc_message *m, const mc_sub_match *matc
   *b->at |= MC_OUT_SENT | MC_OUT_ON_AIR;
   s->outbox->on_air++;
   if ((b->entry & MC_OUT_SHARED) && (b->entry & MC_OUT_QOS2)) /* begun: it stays with this client (MQTT 5.0, 4.8.2-4) */
-    mc_share_own(s, b->at);
+    mc_share_sent(s, b->entry & MC_OUT_OFFSET);
   return true;
 }
 

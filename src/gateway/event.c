@@ -152,5 +152,7 @@ void mc_gateway_stats_get(mc_gateway *g, mc_gateway_stats *out)
     out->refused += mc_count_get(&l->count.refused);
     out->bytes_in += mc_count_get(&l->count.bytes_in);
     out->bytes_out += mc_count_get(&l->count.bytes_out);
+    out->shared_waiting += mc_count_get(&l->count.share_waiting);
+    out->shared_bytes += mc_count_get(&l->count.share_bytes);
   }
 }

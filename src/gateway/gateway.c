@@ -59,7 +59,12 @@ static void on_turn_end(void *ctx)
     check_stopped(l);
 }
 
-static void on_retry_timer(mc_timer *timer) { mc_qos2_retry((mc_gateway_loop *)((char *)timer - offsetof(mc_gateway_loop, retry_timer))); }
+static void on_retry_timer(mc_timer *timer)
+{
+  mc_gateway_loop *l = (mc_gateway_loop *)((char *)timer - offsetof(mc_gateway_loop, retry_timer));
+  mc_qos2_retry(l);
+  mc_share_retry(l);
+}
 
 static void on_ack_timer(mc_timer *timer) { mc_session_flush_acked((mc_gateway_loop *)((char *)timer - offsetof(mc_gateway_loop, ack_timer))); }
 
@@ -186,12 +191,16 @@ static void loop_free(mc_gateway_loop *l)
     l->deferred = d->next;
     if (d->pending.kind >= MC_PENDING_OF_SESSION)
       mc_session_unpin(d->pending.session);
+    if (d->pending.kind == MC_PENDING_SHARE)
+      mc_share_ticket_free(d->pending.ticket);
     free(d);
   }
   for (uint32_t i = 0; i < l->pending.len; i++) {
     mc_pending *p = &l->pending.at[(l->pending.head + i) & (l->pending.cap - 1)];
     if (p->kind >= MC_PENDING_OF_SESSION)
       mc_session_unpin(p->session);
+    if (p->kind == MC_PENDING_SHARE)
+      mc_share_ticket_free(p->ticket);
     free(p->kind == MC_PENDING_REPLY ? p->reply : NULL);
   }
   free(l->pending.at);

@@ -114,7 +114,10 @@ typedef struct mc_client_info {
 } mc_client_info;
 mc_err mc_gateway_clients(mc_gateway *g, uint32_t tenant, mc_slice after_client_id, size_t limit, mc_arena *arena, mc_client_info **out, size_t *count, mc_why *why);
 bool mc_gateway_client_of_thing(mc_gateway *g, uint32_t tenant, uint32_t thing, mc_client_info *out);
-typedef struct mc_gateway_stats { uint64_t connections, sessions, subscriptions, retained, received, delivered, acknowledged, refused, bytes_in, bytes_out; } mc_gateway_stats;
+typedef struct mc_gateway_stats {
+  uint64_t connections, sessions, subscriptions, retained, received, delivered, acknowledged, refused, bytes_in, bytes_out;
+  uint64_t shared_waiting, shared_bytes; /* messages that wait for groups, and memory that their queues take */
+} mc_gateway_stats;
 void mc_gateway_stats_get(mc_gateway *g, mc_gateway_stats *out);
 /* The last N connects, disconnects and refusals of all clients, newest first. */
 typedef struct mc_connection_event { int64_t time_us; uint32_t tenant; char client_id[129], address[56]; bool connected; uint8_t code; char text[160]; } mc_connection_event;

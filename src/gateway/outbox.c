@@ -71,15 +71,27 @@ void mc_u64_ring_free(mc_u64_ring *r)
   *r = (mc_u64_ring){0};
 }
 
+void mc_outbox_init(mc_outbox *o)
+{
+  *o = (mc_outbox){.first_id = 1, .resend = UINT32_MAX, .scan_begin = UINT64_MAX, .scan_end = UINT64_MAX};
+}
+
+void mc_outbox_clear(mc_outbox *o)
+{
+  mc_u64_ring_free(&o->inflight);
+  mc_u64_ring_free(&o->waiting);
+  mc_u64_ring_free(&o->head);
+  mc_u64_ring_free(&o->page);
+  mc_map_free(&o->skip);
+  mc_outbox_init(o);
+}
+
 mc_err mc_outbox_create(mc_outbox **out)
 {
-  mc_outbox *o = calloc(1, sizeof *o);
-  *out = o;
-  if (!o)
+  *out = malloc(sizeof **out);
+  if (!*out)
     return MC_ERR_MEMORY;
-  o->first_id = 1;
-  o->resend = UINT32_MAX;
-  o->scan_begin = o->scan_end = UINT64_MAX;
+  mc_outbox_init(*out);
   return MC_OK;
 }
 
@@ -87,11 +99,7 @@ void mc_outbox_destroy(mc_outbox **out)
 {
   if (!*out)
     return;
-  mc_u64_ring_free(&(*out)->inflight);
-  mc_u64_ring_free(&(*out)->waiting);
-  mc_u64_ring_free(&(*out)->head);
-  mc_u64_ring_free(&(*out)->page);
-  mc_map_free(&(*out)->skip);
+  mc_outbox_clear(*out);
   free(*out);
   *out = NULL;
 }

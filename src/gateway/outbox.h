@@ -77,6 +77,8 @@ static inline uint64_t mc_outbox_page_offset(uint64_t page) { return page >> 11 
 uint64_t mc_outbox_page_oldest(uint64_t page); /* at most the oldest offset that was packed */
 
 mc_err mc_outbox_create(mc_outbox **out);
+void mc_outbox_init(mc_outbox *o);  /* one that is part of something else */
+void mc_outbox_clear(mc_outbox *o); /* frees what it holds and makes it as new; the caller destroyed the reader */
 void mc_outbox_destroy(mc_outbox **out); /* the caller destroyed the reader */
 /* Nothing owed, nothing being read. */
 bool mc_outbox_empty(const mc_outbox *o);

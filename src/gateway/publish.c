@@ -310,6 +310,8 @@ mc_err mc_pending_stage(mc_gateway_loop *l, const mc_record *record, const mc_pe
     p->session->staged++;
     mc_session_answer(l, p, err);
   }
+  if (p->kind == MC_PENDING_SHARE)
+    mc_share_staged(p->ticket, 0, err);
   return err;
 }
 
@@ -341,6 +343,8 @@ void mc_publish_retry_deferred(mc_gateway_loop *l)
       mc_session_unpin(d->pending.session); /* counted when it was deferred, and again now */
     else if (d->pending.kind >= MC_PENDING_OF_SESSION)
       mc_session_answer(l, &d->pending, err);
+    else if (d->pending.kind == MC_PENDING_SHARE && err != MC_OK)
+      mc_share_staged(d->pending.ticket, 0, err);
     free(d);
   }
 }

@@ -22,6 +22,7 @@ enum { MC_SHARE_NAME_MAX = 128 }; /* characters of a group's name */
 struct mc_session;
 struct mc_message;
 struct mc_gateway_loop;
+struct mc_share_ticket;
 typedef struct mc_share_group mc_share_group;
 
 /* A session's place in a group; on the session's loop, moves with it. */
@@ -86,8 +87,10 @@ bool mc_share_match(struct mc_session *s, uint64_t offset, mc_sub_match *out);
 /* The same for one that is the session's alone (MC_OUT_BY_GROUP). */
 bool mc_share_match_topic(struct mc_session *s, mc_slice topic, mc_sub_match *out);
 void mc_share_acked(struct mc_session *s, uint64_t offset);
-/* The entry stays with this session from now on (MQTT 5.0, 4.8.2-4): its "assigned" is on disk, or it was sent to a session that ends with its connection. */
+/* The entry stays with this session from now on (MQTT 5.0, 4.8.2-4): its "assigned" is on disk. */
 void mc_share_own(struct mc_session *s, uint64_t *entry);
+/* The same for a session that ends with its connection: it was sent. It counts against the member's window until it is complete. */
+void mc_share_sent(struct mc_session *s, uint64_t offset);
 void mc_share_arrive(struct mc_gateway_loop *l, uint64_t serial, uint32_t epoch, uint8_t qos, struct mc_message *m);
 
 /* ---- the home's side: share_group.c ---- */
@@ -95,8 +98,13 @@ void mc_share_take(mc_sub_owner *group, struct mc_message *m); /* a message that
 void mc_share_seat_set(struct mc_gateway_loop *l, const mc_share_seat *seat);
 void mc_share_seat_drop(struct mc_gateway_loop *l, uint64_t serial);
 void mc_share_seat_done(struct mc_gateway_loop *l, uint64_t serial, uint64_t offset, uint32_t load);
-void mc_share_seat_keep(struct mc_gateway_loop *l, uint64_t serial, uint64_t offset); /* not given to others while this seat exists */
+/* Not given to others while this seat exists; by a session that ends with its connection: never (MQTT 5.0, 4.8.2-5). */
+void mc_share_seat_keep(struct mc_gateway_loop *l, uint64_t serial, uint64_t offset);
 void mc_share_pump(struct mc_gateway_loop *l);
+/* A ticket's record is on disk at this offset, or is not. Frees the ticket. */
+void mc_share_staged(struct mc_share_ticket *ticket, uint64_t offset, mc_err err);
+void mc_share_ticket_free(struct mc_share_ticket *ticket);
+void mc_share_retry(struct mc_gateway_loop *l); /* groups whose records could not be written */
 void mc_share_groups_free(struct mc_gateway_loop *l);
 
 /* ---- what survives: share_record.c ---- formats in README */
@@ -110,7 +118,7 @@ void mc_share_recover_taken(struct mc_session *s, uint64_t offset);
 void mc_share_recover_subscribed(mc_gateway *g, uint32_t tenant, mc_slice filter, uint64_t offset);
 void mc_share_recovered(mc_gateway *g); /* after the last record */
 /* The groups of a loop for the checkpoint's section, which begins with a version byte; lowers *pin to the lowest offset that they need. */
-enum { MC_SHARE_SECTION = 1 };
+enum { MC_SHARE_SECTION = 2, MC_SHARE_SECTION_OLDEST = 1 };
 mc_err mc_share_checkpoint_put(struct mc_gateway_loop *l, uint64_t floor, uint64_t *pin, mc_buf *out);
 mc_err mc_share_checkpoint_load(mc_gateway *g, mc_slice section, mc_why *why);
 

@@ -31,7 +31,8 @@ static mc_share_group *group_make(mc_gateway_loop *l, const mc_share_seat *s)
   g->subs.group = true;
   g->home = l;
   g->tenant = s->tenant;
-  g->since = g->scan_begin = g->scan_end = UINT64_MAX;
+  g->since = UINT64_MAX;
+  mc_outbox_init(&g->line);
   g->name_len = (uint16_t)s->name.len;
   g->filter_len = (uint16_t)s->filter.len;
   memcpy(g->text, s->name.data, s->name.len);
@@ -61,11 +62,19 @@ static void group_free(mc_share_group *g)
   mc_share_queue_clear(g);
   mc_vec_free(&g->seats);
   mc_vec_free(&g->acked);
-  free(g);
+  g->dying = g->staged > 0;
+  if (!g->dying)
+    free(g);
+}
+
+void mc_share_unpin(mc_share_group *g)
+{
+  if (!--g->staged && g->dying)
+    free(g);
 }
 
 /* ---- seats ---- */
-static mc_share_place *place_of(mc_share_group *g, uint64_t serial)
+mc_share_place *mc_share_place_of(mc_share_group *g, uint64_t serial)
 {
   for (size_t i = 0; i < g->seats.len; i++)
     if (g->seats.at[i].serial == serial)
@@ -131,7 +140,7 @@ void mc_share_seat_set(mc_gateway_loop *l, const mc_share_seat *s)
   mc_share_group *g = mc_share_group_find(l, s->tenant, s->name, s->filter);
   if (!g)
     g = group_make(l, s);
-  mc_share_place *p = g ? place_of(g, s->serial) : NULL;
+  mc_share_place *p = g ? mc_share_place_of(g, s->serial) : NULL;
   if (g && !p)
     p = place_make(g, s->serial);
   if (!p) {
@@ -158,7 +167,7 @@ void mc_share_seat_set(mc_gateway_loop *l, const mc_share_seat *s)
 void mc_share_seat_drop(mc_gateway_loop *l, uint64_t serial)
 {
   mc_share_group *g = group_of(l, serial);
-  mc_share_place *p = g ? place_of(g, serial) : NULL;
+  mc_share_place *p = g ? mc_share_place_of(g, serial) : NULL;
   if (!p)
     return;
   mc_share_take_back(g, p, true);
@@ -174,24 +183,32 @@ void mc_share_seat_drop(mc_gateway_loop *l, uint64_t serial)
 void mc_share_seat_done(mc_gateway_loop *l, uint64_t serial, uint64_t offset, uint32_t load)
 {
   mc_share_group *g = group_of(l, serial);
-  mc_share_place *p = g ? place_of(g, serial) : NULL;
+  mc_share_place *p = g ? mc_share_place_of(g, serial) : NULL;
   uint64_t holder;
-  if (!p || !mc_map_get(&g->held, offset, &holder) || (holder & ~MC_SHARE_KEPT) != serial)
+  if (!p || !mc_map_get(&g->held, offset, &holder) || (holder & MC_SHARE_SERIAL) != serial)
     return;
   mc_map_remove(&g->held, offset, NULL);
   p->outstanding--;
   p->load = load;
-  mc_share_done(g, offset);
-  if (g->waiting.len || mc_share_scanning(g))
+  if (!(holder & MC_SHARE_BEGUN)) /* that is on disk already */
+    mc_share_done(g, offset);
+  if (mc_outbox_waits(&g->line) || mc_outbox_scanning(&g->line))
     mc_share_want_pump(g);
 }
 
 void mc_share_seat_keep(mc_gateway_loop *l, uint64_t serial, uint64_t offset)
 {
   mc_share_group *g = group_of(l, serial);
+  mc_share_place *p = g ? mc_share_place_of(g, serial) : NULL;
   uint64_t holder;
-  if (g && mc_map_get(&g->held, offset, &holder) && holder == serial)
-    mc_map_put(&g->held, offset, serial | MC_SHARE_KEPT); /* it is there: cannot fail */
+  if (!p || !mc_map_get(&g->held, offset, &holder) || (holder & MC_SHARE_SERIAL) != serial)
+    return;
+  holder |= MC_SHARE_KEPT;
+  if (!p->persistent && !(holder & MC_SHARE_BEGUN)) { /* the group had no kept member when it was given */
+    mc_share_done(g, offset);
+    holder |= MC_SHARE_BEGUN;
+  }
+  mc_map_put(&g->held, offset, holder); /* it is there: cannot fail */
 }
 
 /* ---- whose turn it is ---- */
@@ -233,6 +250,8 @@ bool mc_share_give(mc_share_group *g, mc_share_place *p, mc_message *m)
       mc_share_done(g, m->offset);
     return true;
   }
+  if (qos == 2 && g->persistent && !p->persistent)
+    return mc_share_begin(g, p, m->offset);
   if (mc_map_put(&g->held, m->offset, p->serial) != MC_OK)
     return false;
   p->outstanding++;
@@ -253,9 +272,9 @@ void mc_share_take(mc_sub_owner *owner, mc_message *m)
       mc_count_add(&g->home->count.dropped_q0, 1);
     return;
   }
-  if (mc_share_scanned(g, m->offset))
+  if (mc_outbox_scanned(&g->line, m->offset))
     return;
-  bool waits = g->waiting.len || mc_share_scanning(g) || !(p = mc_share_choose(g, m->qos)) || !mc_share_give(g, p, m);
+  bool waits = mc_outbox_waits(&g->line) || mc_outbox_scanning(&g->line) || !(p = mc_share_choose(g, m->qos)) || !mc_share_give(g, p, m);
   if (waits)
     mc_share_wait(g, m->offset);
 }
@@ -270,6 +289,16 @@ void mc_share_want_pump(mc_share_group *g)
   g->next_pump = l->share.pump;
   l->share.pump = g;
   mc_loop_wake(l);
+}
+
+void mc_share_retry(mc_gateway_loop *l)
+{
+  size_t at = 0;
+  uint64_t value;
+  mc_slice key;
+  while (mc_strmap_next(&l->share.groups, &at, &key, &value))
+    if (((mc_share_group *)(uintptr_t)value)->begin_at_us)
+      mc_share_want_pump((mc_share_group *)(uintptr_t)value);
 }
 
 void mc_share_pump(mc_gateway_loop *l)

@@ -142,7 +142,7 @@ void mc_share_connected(mc_session *s)
   }
 }
 
-static void keep(mc_session *s, uint64_t offset)
+void mc_share_sent(mc_session *s, uint64_t offset)
 {
   mc_share_member *m = s->shares;
   uint64_t how;
@@ -161,7 +161,7 @@ static void keep_staged(mc_session *s)
   const mc_outbox *o = s->outbox;
   for (uint32_t i = 0; o && o->assign_staged && i < o->inflight.len; i++)
     if ((*mc_u64_ring_at(&o->inflight, i) & MC_OUT_SHARED) && mc_outbox_is_staged(o, i))
-      keep(s, *mc_u64_ring_at(&o->inflight, i) & MC_OUT_OFFSET);
+      mc_share_sent(s, *mc_u64_ring_at(&o->inflight, i) & MC_OUT_OFFSET);
   for (mc_share_member *m = s->shares; m; m = m->next) {
     mc_map kept = {0};
     size_t at = 0;

@@ -157,6 +157,7 @@ typedef enum mc_pending_kind {
   MC_PENDING_PUBACK,
   MC_PENDING_REPLY,
   MC_PENDING_CALL,
+  MC_PENDING_SHARE,      /* `ticket` is set: a group's record */
   MC_PENDING_OF_SESSION, /* from here on: `session` is set */
   MC_PENDING_PUBREC = MC_PENDING_OF_SESSION,
   MC_PENDING_PUBCOMP,
@@ -171,6 +172,7 @@ typedef struct mc_pending {
     struct mc_reply *reply; /* bytes to send then: SUBACK, UNSUBACK */
     struct mc_call *call;   /* who published without a session; link is NULL */
     mc_session *session;
+    struct mc_share_ticket *ticket;
   };
   uint16_t packet_id;
   uint8_t kind;
@@ -228,7 +230,7 @@ struct mc_gateway_loop {
   mc_timer ack_timer, retry_timer;
   mc_post wake;
   bool wake_posted;
-  uint32_t pages_staged; /* of queues, on their way to the disk */
+  uint32_t pages_staged; /* pages of queues, and tickets of groups, on their way to the disk: their offsets matter */
   uint64_t low;       /* no staged record of ours will get an offset below this */
   uint64_t *seen;     /* by loop: last offset that was fanned out to here */
   int64_t wall_us;    /* at the start of the current callback */
@@ -244,7 +246,7 @@ struct mc_gateway_loop {
   int64_t stop_by_us;
   mc_post stop_post;
   mc_timer stop_timer;
-  struct { mc_count connections, sessions, received, delivered, acknowledged, refused, bytes_in, bytes_out, dropped_q0, spilled, lost; } count;
+  struct { mc_count connections, sessions, received, delivered, acknowledged, refused, bytes_in, bytes_out, dropped_q0, spilled, lost, share_waiting, share_bytes; } count;
   mc_count cause[MC_CAUSES];
 };
 

@@ -2,7 +2,8 @@
 """10,000 malformed MQTT streams beside 1,000 good clients. Prints TAP.
 
 The streams are mutated seeds: tests/format/corpus/mqtt, tests/gateway/corpus/link, and the byte-level cases of the data folder when it is here. Up to
-300 at a time go to the plain port, some over TLS with a vehicle's certificate; each is left in pieces, half-closed, reset or held open for a moment.
+300 at a time go to the plain port, and with a vehicle's certificate one in 20 each over TLS, inside WebSocket frames (mutated too), and as requests to
+POST /topics (mutated seeds); each is left in pieces, half-closed, reset or held open for a moment.
 The good clients, in a process of their own, publish QoS 1 slowly to a topic that they subscribe to, and ping: none is disconnected, every publish is
 acknowledged and comes back exactly once in order. The server's memory does not follow the number of streams: the second half of them costs next to nothing.
 
@@ -29,7 +30,8 @@ from mqtt_sequences import connect_packet, payload_bytes  # noqa: E402
 
 STREAMS = int(os.environ.get("MOTORCADE_HOSTILE_STREAMS", "10000"))
 SEED = int(os.environ.get("MOTORCADE_HOSTILE_SEED", random.randrange(1 << 30)))
-AT_ONCE, GOOD, OVER_TLS = 300, 1000, 20  # the last: one in so many
+AT_ONCE, GOOD = 300, 1000
+EACH_DOOR = int(os.environ.get("MOTORCADE_HOSTILE_DOORS", "20"))  # one in so many goes over TLS, over WebSocket, over HTTPS
 KEEP_ALIVE_S, PUBLISH_EVERY_S, PING_EVERY_S = 10, 4, 5
 GROWTH_MIB, SECOND_HALF_MIB = 16, 4
 tap = Tap()
@@ -164,6 +166,33 @@ def mutate(rng, all_seeds):
     return bytes(b)
 
 
+UPGRADE = (b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+           b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n")
+REQUESTS = [b"POST /topics/dt/hostile-1/a?qos=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
+            b"POST /topics/dt%2Fhostile-1%2Fa?qos=1&retain=true&contentType=text%2Fplain&messageExpiry=600 HTTP/1.1\r\nHost: localhost\r\n"
+            b"x-amz-mqtt5-user-properties: W3siYiI6IjIifV0=\r\nx-amz-mqtt5-correlation-data: AAE=\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+            b"POST /topics/dt/hostile-1/b HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc" * 3]
+
+
+def frame(rng, payload, broken):
+    """One masked binary frame; broken: something of it is not as RFC 6455 has it."""
+    how = rng.randrange(8) if broken else 8
+    mask, size = rng.randbytes(4), len(payload)
+    first = {0: 0x82 | 0x40, 1: 0x81, 2: 0x02, 3: 0x80, 4: 0x89, 5: 0x8B}.get(how, 0x82)  # reserved bit; text; unfinished; nothing to continue; pings
+    claimed = rng.choice((size + 1, 125, 126, 0x7FFFFFFF, (1 << 63) - 1, 1 << 63)) if how == 6 else size
+    head = bytes([0x80 | claimed]) if claimed < 126 else b"\xfe" + struct.pack(">H", claimed) if claimed < 65536 else b"\xff" + struct.pack(">Q", claimed)
+    if how == 7:  # without a mask
+        return bytes([first, head[0] & 0x7F]) + head[1:] + payload
+    return bytes([first]) + head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
+
+
+def in_frames(rng, stream):
+    """A stream for the door of WebSockets: the request, then MQTT in frames, cut anywhere."""
+    head = bytes(mutate(rng, [UPGRADE])) if rng.random() < 0.1 else UPGRADE
+    cut = sorted(rng.randrange(len(stream) + 1) for _ in range(rng.randrange(4)))
+    return head + b"".join(frame(rng, stream[a:b], rng.random() < 0.3) for a, b in zip([0] + cut, cut + [len(stream)]))
+
+
 async def one_stream(rng, stream, port, tls, tally):
     """Sends it in pieces; leaves it in one of four ways."""
     try:
@@ -199,6 +228,9 @@ async def one_stream(rng, stream, port, tls, tally):
     tally[end] = tally.get(end, 0) + 1
 
 
+doors = {}
+
+
 async def storm(rng, streams, platform, device, tally):
     context = ssl.create_default_context(cafile=device["ca"])
     context.load_cert_chain(device["cert"], device["key"])
@@ -206,8 +238,13 @@ async def storm(rng, streams, platform, device, tally):
 
     async def worker():
         for n, stream in queue:
-            tls = n % OVER_TLS == 0
-            await one_stream(rng, stream, platform.tls if tls else platform.dev, context if tls else None, tally)
+            door = {0: "TLS", 1: "WebSocket", 2: "HTTPS"}.get(n % EACH_DOOR)
+            if door == "WebSocket":
+                stream = in_frames(rng, stream)
+            elif door == "HTTPS":
+                stream = mutate(rng, REQUESTS)
+            doors[door or "plain"] = doors.get(door or "plain", 0) + 1
+            await one_stream(rng, stream, {None: platform.dev, "TLS": platform.mqtt}.get(door, platform.tls), context if door else None, tally)
 
     await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
 
@@ -251,7 +288,7 @@ try:
     took = time.monotonic() - began
     pipe.send("stop")
     good = pipe.recv() if pipe.poll(30) else {}
-    tap.note(f"{took:.1f} s; {tally}")
+    tap.note(f"{took:.1f} s; {tally}; doors: {doors}")
     tap.equal(platform.process.poll(), None, "motorcade still runs")
     tap.ok(tally.get("no connection", 0) <= STREAMS // 100, "the streams found an open door", tally)
     tap.ok(tally.get("ended by the server", 0) >= STREAMS // 4, "a good part of them was ended by the server", tally)
