@@ -7,6 +7,7 @@
  *   MOTORCADE_POWER_SEED   what is drawn: which sectors land early, in which order, what a cut leaves
  *   MOTORCADE_POWER_CUT    the process ends itself at this boundary of the file layer, counted from the start: each call that changes something has one
  *                          before and one behind it, a sync one more, in its middle. What was not synced is then on the disk whole, in part, or not at all.
+ *   MOTORCADE_POWER_FILE   only boundaries of files and folders whose path has this in it count
  *   MOTORCADE_POWER_TRACE  a file; one line says where the process ended itself
  *   MOTORCADE_POWER_LIE    1: a sync of a file says that it is done, and did nothing. The planted mistake that the loop's checks must find. */
 #include <errno.h>
@@ -35,7 +36,7 @@ static struct power {
   pthread_once_t once;
   pthread_mutex_t lock;
   uint64_t seed, cut_at, boundary;
-  const char *trace;
+  const char *file, *trace;
   bool lies;
   power_content *content;
   power_names name;
@@ -60,6 +61,8 @@ static void begin(void)
   power.seed = number("MOTORCADE_POWER_SEED", 1);
   power.cut_at = number("MOTORCADE_POWER_CUT", 0);
   power.lies = number("MOTORCADE_POWER_LIE", 0) == 1;
+  power.file = getenv("MOTORCADE_POWER_FILE");
+  power.file = power.file && *power.file ? power.file : NULL;
   power.trace = getenv("MOTORCADE_POWER_TRACE");
 }
 
@@ -88,7 +91,7 @@ static void leave_content(power_content *c)
 /* One more boundary. The lock is held: while this process dies, nothing else of it reaches the disk. */
 static void boundary(const char *what, const char *path)
 {
-  if (++power.boundary != power.cut_at)
+  if ((power.file && !strstr(path, power.file)) || ++power.boundary != power.cut_at)
     return;
   for (power_content *c = power.content; c; c = c->next)
     leave_content(c);

@@ -51,6 +51,7 @@ static int play(void (*life)(void), uint64_t seed, uint64_t cut, bool lies)
     setenv("MOTORCADE_POWER_SEED", text, 1);
     snprintf(text, sizeof text, "%llu", (unsigned long long)cut);
     setenv("MOTORCADE_POWER_CUT", text, 1);
+    unsetenv("MOTORCADE_POWER_FILE");
     setenv("MOTORCADE_POWER_LIE", lies ? "1" : "0", 1);
     life();
     _exit(0);

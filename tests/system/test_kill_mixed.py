@@ -3,7 +3,7 @@
 
 Of four lives of the server two are motorcade, killed at a random moment: the kernel keeps what it wrote. The other two are motorcade-powercut, which has a file
 layer that forgets what was not synced (tests/powercut/power_fs.c): one is killed at a random moment, one ends itself at a drawn boundary of the file layer, also
-while it starts. So writes are dropped, and torn by sectors of 512 bytes, and names of files go, as with a power cut.
+while it starts, or at one of the files that are written seldom. So writes are dropped, and torn by sectors of 512 bytes, and names of files go, as with a power cut.
 
 What must hold at the end: no acknowledged message lost; QoS 2 exactly once; the order of each publisher and topic kept (QoS 1: of first arrivals);
 every message of the shared subscription reached one of its members; the retained message is the last acknowledged one or newer.
@@ -29,7 +29,9 @@ SEED = int(os.environ.get("MOTORCADE_KILL_SEED", random.randrange(1 << 30)))
 LIE = os.environ.get("MOTORCADE_KILL_LIE") == "1"
 PATIENCE = 3 if LIE else 30
 LIE_ROUNDS = 6
-BOUNDARIES = 3000  # of the file layer in a life, at most; later ones are not reached in the time that it has
+# Where a life ends itself: part of a path, or all of the file layer, and how many boundaries are counted at most; later ones are not reached in its time.
+CUTS = [("", 3000)] * 4 + [("/gateway", 16), ("/gateway", 16), (".tmp", 30), ("consumers", 16)]
+BALLAST = 16 << 10  # bytes of messages that nobody wants: they fill segments, and make checkpoints due
 WINDOW = 4
 AGAIN_PER_KILL = 100
 PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 3, 4, 5, 6, 7
@@ -74,8 +76,8 @@ class Client(threading.Thread):
 class Publisher(Client):
     """A window of messages, each under the identifier of its slot; what is unanswered is sent again, in order, after a reconnect."""
 
-    def __init__(self, name, topic, qos, retain=False):
-        self.topic, self.qos, self.retain = topic, qos, retain
+    def __init__(self, name, topic, qos, retain=False, pad=b""):
+        self.topic, self.qos, self.retain, self.pad = topic, qos, retain, pad
         self.next, self.slot, self.finished = 0, {}, set()  # slot: id -> [number, released]
         super().__init__(name)
 
@@ -87,7 +89,7 @@ class Publisher(Client):
         if released:
             self.answer(client, PUBREL, packet_id)
             return
-        body = text(self.topic) + struct.pack(">H", packet_id) + b"%d" % number
+        body = text(self.topic) + struct.pack(">H", packet_id) + b"%d" % number + self.pad
         client.send(bytes([0x30 | self.qos << 1 | (8 if dup else 0) | (1 if self.retain else 0)]) + varint(len(body)) + body)
 
     def fill(self, client):
@@ -169,7 +171,8 @@ class Lives:
         elif number % 2 == 0:
             power = None
         else:
-            power = {"seed": SEED + number, "cut": int(BOUNDARIES ** random.random()) if number % 4 == 3 else 0}
+            where, most = random.choice(CUTS)
+            power = {"seed": SEED + number, "cut": int(most ** random.random()) if number % 4 == 3 else 0, "file": where}
         platform.start(wait=False, power=power)
         self.kind = "motorcade, killed" if power is None else "power cut, killed"
 
@@ -208,7 +211,7 @@ def tell_cuts():
     met = collections.Counter()
     for line in platform.cuts.read_text().splitlines() if platform.cuts.exists() else []:
         what, name = line.rsplit(" ", 1)
-        met[f"{what} ({'segment' if name.endswith('.mcj') else name})"] += 1
+        met[f"{what} ({'segment' if name.endswith('.mcj') else name})"] += 1  # a folder: its names
     for what, times in met.most_common():
         tap.note(f"  cut {times} times: {what}")
     return met
@@ -223,7 +226,7 @@ def check_planted_mistake():
     tap.ok(done.returncode == 1 and lost, f"a server that acknowledges before it synced is found out in {LIE_ROUNDS} rounds: {len(failed)} checks fail, {len(lost)} name lost messages", done.stdout[-2000:], done.stderr[-2000:])
 
 
-platform = Platform()
+platform = Platform(settings=["--journal-retain-mb", "256"])
 random.seed(SEED)
 tap.note(f"{ROUNDS} rounds, MOTORCADE_KILL_SEED={SEED}")
 try:
@@ -234,7 +237,7 @@ try:
         s.first.wait(10)
     time.sleep(0.5)
     publishers = [Publisher(f"p2-{i}", f"q2/{i}", 2) for i in range(2)] + [Publisher(f"p1-{i}", f"q1/{i}", 1) for i in range(2)] + \
-                 [Publisher("psh", "sh/0", 1), Publisher("pret", "ret/x", 1, retain=True)]
+                 [Publisher("psh", "sh/0", 1), Publisher("pret", "ret/x", 1, retain=True), Publisher("ballast", "ballast/x", 1, pad=b" " * BALLAST)]
     time.sleep(0.2)
     platform.kill()
     lives = Lives()
