@@ -42,7 +42,7 @@ test:
 	@tools/setup.sh build test
 	@python3 tests/run.py
 
-# The long proof: kill -9 500 times under mixed load (some six minutes).
+# The long proof: 500 ends under mixed load, by kill -9 and by power cuts (some five minutes).
 test-kill:
 	@tools/setup.sh build test
 	@MOTORCADE_KILL_ROUNDS=500 python3 tests/run.py --stage system --only test_kill_mixed
