@@ -48,7 +48,7 @@ def npm_ready():
     here = pathlib.Path(__file__).resolve().parent
     if not shutil.which("node") or not shutil.which("npm"):
         return False
-    if not (here / "node_modules" / "mqtt").exists():
+    if not all((here / "node_modules" / name).exists() for name in ("mqtt", "aws-sdk")):
         subprocess.run(["npm", "ci", "--loglevel=error"], cwd=here, check=True, stdout=subprocess.DEVNULL)
     return True
 

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""A FleetWise life told by AWS's own SDK for Python: catalog, model, decoders, vehicles, fleet, state template, campaign, tags, the account - and everything deleted again.
+"""A FleetWise life told by AWS's own SDKs, first for Python, then for JavaScript, and in a few words by its command line: catalog, model, decoders, vehicles, fleet, state template, campaign, tags, the account - and everything deleted again.
 Every operation that the server has is called, its answer parsed by the SDK and compared with the SDK's model member by member; every kind of exception is met. Prints TAP."""
 import base64
 import json
+import os
+import shutil
+import subprocess
 import sys
 
 import aws_sdk
-from platform_under_test import Platform, Tap
+from platform_under_test import Platform, Tap, npm_ready
 
 tap = Tap()
 ALL_LANDED = False  # true when the server has all 57: then this test fails when one is missing
@@ -176,8 +179,13 @@ def refusals():
 
 # ---- the telling ----
 
-MAKER = {"signal-catalog": "CreateSignalCatalog", "model-manifest": "CreateModelManifest", "decoder-manifest": "CreateDecoderManifest", "vehicle": "CreateVehicle",
-         "fleet": "CreateFleet", "campaign": "CreateCampaign", "state-template": "CreateStateTemplate"}
+STORY = [operation for operation, _, _ in steps()]
+
+
+def told(operation, landed):
+    """Whether what comes before an operation in the story could be made: all that Creates, up to its first place. Matters only until the server has all 57."""
+    before = STORY[:STORY.index(operation)] if operation in STORY else STORY
+    return operation in landed and all(o in landed for o in before if o.startswith("Create"))
 
 
 def wire(value):
@@ -189,45 +197,74 @@ def wire(value):
     return [wire(v) for v in value] if isinstance(value, list) else value
 
 
-class Life:
+class Boto:
+    """boto3, and the JSON that it was given."""
+
     def __init__(self, platform, key):
         from botocore import xform_name
 
-        self.platform, self.key = platform, key
         self.client = aws_sdk.client(platform, key)
         self.model = aws_sdk.model()
         self.method = {o: getattr(self.client, xform_name(o)) for o in self.model.operation_names}
         self.raw = {}
         self.client.meta.events.register("before-parse.iotfleetwise.*", self.keep)
-        self.called = set()
-        self.landed = {o for o in self.model.operation_names
-                       if aws_sdk.code(aws_sdk.send(platform, key, f"IoTAutobahnControlPlane.{o}", b'{"no such member":1}')) != "UnknownOperationException"}
 
     def keep(self, response_dict=None, **_):
         self.raw = json.loads(response_dict["body"] or b"{}")
 
-    def missing(self, given):
-        """True: what the step names could not be made, since the operation that makes it has not landed."""
-        kind = given.get("ResourceARN", "").split(":")[-1].split("/")[0]
-        return bool(kind) and MAKER[kind] not in self.landed
+    def call(self, operation, given):
+        """The answer, and what of it the model does not allow."""
+        answer = self.method[operation](**given)
+        answer.pop("ResponseMetadata")
+        shape = self.model.operation_model(operation).output_shape
+        return answer, aws_sdk.conforms(shape, self.raw) if shape else [f"an answer where none is: {self.raw}"] if self.raw else []
+
+
+class Node:
+    """aws_client.mjs."""
+
+    def __init__(self, platform, key):
+        here = os.path.dirname(os.path.abspath(__file__))
+        self.process = subprocess.Popen(["node", os.path.join(here, "aws_client.mjs"), f"http://127.0.0.1:{platform.http}/aws", key["id"], key["secret"]], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self.operations = {o[0].upper() + o[1:] for o in json.loads(self.process.stdout.readline())["operations"]}
+
+    def call(self, operation, given):
+        def revived(value):
+            if isinstance(value, bytes):
+                return {"base64": base64.b64encode(value).decode()}
+            if isinstance(value, dict):
+                return {k: revived(v) for k, v in value.items()}
+            return [revived(v) for v in value] if isinstance(value, list) else value
+
+        self.process.stdin.write(json.dumps({"operation": operation[0].lower() + operation[1:], "input": revived(given)}) + "\n")
+        self.process.stdin.flush()
+        said = json.loads(self.process.stdout.readline())
+        if "answer" not in said:
+            raise RuntimeError(f"{said['code']}: {said['message']}")
+        return said["answer"], []
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+class Life:
+    def __init__(self, platform, key, teller, landed):
+        self.platform, self.key, self.teller, self.landed = platform, key, teller, landed
+        self.called = set()
 
     def tell(self, story):
         for operation, given, check in story:
-            if operation not in self.landed:
+            if not told(operation, self.landed):
                 continue
             self.called.add(operation)
-            if self.missing(given):
-                self.refused([(operation, given, "ResourceNotFoundException", {"resourceType": None})])
-                continue
-            shown = f"{operation} {json.dumps(wire(given))[:70]}"
+            shown = f"{type(self.teller).__name__}: {operation} {json.dumps(wire(given))[:70]}"
             try:
-                answer = self.method[operation](**given)
-                answer.pop("ResponseMetadata")
+                answer, wrong = self.teller.call(operation, given)
             except Exception as problem:  # noqa: BLE001 - whatever the SDK says is the diagnosis
                 tap.ok(False, shown, f"{type(problem).__name__}: {problem}")
                 continue
-            shape = self.model.operation_model(operation).output_shape
-            wrong = aws_sdk.conforms(shape, self.raw) if shape else [f"an answer where none is: {self.raw}"] if self.raw else []
             right = False
             try:
                 right = check is None or bool(check(answer))
@@ -237,16 +274,15 @@ class Life:
 
     def refused(self, stories):
         for operation, given, exception, members in stories:
-            if operation not in self.landed:
+            if not told(operation, self.landed):
                 continue
             try:
-                answer = self.method[operation](**given)
+                answer = self.teller.call(operation, given)[0]
                 tap.ok(False, f"{operation} is refused with {exception}", answer)
             except Exception as problem:  # noqa: BLE001
                 said = getattr(problem, "response", {})
                 right = type(problem).__name__ == exception and all(name in said and (value is None and said[name] or said[name] == value) for name, value in members.items())
-                shape = self.model.shape_for(exception)
-                wrong = aws_sdk.conforms(shape, {k: v for k, v in self.raw.items() if k != "__type"})
+                wrong = aws_sdk.conforms(self.teller.model.shape_for(exception), {k: v for k, v in self.teller.raw.items() if k != "__type"})
                 tap.ok(right and not wrong and said["ResponseMetadata"]["HTTPStatusCode"] == 400, f"{operation} is refused with {exception}", problem, said, *wrong)
 
     def pages(self):
@@ -255,17 +291,30 @@ class Life:
                                  ("ListDecoderManifestNetworkInterfaces", {"name": NAME}), ("ListSignalCatalogs", {}), ("ListDecoderManifests", {}), ("ListModelManifests", {}),
                                  ("ListVehicles", {}), ("ListVehiclesInFleet", {"fleetId": FLEET}), ("ListFleets", {}), ("ListFleetsForVehicle", {"vehicleName": CAR}),
                                  ("ListCampaigns", {}), ("ListStateTemplates", {}), ("GetVehicleStatus", {"vehicleName": CAR})]:
-            if operation not in self.landed:
+            if not told(operation, self.landed):
                 continue
-            name = self.client.meta.method_to_api_mapping and [m for m, o in self.client.meta.method_to_api_mapping.items() if o == operation][0]
-            key = self.client.get_paginator(name).result_keys[0].expression
-            whole = self.method[operation](**given)
-            pages = list(self.client.get_paginator(name).paginate(**given, PaginationConfig={"PageSize": 1}))
+            name = [m for m, o in self.teller.client.meta.method_to_api_mapping.items() if o == operation][0]
+            key = self.teller.client.get_paginator(name).result_keys[0].expression
+            whole = self.teller.method[operation](**given)
+            pages = list(self.teller.client.get_paginator(name).paginate(**given, PaginationConfig={"PageSize": 1}))
             one = [i for p in pages for i in p[key]]
             tap.ok(one == whole[key] and len(whole[key]) > 0 and all(len(p[key]) <= 1 for p in pages) and "nextToken" not in whole and "nextToken" not in pages[-1],
                    f"{operation}: {len(whole[key])} in pages of one", one, whole[key], [p.get("nextToken") for p in pages])
             answer = aws_sdk.send(self.platform, self.key, f"IoTAutobahnControlPlane.{operation}", json.dumps({**given, "nextToken": "%%%"}).encode())
             tap.ok(aws_sdk.code(answer) == "ValidationException" and answer[2]["fieldList"][0]["name"] == "nextToken", f"{operation}: a token that is none", answer)
+
+
+def by_command_line(platform, key):
+    """A few words of the AWS command line, which is another face of the same SDK."""
+    if not shutil.which("aws"):
+        return tap.skip("the AWS command line", "no program aws in PATH")
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": key["id"], "AWS_SECRET_ACCESS_KEY": key["secret"], "AWS_DEFAULT_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": "",
+                   "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    for words, good, part in [(["get-register-account-status"], True, "REGISTRATION_SUCCESS"),
+                              (["list-tags-for-resource", "--resource-arn", ARN + "vehicle/nobody"], False, "ResourceNotFoundException")]:
+        done = subprocess.run(["aws", "--endpoint-url", f"http://127.0.0.1:{platform.http}/aws", "iotfleetwise", *words], capture_output=True, text=True, timeout=60,
+                              env=environment)
+        tap.ok((done.returncode == 0) == good and part in done.stdout + done.stderr, f"aws iotfleetwise {words[0]}: {part}", done.stdout, done.stderr)
 
 
 def main():
@@ -275,16 +324,29 @@ def main():
         tap.done()
     platform = Platform().start()
     try:
-        life = Life(platform, aws_sdk.access_key(platform, "sdk", "admin"))
+        key = aws_sdk.access_key(platform, "sdk", "admin")
+        names = aws_sdk.model().operation_names
+        landed = {o for o in names if aws_sdk.code(aws_sdk.send(platform, key, f"IoTAutobahnControlPlane.{o}", b'{"no such member":1}')) != "UnknownOperationException"}
+        life = Life(platform, key, Boto(platform, key), landed)
         tap.guard("the life", life.tell, steps())
         tap.guard("refusals", life.refused, refusals())
         tap.guard("pages", life.pages)
         tap.guard("the end", life.tell, endings())
-        tap.equal(sorted(life.landed - life.called), [], "every operation that the server has was called")
         if ALL_LANDED:
-            tap.equal(len(life.landed), aws_sdk.OPERATIONS, "the server has all operations of the SDK")
+            tap.equal(len(landed), aws_sdk.OPERATIONS, "the server has all operations of the SDK")
+            tap.equal(sorted(landed - life.called), [], "and each of them was called")
         else:
-            tap.note(f"{len(life.landed)} of {aws_sdk.OPERATIONS} operations are there")
+            tap.note(f"{len(landed)} of {aws_sdk.OPERATIONS} operations are there, {len(life.called)} were called")
+        if npm_ready():
+            node = Node(platform, key)
+            again = Life(platform, key, node, landed & node.operations)
+            tap.guard("the life in JavaScript", again.tell, steps())
+            tap.guard("its end", again.tell, endings())
+            tap.equal(sorted(again.landed - again.called), [], f"JavaScript called all {len(again.landed)} operations that both know") if ALL_LANDED else None
+            node.close()
+        else:
+            tap.skip("the life of a fleet told by JavaScript", "no node or npm")
+        tap.guard("the command line", by_command_line, platform, key)
     finally:
         platform.close()
     tap.done()
