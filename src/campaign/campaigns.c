@@ -1,5 +1,5 @@
 #include "base/clock.h"
-#include "campaign/state.h"
+#include "campaign/vocabulary.h"
 
 #include <stdlib.h>
 
@@ -9,6 +9,7 @@ static mc_err load(mc_campaigns *c, mc_why *why)
 {
   MC_TRY(mc_db_migrate(c->config.db, campaign_migrations, campaign_migration_count, why));
   MC_TRY(campaign_manifests_load(c, why));
+  MC_TRY(vocabulary_upgrade(c, why));
   MC_TRY(campaign_schemes_load(c, why));
   MC_TRY(campaign_resources_load(c, why));
   MC_TRY(campaign_checkins_load(c, why));
@@ -39,6 +40,7 @@ mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, 
   pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE); /* look-ups by sync id happen inside compilation */
   pthread_mutex_init(&c->lock, &attr);
   pthread_mutexattr_destroy(&attr);
+  pthread_mutex_init(&c->vocabulary, NULL);
   pthread_mutex_init(&c->event_lock, NULL);
   pthread_mutex_init(&c->event_write, NULL);
   c->repeats = repeat_table_create();
@@ -79,6 +81,7 @@ void mc_campaigns_close(mc_campaigns **campaigns)
   campaign_events_free(c);
   mc_strmap_free(&c->manifest_known);
   mc_strmap_free(&c->scheme_known);
+  pthread_mutex_destroy(&c->vocabulary);
   pthread_mutex_destroy(&c->lock);
   pthread_mutex_destroy(&c->event_lock);
   pthread_mutex_destroy(&c->event_write);

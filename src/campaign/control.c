@@ -20,6 +20,8 @@ static const struct {
 } part[] = {
     {control_account, &control_account_count},
     {control_campaign, &control_campaign_count},
+    {control_vocabulary, &control_vocabulary_count},
+    {control_vehicle, &control_vehicle_count},
 };
 enum { PARTS = sizeof part / sizeof part[0] };
 
@@ -359,7 +361,8 @@ static const struct {
     {"state-template", "GetStateTemplate", "identifier"},
 };
 
-mc_err control_exists(control_call *call, const char *kind, mc_slice name, mc_why *why)
+/* Asks the kind's own Get operation; its answer is appended. */
+static mc_err ask(control_call *call, const char *kind, mc_slice name, mc_buf *answer, mc_why *why)
 {
   const control_operation *o = NULL;
   const char *member = NULL;
@@ -369,22 +372,42 @@ mc_err control_exists(control_call *call, const char *kind, mc_slice name, mc_wh
       member = getter[i].member;
     }
   json_t *in = o ? json_pack("{s:s%}", member, (const char *)name.data, name.len) : NULL;
-  mc_buf faults = {0}, answer = {0};
+  mc_buf faults = {0};
   mc_err err = MC_ERR_NOT_FOUND;
   if (in && shape_check(shape_of_input(mc_slice_str(o->info.operation)), in, call->c->limit, &faults, NULL) == MC_OK) {
-    mc_json j = mc_json_to(&answer);
+    mc_json j = mc_json_to(answer);
     control_call inner = *call;
     inner.in = in;
     inner.out = &j;
     mc_json_object(&j);
     err = o->run(&inner, why);
+    mc_json_object_end(&j);
   }
   json_decref(in);
   mc_buf_free(&faults);
-  mc_buf_free(&answer);
   if (!err)
     unsay(call);
   return err == MC_ERR_NOT_FOUND ? control_not_found(call, kind, name, why) : err;
+}
+
+mc_err control_exists(control_call *call, const char *kind, mc_slice name, mc_why *why)
+{
+  mc_buf answer = {0};
+  mc_err err = ask(call, kind, name, &answer, why);
+  mc_buf_free(&answer);
+  return err;
+}
+
+mc_err control_name_of(control_call *call, const char *kind, mc_slice identifier, mc_slice *name, mc_why *why)
+{
+  mc_buf answer = {0};
+  mc_err err = ask(call, kind, identifier, &answer, why);
+  json_t *o = err ? NULL : json_loadb((const char *)answer.data, answer.len, 0, NULL);
+  if (!err)
+    err = mc_arena_copy(call->arena, control_text(o, "name"), name);
+  json_decref(o);
+  mc_buf_free(&answer);
+  return err;
 }
 
 /* ---- the call ---- */

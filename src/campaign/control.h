@@ -67,6 +67,8 @@ mc_err control_tags_set(control_call *call, const char *kind, mc_slice name, con
 mc_err campaign_tags_forget(mc_campaigns *c, uint32_t tenant, const char *kind, mc_slice name, mc_why *why);
 /* control.c: does it exist? Asks its own Get operation; MC_ERR_NOT_FOUND with the fault set when not. */
 mc_err control_exists(control_call *call, const char *kind, mc_slice name, mc_why *why);
+/* The name of what may be meant by another identifier too (a state template's id). */
+mc_err control_name_of(control_call *call, const char *kind, mc_slice identifier, mc_slice *name, mc_why *why);
 /* Does this tenant want failures of the control plane in the log (PutLoggingOptions)? group: 513 bytes. */
 bool control_logs_errors(mc_campaigns *c, uint32_t tenant, char *group);
 

@@ -1,10 +1,10 @@
-/* One command: catalog entries, vehicle model and decoder manifest from a DBC (or catalog entries from a VSS tree). */
+/* One command: catalog entries, vehicle model and decoder manifest from a DBC. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "campaign/state.h"
+#include "campaign/decoder.h"
 #include "format/json.h"
 
 enum { MAX_FQN = 150, ARENA_LIMIT = 1 << 30 };
@@ -16,7 +16,10 @@ typedef struct import_run {
   mc_arena arena;
   mc_dbc dbc;
   mc_strmap by_source; /* "Message.Signal" -> FQN as a terminated string in the arena */
-  mc_strmap ids;       /* "Message.Signal" -> signal id */
+  mc_strmap ids;       /* "Message.Signal" -> its place in node */
+  MC_VEC(mc_slice) source; /* beside node: "Message.Signal", terminated */
+  catalog_node_vec node;   /* signals first, then branches */
+  resource_head manifest, model;
   mc_why *why;
 } import_run;
 
@@ -30,7 +33,7 @@ bool campaign_name_valid(mc_slice name)
   return name.len >= 1 && name.len <= 100;
 }
 
-static bool fqn_valid(mc_slice fqn)
+bool campaign_fqn_valid(mc_slice fqn)
 {
   for (size_t i = 0; i < fqn.len; i++) {
     uint8_t ch = fqn.data[i];
@@ -69,7 +72,7 @@ static mc_err read_map(import_run *r)
   json_object_foreach (root, fqn, value) {
     const char *source = json_string_value(value);
     uint64_t other = 0;
-    if (!fqn_valid(mc_slice_str(fqn)))
+    if (!campaign_fqn_valid(mc_slice_str(fqn)))
       err = mc_err_set(r->why, MC_ERR_INVALID, "map: \"%s\" is not a signal name: 1 to %d of letters, digits, _ and .", fqn, MAX_FQN);
     else if (!source || !source_exists(&r->dbc, source))
       err = mc_err_set(r->why, MC_ERR_NOT_FOUND, "map: %s names \"%s\", which is not a Message.Signal of %s", fqn,
@@ -99,31 +102,84 @@ static char *default_fqn(import_run *r, const mc_dbc_message *m, const mc_dbc_si
   return fqn;
 }
 
-static mc_err value_names(const mc_dbc_signal *s, mc_buf *out)
+static mc_err value_names(const mc_dbc_signal *s, mc_json *j)
 {
-  mc_json j = mc_json_to(out);
-  mc_json_array(&j);
+  mc_json_array(j);
   for (uint32_t i = 0; i < s->value_count; i++) {
-    mc_json_array(&j);
-    mc_json_int(&j, s->value[i].value);
-    mc_json_text(&j, s->value[i].text);
-    mc_json_array_end(&j);
+    mc_json_array(j);
+    mc_json_int(j, s->value[i].value);
+    mc_json_text(j, s->value[i].text);
+    mc_json_array_end(j);
   }
-  mc_json_array_end(&j);
-  return mc_json_end(&j);
+  mc_json_array_end(j);
+  return j->err;
 }
 
-static mc_err put_signal(import_run *r, uint32_t id, const char *fqn, const mc_dbc_signal *s)
+/* What the catalog said of it before and the DBC does not. */
+static mc_err keep_old(import_run *r, const catalog_node *old, catalog_node *n)
 {
-  mc_buf names = {0};
-  const mc_unit *unit = mc_unit_find(s->unit);
-  mc_err err = value_names(s, &names);
-  bool range = s->min < s->max;
+  json_t *was = old->document.len ? json_loadb((const char *)old->document.data, old->document.len, 0, NULL) : NULL;
+  mc_err err = MC_OK;
+  n->kind = node_is_signal(old->kind) ? old->kind : NODE_SENSOR;
+  if (!n->description.len)
+    err = mc_arena_copy(&r->arena, control_text(was, "description"), &n->description);
+  json_decref(was);
+  return err;
+}
+
+static mc_err document_of(import_run *r, const mc_dbc_signal *s, catalog_node *n)
+{
+  mc_buf text = {0}, names = {0};
+  mc_json j = mc_json_to(&text), of_names = mc_json_to(&names);
+  value_names(s, &of_names);
+  mc_json_object(&j);
+  mc_json_text_field(&j, "fullyQualifiedName", n->fqn);
+  mc_json_text_field(&j, "dataType", n->data_type);
+  if (n->description.len)
+    mc_json_text_field(&j, "description", n->description);
+  if (n->unit.len)
+    mc_json_text_field(&j, "unit", n->unit);
+  if (n->has_min)
+    mc_json_double_field(&j, "min", n->min);
+  if (n->has_max)
+    mc_json_double_field(&j, "max", n->max);
+  if (s->value_count) {
+    mc_json_key(&j, "valueNames");
+    mc_json_raw(&j, mc_buf_slice(&names));
+  }
+  mc_json_object_end(&j);
+  mc_err err = mc_json_end(&j);
   if (!err)
-    err = campaign_catalog_put(r->c, r->in->tenant, id, mc_slice_str(fqn), "sensor", mc_signal_type_of_dbc(s),
-                               unit ? mc_slice_str(unit->id) : s->unit, s->comment, range, s->min, s->max, mc_buf_slice(&names), r->why);
+    err = mc_json_end(&of_names);
+  if (!err)
+    err = mc_arena_copy(&r->arena, mc_buf_slice(&text), &n->document);
+  if (!err)
+    err = mc_arena_copy(&r->arena, mc_buf_slice(&names), &n->value_names);
+  mc_buf_free(&text);
   mc_buf_free(&names);
   return err;
+}
+
+/* The DBC decides on type and unit: samples will come so. */
+static mc_err node_of(import_run *r, mc_slice fqn, const mc_dbc_signal *s, catalog_node *n)
+{
+  const mc_unit *unit = mc_unit_find(s->unit);
+  catalog_node old;
+  bool range = s->min < s->max;
+  MC_TRY(catalog_node_get(r->c, r->in->tenant, r->model.parent, fqn, &r->arena, &old, r->why));
+  if (old.kind != NODE_NONE && !node_is_signal(old.kind))
+    return mc_err_set(r->why, MC_ERR_INVALID, "%.*s is a %s of the signal catalog \"%.*s\": give the signal another name in the map", MC_FMT(fqn), node_member[old.kind],
+                      MC_FMT(r->model.parent));
+  *n = (catalog_node){.fqn = fqn,
+                      .data_type = mc_slice_str(data_type_of(mc_signal_type_of_dbc(s))),
+                      .unit = unit ? mc_slice_str(unit->id) : s->unit,
+                      .description = s->comment,
+                      .has_min = range,
+                      .has_max = range,
+                      .min = s->min,
+                      .max = s->max};
+  MC_TRY(keep_old(r, &old, n));
+  return document_of(r, s, n);
 }
 
 /* Two signals under one name would share an id: the samples of both in one history. (Messages of one name give one signal: it comes under two
@@ -140,13 +196,10 @@ static mc_err check_own_name(import_run *r, mc_strmap *taken, mc_slice fqn, mc_s
                     r->in->dbc_name, MC_FMT(fqn));
 }
 
-/* All names at once: one transaction in the registry, one here. */
+/* Every signal's name, its node, and the branches above it. */
 static mc_err name_signals(import_run *r)
 {
-  MC_VEC(mc_slice) fqn = {0};
-  MC_VEC(const mc_dbc_signal *) of = {0};
-  MC_VEC(mc_slice) source = {0};
-  mc_strmap taken = {0}; /* FQN -> "Message.Signal", terminated */
+  mc_strmap taken = {0}, made = {0}; /* FQN -> "Message.Signal", terminated; FQN -> 1 */
   mc_err err = MC_OK;
   for (uint32_t i = 0; i < r->dbc.message_count && !err; i++) {
     const mc_dbc_message *m = &r->dbc.message[i];
@@ -154,37 +207,28 @@ static mc_err name_signals(import_run *r)
       uint64_t mapped = 0;
       mc_slice from = source_of(r, m, &m->signal[k]);
       char *name = mc_strmap_get(&r->by_source, from, &mapped) ? (char *)(uintptr_t)mapped : default_fqn(r, m, &m->signal[k]);
+      catalog_node n;
       err = name && from.len ? check_own_name(r, &taken, mc_slice_str(name), from) : MC_ERR_MEMORY;
       if (!err)
-        err = mc_vec_push(&fqn, mc_slice_str(name));
+        err = node_of(r, mc_slice_str(name), &m->signal[k], &n);
       if (!err)
-        err = mc_vec_push(&of, &m->signal[k]);
+        err = mc_vec_push(&r->source, from);
       if (!err)
-        err = mc_vec_push(&source, from);
+        err = mc_vec_push(&r->node, n);
       r->report->multiplexed += m->signal[k].mux == MC_DBC_MUXED || m->signal[k].mux == MC_DBC_MUXED_SWITCH;
       r->report->ieee += m->signal[k].float_bits != 0;
     }
   }
-  uint32_t *ids = calloc(fqn.len ? fqn.len : 1, sizeof *ids);
+  r->report->signals = (uint32_t)r->node.len;
+  size_t given = r->node.len;
+  for (size_t i = 0; i < given && !err; i++)
+    err = catalog_branches_above(r->c, r->in->tenant, r->model.parent, r->node.at[i].fqn, &made, &r->arena, &r->node, r->why);
   if (!err)
-    err = ids ? mc_registry_signal_ids(r->c->config.registry, r->in->tenant, fqn.at, fqn.len, ids, r->why) : MC_ERR_MEMORY;
-  if (!err)
-    err = mc_db_begin(r->c->config.db, true, r->why);
-  if (!err) {
-    for (size_t i = 0; i < fqn.len && !err; i++) {
-      err = put_signal(r, ids[i], (const char *)fqn.at[i].data, of.at[i]);
-      if (!err)
-        err = mc_strmap_put(&r->ids, source.at[i], ids[i]);
-    }
-    mc_err end = mc_db_end(r->c->config.db, err == MC_OK, err ? NULL : r->why);
-    err = err ? err : end;
-  }
-  r->report->signals = (uint32_t)fqn.len;
-  mc_vec_free(&fqn);
-  mc_vec_free(&of);
-  mc_vec_free(&source);
+    err = catalog_nodes_number(r->c, r->in->tenant, &r->node, r->why);
+  for (size_t i = 0; i < given && !err; i++)
+    err = mc_strmap_put(&r->ids, r->source.at[i], i);
   mc_strmap_free(&taken);
-  free(ids);
+  mc_strmap_free(&made);
   return err;
 }
 
@@ -194,16 +238,16 @@ static bool resolve(void *ctx, const mc_dbc_message *m, const mc_dbc_signal *s, 
   uint64_t id;
   if (!mc_strmap_get(&r->ids, source_of(r, m, s), &id))
     return false;
-  *signal_id = (uint32_t)id;
-  *encoding_id = 0;
+  *signal_id = r->node.at[id].signal;
+  *encoding_id = (uint32_t)id; /* its node, for the document */
   return true;
 }
 
-static mc_err to_wire(import_run *r, const mc_can_signal *s, mc_fw_can_signal *out)
+mc_err decoder_from_dbc(const mc_can_signal *s, mc_slice interface, mc_arena *arena, mc_fw_can_signal *out)
 {
   uint8_t pf = (uint8_t)(s->message_id >> 16);
   *out = (mc_fw_can_signal){.signal_id = s->signal_id,
-                            .interface_id = r->in->interface_id,
+                            .interface_id = interface,
                             .message_id = s->message_id | (s->extended ? 1u << 31 : 0),
                             .big_endian = s->big_endian,
                             .is_signed = s->is_signed,
@@ -216,9 +260,9 @@ static mc_err to_wire(import_run *r, const mc_can_signal *s, mc_fw_can_signal *o
                             .mux_count = s->mux_count};
   if (s->match == MC_ID_J1939_PGN) /* priority and source address do not count; in PDU1 the destination neither */
     out->id_mask = pf >= 240 ? 0x03FFFF00 : 0x03FF0000;
-  mc_fw_mux *mux = s->mux_count ? mc_arena_array(&r->arena, s->mux_count, sizeof *mux) : NULL;
+  mc_fw_mux *mux = s->mux_count ? mc_arena_array(arena, s->mux_count, sizeof *mux) : NULL;
   for (uint8_t i = 0; i < s->mux_count && mux; i++) {
-    uint32_t *range = mc_arena_array(&r->arena, s->mux[i].range_count, 2 * sizeof *range);
+    uint32_t *range = mc_arena_array(arena, s->mux[i].range_count, 2 * sizeof *range);
     if (!range)
       return MC_ERR_MEMORY;
     for (uint32_t k = 0; k < s->mux[i].range_count; k++) {
@@ -231,57 +275,93 @@ static mc_err to_wire(import_run *r, const mc_can_signal *s, mc_fw_can_signal *o
   return s->mux_count && !mux ? MC_ERR_MEMORY : MC_OK;
 }
 
-/* Signals of the current version that lie on other interfaces stay. */
-static mc_err keep_other_interfaces(import_run *r, mc_fw_can_signal **list, size_t *len, size_t *cap)
+/* ---- writing, all in one transaction ---- */
+
+static mc_err write_decoder(import_run *r, const mc_can_signal *s, mc_map *parts, mc_buf *document)
 {
-  manifest_version *old = campaign_manifest_current(r->c, r->in->tenant, r->in->name);
-  mc_fw_manifest doc;
-  if (!old)
-    return MC_OK;
-  MC_TRY(mc_fw_read_manifest(mc_buf_slice(&old->extended), &r->arena, &doc, r->why));
-  for (uint32_t i = 0; i < doc.can_count; i++) {
-    if (mc_slice_eq(doc.can[i].interface_id, r->in->interface_id))
-      continue;
-    MC_TRY(mc_vec_grow_((void **)list, cap, *len, 1, sizeof **list));
-    (*list)[(*len)++] = doc.can[i];
-  }
-  return MC_OK;
+  mc_fw_can_signal wire;
+  uint64_t part = 0;
+  mc_slice source = r->source.at[s->encoding_id], fqn = r->node.at[s->encoding_id].fqn;
+  size_t dot = mc_slice_find(source, '.', 0) + 1;
+  mc_map_get(parts, s->signal_id, &part);
+  MC_TRY(mc_map_put(parts, s->signal_id, part + 1));
+  MC_TRY(decoder_from_dbc(s, r->in->interface_id, &r->arena, &wire));
+  mc_buf_clear(document);
+  MC_TRY(decoder_can_document(fqn, &wire, mc_slice_sub(source, dot, source.len), data_type_of(s->type), document));
+  return decoder_signal_put(r->c, r->in->tenant, r->in->name, fqn, (uint32_t)part, r->in->interface_id, DECODER_CAN, mc_buf_slice(document), r->why);
 }
 
-static mc_err make_manifest(import_run *r, manifest_version **made)
+static mc_err write_decoders(import_run *r)
 {
   mc_can_signal_vec signals = {0};
-  mc_fw_can_signal *wire = NULL;
-  size_t len = 0, cap = 0;
+  mc_map parts = {0};
+  mc_buf document = {0};
   mc_err err = mc_signals_from_dbc(&r->dbc, 0, (mc_dbc_resolver){r, resolve}, &r->arena, &signals, r->why);
   if (!err)
-    err = keep_other_interfaces(r, &wire, &len, &cap);
-  if (!err)
-    err = mc_vec_grow_((void **)&wire, &cap, len, signals.len, sizeof *wire);
+    err = decoder_can_interface_put(r->c, r->in->tenant, r->in->name, r->in->interface_id, r->why);
+  if (!err) /* signals that lie on other interfaces stay */
+    err = mc_db_run(r->c->config.db, r->why, "DELETE FROM decoder_signal WHERE tenant = $1 AND manifest = $2 AND interface = $3", "itt", (int64_t)r->in->tenant, r->in->name,
+                    r->in->interface_id);
   for (size_t i = 0; i < signals.len && !err; i++)
-    err = to_wire(r, &signals.at[i], &wire[len++]);
-  if (!err)
-    err = campaign_manifest_make(r->c, r->in->tenant, r->in->name, wire, len, r->in->observed_id, r->in->observed_count, made, r->why);
+    err = write_decoder(r, &signals.at[i], &parts, &document);
   mc_vec_free(&signals);
-  free(wire);
+  mc_map_free(&parts);
+  mc_buf_free(&document);
   return err;
 }
 
-static mc_err put_model(import_run *r, const manifest_version *m)
+static mc_err compile(import_run *r, manifest_version **made)
 {
-  mc_buf text = {0};
-  mc_json j = mc_json_to(&text);
-  mc_json_array(&j);
-  for (size_t i = 0; i < m->signal.len; i++)
-    mc_json_uint(&j, m->signal.at[i]);
-  mc_json_array_end(&j);
-  mc_err err = mc_json_end(&j);
+  decoder_wire wire = {0};
+  mc_err err = decoder_compile(r->c, r->in->tenant, &r->manifest, &r->arena, &wire, r->why);
+  mc_fw_manifest doc = decoder_wire_view(&wire);
   if (!err)
-    err = mc_db_run(r->c->config.db, r->why,
-                    "INSERT INTO vehicle_model(tenant, name, signals, created_us) VALUES ($1,$2,$3,$4) ON CONFLICT(tenant, name) DO UPDATE "
-                    "SET signals = excluded.signals",
-                    "itti", (int64_t)r->in->tenant, r->in->name, mc_buf_slice(&text), mc_clock_wall_us());
-  mc_buf_free(&text);
+    err = campaign_manifest_build(r->in->tenant, r->in->name, &doc, r->in->observed_id, r->in->observed_count, made, r->why);
+  decoder_wire_free(&wire);
+  return err ? err : campaign_manifest_store(r->c, *made, r->why);
+}
+
+static mc_err write_rows(import_run *r, manifest_version **made)
+{
+  MC_TRY(catalog_ensure(r->c, r->in->tenant, r->model.parent, r->why));
+  MC_TRY(catalog_nodes_write(r->c, r->in->tenant, r->model.parent, &r->node, r->why));
+  MC_TRY(resource_put(r->c, r->in->tenant, RESOURCE_DECODER, &r->manifest, r->why));
+  MC_TRY(write_decoders(r));
+  MC_TRY(model_of_decoders(r->c, r->in->tenant, &r->model, r->in->name, r->why));
+  return compile(r, made);
+}
+
+static mc_err write_all(import_run *r, manifest_version **made)
+{
+  MC_TRY(mc_db_begin(r->c->config.db, true, r->why));
+  mc_err err = write_rows(r, made);
+  mc_err end = mc_db_end(r->c->config.db, err == MC_OK, err ? NULL : r->why);
+  if (err || end) {
+    campaign_manifest_free(*made);
+    *made = NULL;
+  }
+  return err ? err : end;
+}
+
+/* The manifest with its model, as they are or as they will be. */
+static mc_err find_heads(import_run *r)
+{
+  int64_t now = mc_clock_wall_us();
+  mc_slice name = r->in->name;
+  mc_err err = resource_get(r->c, r->in->tenant, RESOURCE_DECODER, name, &r->arena, &r->manifest, r->why);
+  if (err == MC_ERR_NOT_FOUND) {
+    r->manifest = (resource_head){.name = name, .parent = name, .created_us = now};
+    err = MC_OK;
+  }
+  if (!err)
+    err = resource_get(r->c, r->in->tenant, RESOURCE_MODEL, r->manifest.parent, &r->arena, &r->model, r->why);
+  if (err == MC_ERR_NOT_FOUND) {
+    r->model = (resource_head){.name = name, .parent = MC_LIT(CATALOG_DEFAULT), .created_us = now};
+    err = MC_OK;
+  }
+  r->manifest.parent = r->model.name;
+  r->manifest.status = r->model.status = RESOURCE_ACTIVE;
+  r->manifest.updated_us = r->model.updated_us = now;
   return err;
 }
 
@@ -311,101 +391,30 @@ mc_err mc_campaign_import_dbc(mc_campaigns *c, const mc_dbc_import *import, mc_d
     err = mc_err_set(why, MC_ERR_INVALID, "%s: no message (BO_ line) in it; is it a DBC file?", import->dbc_name);
   if (!err)
     err = read_map(&r);
+  pthread_mutex_lock(&c->vocabulary);
+  if (!err)
+    err = find_heads(&r);
   if (!err)
     err = name_signals(&r);
   if (!err)
-    err = make_manifest(&r, &made);
-  if (!err)
-    err = put_model(&r, made);
+    err = write_all(&r, &made);
+  if (!err) {
+    snprintf(report->manifest_sync_id, sizeof report->manifest_sync_id, "%s", made->sync_id);
+    err = campaign_manifest_show(c, made, why);
+  }
+  pthread_mutex_unlock(&c->vocabulary);
   if (!err) {
     report->messages = r.dbc.message_count;
     report_warnings(&r);
-    snprintf(report->manifest_sync_id, sizeof report->manifest_sync_id, "%s", made->sync_id);
   }
   mc_strmap_free(&r.by_source);
   mc_strmap_free(&r.ids);
+  mc_vec_free(&r.source);
+  mc_vec_free(&r.node);
   mc_arena_free(&r.arena);
   if (!err)
     campaign_reconcile_all(c, import->tenant); /* vehicles on the old version get the new one */
   else if (err == MC_ERR_MEMORY)
     mc_err_set(why, err, "importing %s: out of memory", import->dbc_name);
-  return err;
-}
-
-/* ---- VSS ---- */
-
-static mc_err allowed_names(const mc_catalog_node *n, mc_buf *out)
-{
-  mc_json j = mc_json_to(out);
-  mc_json_array(&j);
-  for (uint32_t i = 0; i < n->allowed_count && n->allowed_value; i++) {
-    mc_json_array(&j);
-    mc_json_int(&j, n->allowed_value[i]);
-    mc_json_text(&j, n->allowed[i]);
-    mc_json_array_end(&j);
-  }
-  mc_json_array_end(&j);
-  return mc_json_end(&j);
-}
-
-static mc_err put_node(mc_campaigns *c, uint32_t tenant, uint32_t id, const mc_catalog_node *n, mc_why *why)
-{
-  static const char *const kinds[] = {"branch", "sensor", "actuator", "attribute"};
-  mc_buf names = {0};
-  mc_err err = allowed_names(n, &names);
-  if (!err)
-    err = campaign_catalog_put(c, tenant, id, n->fqn, kinds[n->kind], n->type, n->unit, n->description, n->has_min && n->has_max, n->min,
-                               n->max, mc_buf_slice(&names), why);
-  mc_buf_free(&names);
-  return err;
-}
-
-/* All new nodes in one transaction: a tree comes in whole or not at all. */
-static mc_err put_nodes(mc_campaigns *c, uint32_t tenant, const mc_catalog *catalog, const uint32_t *id, const bool *known, mc_why *why)
-{
-  MC_TRY(mc_db_begin(c->config.db, true, why));
-  mc_err err = MC_OK;
-  size_t at = 0;
-  for (size_t i = 0; i < catalog->node.len && !err; i++)
-    if (catalog->node.at[i].kind != MC_NODE_BRANCH) {
-      if (!known[at])
-        err = put_node(c, tenant, id[at], &catalog->node.at[i], why);
-      at++;
-    }
-  mc_err end = mc_db_end(c->config.db, err == MC_OK, err ? NULL : why);
-  return err ? err : end;
-}
-
-mc_err mc_campaign_import_catalog(mc_campaigns *c, uint32_t tenant, const mc_catalog *catalog, uint32_t *added, uint32_t *kept, mc_why *why)
-{
-  MC_VEC(mc_slice) fqn = {0};
-  MC_VEC(bool) known = {0};
-  mc_err err = MC_OK;
-  *added = *kept = 0;
-  for (size_t i = 0; i < catalog->node.len && !err; i++) {
-    const mc_catalog_node *n = &catalog->node.at[i];
-    uint32_t id;
-    if (n->kind == MC_NODE_BRANCH)
-      continue;
-    bool there = mc_registry_signal_lookup(c->config.registry, tenant, n->fqn, &id) == MC_OK;
-    if (!fqn_valid(n->fqn))
-      err = mc_err_set(why, MC_ERR_INVALID, "\"%.*s\" is not a signal name: 1 to %d of letters, digits, _ and .",
-                       MC_FMT(mc_slice_sub(n->fqn, 0, 200)), MAX_FQN);
-    else
-      err = mc_vec_push(&fqn, n->fqn);
-    if (!err)
-      err = mc_vec_push(&known, there);
-    ++*(there ? kept : added);
-  }
-  if (!err && !fqn.len)
-    err = mc_err_set(why, MC_ERR_INVALID, "there is no sensor, actuator or attribute in the tree");
-  uint32_t *id = err ? NULL : calloc(fqn.len, sizeof *id);
-  if (!err)
-    err = id ? mc_registry_signal_ids(c->config.registry, tenant, fqn.at, fqn.len, id, why) : MC_ERR_MEMORY;
-  if (!err)
-    err = put_nodes(c, tenant, catalog, id, known.at, why);
-  free(id);
-  mc_vec_free(&fqn);
-  mc_vec_free(&known);
   return err;
 }

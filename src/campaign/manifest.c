@@ -1,4 +1,5 @@
 /* Decoder manifests: made from CAN signals, stored as the documents that go on the wire, read back from them. */
+#include <math.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,28 +16,75 @@ void campaign_sync_id(mc_slice name, mc_slice content, char out[160])
     n += snprintf(out + n, 160 - (size_t)n, "%02x", digest[i]);
 }
 
+typedef MC_VEC(mc_fw_can_signal) mc_can_wire_vec;
+
 static int by_id(const void *a, const void *b)
 {
   uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
   return x < y ? -1 : x > y;
 }
 
-/* The tables that decoding needs, from the document itself. */
+/* ---- the tables that decoding needs, from the document itself ---- */
+
+typedef struct table_run {
+  manifest_version *m;
+  MC_VEC(uint32_t) signal; /* beside value */
+  MC_VEC(mc_encoding_value) value;
+} table_run;
+
+static mc_err note(table_run *r, uint32_t signal, int type, double factor, double offset, bool stepped)
+{
+  MC_TRY(mc_vec_push(&r->m->signal, signal));
+  if (!stepped || factor == 0)
+    return MC_OK;
+  MC_TRY(mc_vec_push(&r->signal, signal));
+  return mc_vec_push(&r->value, ((mc_encoding_value){type, factor, offset}));
+}
+
+static mc_err note_all(table_run *r, const mc_fw_manifest *doc)
+{
+  for (uint32_t i = 0; i < doc->can_count; i++) {
+    const mc_fw_can_signal *s = &doc->can[i];
+    MC_TRY(note(r, s->signal_id, (int)s->type, s->factor, s->offset, s->value_type == 0));
+  }
+  for (uint32_t i = 0; i < doc->obd_count; i++) {
+    const mc_fw_obd_signal *s = &doc->obd[i];
+    MC_TRY(note(r, s->signal_id, (int)s->type, s->scaling, s->offset, s->value_type == 0));
+  }
+  for (uint32_t i = 0; i < doc->custom_count; i++) {
+    const mc_fw_custom_signal *s = &doc->custom[i];
+    MC_TRY(note(r, s->signal_id, (int)s->type, 1, 0, s->type >= MC_TYPE_BOOL && s->type <= MC_TYPE_INT64));
+  }
+  for (uint32_t i = 0; i < doc->complex_count; i++)
+    MC_TRY(note(r, doc->complex[i].signal_id, MC_TYPE_NULL, 0, 0, false));
+  return MC_OK;
+}
+
+static mc_err number_encodings(mc_campaigns *c, table_run *r, mc_why *why)
+{
+  uint32_t *id = calloc(r->value.len ? r->value.len : 1, sizeof *id);
+  mc_err err = id ? mc_registry_encoding_ids(c->config.registry, r->value.at, r->value.len, id, why) : MC_ERR_MEMORY;
+  for (size_t i = 0; i < r->value.len && !err; i++) {
+    mc_encoding e = {.id = id[i], .type = (mc_type)r->value.at[i].type, .factor = r->value.at[i].factor, .offset = r->value.at[i].offset};
+    err = mc_map_put(&r->m->encoding, r->signal.at[i], r->m->list.len);
+    if (!err)
+      err = mc_vec_push(&r->m->list, e);
+  }
+  free(id);
+  return err;
+}
+
 static mc_err fill_tables(mc_campaigns *c, manifest_version *m, mc_why *why)
 {
   mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
   mc_fw_manifest doc;
+  table_run r = {.m = m};
   MC_TRY(mc_fw_read_manifest(mc_buf_slice(&m->extended), &arena, &doc, why));
-  for (uint32_t i = 0; i < doc.can_count; i++) {
-    const mc_fw_can_signal *s = &doc.can[i];
-    mc_encoding e = {.type = (mc_type)s->type, .factor = s->factor, .offset = s->offset};
-    if (s->value_type == 0 && s->factor != 0) {
-      MC_TRY(mc_registry_encoding_id(c->config.registry, (int)e.type, e.factor, e.offset, &e.id, why));
-      MC_TRY(mc_map_put(&m->encoding, s->signal_id, m->list.len));
-      MC_TRY(mc_vec_push(&m->list, e));
-    }
-    MC_TRY(mc_vec_push(&m->signal, s->signal_id));
-  }
+  mc_err err = note_all(&r, &doc);
+  if (!err)
+    err = number_encodings(c, &r, why);
+  mc_vec_free(&r.signal);
+  mc_vec_free(&r.value);
   if (m->signal.len)
     qsort(m->signal.at, m->signal.len, sizeof *m->signal.at, by_id);
   size_t kept = 0; /* a signal sent in several messages stands once */
@@ -44,14 +92,15 @@ static mc_err fill_tables(mc_campaigns *c, manifest_version *m, mc_why *why)
     if (i == 0 || m->signal.at[i] != m->signal.at[i - 1])
       m->signal.at[kept++] = m->signal.at[i];
   m->signal.len = kept;
-  return MC_OK;
+  return err;
 }
 
-static mc_err serialise(mc_slice name, const mc_fw_can_signal *can, size_t count, mc_buf *out, char **sync_id)
+static mc_err serialise(mc_slice name, const mc_fw_manifest *what, mc_buf *out, char **sync_id)
 {
   char id[160];
-  mc_fw_manifest doc = {.can = can, .can_count = (uint32_t)count};
+  mc_fw_manifest doc = *what;
   mc_buf content = {0};
+  doc.sync_id = (mc_slice){0};
   mc_err err = mc_fw_write_manifest(&content, &doc); /* without an id: the content that is hashed */
   if (!err) {
     campaign_sync_id(name, mc_buf_slice(&content), id);
@@ -63,40 +112,67 @@ static mc_err serialise(mc_slice name, const mc_fw_can_signal *can, size_t count
   return err;
 }
 
-/* What agents other than ours can take (contract fleetwise 12.2): no multiplexing, exact ids, no INT16. */
-static mc_err foreign_signals(const mc_fw_can_signal *can, size_t count, const uint32_t *observed, size_t observed_count,
-                              mc_fw_can_signal **out, size_t *out_count)
+/* ---- what agents other than ours can take (contract fleetwise 12.2): no multiplexing, exact ids, no INT16, whole numbers in 64 bits ---- */
+
+static uint32_t foreign_type(uint32_t type, double factor, double offset)
 {
-  MC_VEC(mc_fw_can_signal) v = {0};
+  if (type == MC_TYPE_INT16)
+    return MC_TYPE_INT32;
+  bool wide = type == MC_TYPE_UINT64 || type == MC_TYPE_INT64;
+  return wide && (factor != floor(factor) || offset != floor(offset)) ? MC_TYPE_FLOAT64 : type;
+}
+
+static mc_err foreign_can(const mc_fw_manifest *doc, const uint32_t *observed, size_t observed_count, mc_can_wire_vec *out)
+{
   mc_err err = MC_OK;
-  for (size_t i = 0; i < count && !err; i++) {
-    mc_fw_can_signal s = can[i];
+  for (size_t i = 0; i < doc->can_count && !err; i++) {
+    mc_fw_can_signal s = doc->can[i];
     if (s.mux_count)
       continue;
     uint32_t mask = s.id_mask;
     s.id_mask = 0;
-    if (s.type == MC_TYPE_INT16)
-      s.type = MC_TYPE_INT32;
-    if ((s.type == MC_TYPE_UINT64 || s.type == MC_TYPE_INT64) &&
-        (s.factor != (double)(int64_t)s.factor || s.offset != (double)(int64_t)s.offset))
-      s.type = MC_TYPE_FLOAT64;
+    s.type = foreign_type(s.type, s.factor, s.offset);
     bool matched = false;
     for (size_t k = 0; k < observed_count && mask && !err; k++)
       if ((observed[k] & mask) == (s.message_id & mask) && (observed[k] >> 31) == (s.message_id >> 31)) {
         mc_fw_can_signal exact = s;
         exact.message_id = observed[k];
-        err = mc_vec_push(&v, exact);
+        err = mc_vec_push(out, exact);
         matched = true;
       }
     if (!matched && !err)
-      err = mc_vec_push(&v, s);
+      err = mc_vec_push(out, s);
   }
-  *out = v.at;
-  *out_count = v.len;
   return err;
 }
 
-static mc_err store_version(mc_campaigns *c, const manifest_version *m, mc_why *why)
+static mc_err serialise_foreign(mc_slice name, const mc_fw_manifest *what, const uint32_t *observed, size_t observed_count, mc_buf *out, char **sync_id)
+{
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  mc_can_wire_vec can = {0};
+  mc_fw_manifest doc = *what;
+  mc_fw_obd_signal *obd = mc_arena_array(&arena, doc.obd_count, sizeof *obd);
+  mc_fw_custom_signal *custom = mc_arena_array(&arena, doc.custom_count, sizeof *custom);
+  mc_err err = obd && custom ? foreign_can(what, observed, observed_count, &can) : MC_ERR_MEMORY;
+  for (uint32_t i = 0; i < doc.obd_count && !err; i++) {
+    obd[i] = doc.obd[i];
+    obd[i].type = foreign_type(obd[i].type, obd[i].scaling, obd[i].offset);
+  }
+  for (uint32_t i = 0; i < doc.custom_count && !err; i++) {
+    custom[i] = doc.custom[i];
+    custom[i].type = foreign_type(custom[i].type, 1, 0);
+  }
+  doc.can = can.at;
+  doc.can_count = (uint32_t)can.len;
+  doc.obd = obd;
+  doc.custom = custom;
+  if (!err)
+    err = serialise(name, &doc, out, sync_id);
+  mc_vec_free(&can);
+  return err;
+}
+
+mc_err campaign_manifest_store(mc_campaigns *c, const manifest_version *m, mc_why *why)
 {
   return mc_db_run(c->config.db, why,
                    "INSERT INTO decoder_manifest(tenant, sync_id, name, foreign_sync_id, document, foreign_document, created_us) VALUES "
@@ -106,39 +182,37 @@ static mc_err store_version(mc_campaigns *c, const manifest_version *m, mc_why *
                    mc_buf_slice(&m->extended), mc_buf_slice(&m->foreign), m->created_us);
 }
 
-mc_err campaign_manifest_make(mc_campaigns *c, uint32_t tenant, mc_slice name, const mc_fw_can_signal *can, size_t count,
-                              const uint32_t *observed, size_t observed_count, manifest_version **out, mc_why *why)
+mc_err campaign_manifest_build(uint32_t tenant, mc_slice name, const mc_fw_manifest *doc, const uint32_t *observed, size_t observed_count, manifest_version **out, mc_why *why)
 {
-  if (!count)
+  *out = NULL;
+  if (!doc->can_count && !doc->obd_count && !doc->complex_count && !doc->custom_count)
     return mc_err_set(why, MC_ERR_INVALID, "manifest %.*s: no signal is left to decode; a manifest needs at least one", MC_FMT(name));
-  mc_fw_can_signal *foreign = NULL;
-  size_t foreign_count = 0;
   manifest_version *m = calloc(1, sizeof *m);
-  mc_err err = m ? foreign_signals(can, count, observed, observed_count, &foreign, &foreign_count) : MC_ERR_MEMORY;
-  if (!err) {
-    m->tenant = tenant;
-    m->current = true;
-    m->created_us = mc_clock_wall_us();
-    m->name = strndup((const char *)name.data, name.len);
-    err = m->name ? serialise(name, can, count, &m->extended, &m->sync_id) : MC_ERR_MEMORY;
-  }
+  if (!m)
+    return MC_ERR_MEMORY;
+  m->tenant = tenant;
+  m->current = true;
+  m->created_us = mc_clock_wall_us();
+  m->name = strndup((const char *)name.data, name.len);
+  mc_err err = m->name ? serialise(name, doc, &m->extended, &m->sync_id) : MC_ERR_MEMORY;
   if (!err)
-    err = serialise(name, foreign, foreign_count, &m->foreign, &m->foreign_sync_id);
-  if (err)
-    mc_err_set(why, err, "manifest %.*s: %s", MC_FMT(name), mc_err_text(err));
-  if (!err)
-    err = fill_tables(c, m, why);
-  if (!err)
-    err = store_version(c, m, why);
-  if (!err)
-    err = campaign_manifest_add(c, m);
-  free(foreign);
+    err = serialise_foreign(name, doc, observed, observed_count, &m->foreign, &m->foreign_sync_id);
   if (err) {
     campaign_manifest_free(m);
-    return err;
+    return mc_err_set(why, err, "manifest %.*s: %s", MC_FMT(name), mc_err_text(err));
   }
   *out = m;
   return MC_OK;
+}
+
+mc_err campaign_manifest_show(mc_campaigns *c, manifest_version *m, mc_why *why)
+{
+  mc_err err = fill_tables(c, m, why);
+  if (!err)
+    err = campaign_manifest_add(c, m);
+  if (err)
+    campaign_manifest_free(m);
+  return err;
 }
 
 static mc_err read_row(mc_campaigns *c, mc_stmt *s, mc_why *why)

@@ -32,5 +32,18 @@ const mc_migration campaign_migrations[] = {
      "CREATE TABLE control_tag (tenant BIGINT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, "
      "PRIMARY KEY (tenant, kind, name, key))"},
     {"campaign", 3, "ALTER TABLE campaign_checkin ADD COLUMN progress TEXT NOT NULL DEFAULT ''"},
+    /* catalogs (kind 1), models (2) and decoder manifests (3) as documents; decoder_manifest stays the table of compiled versions */
+    {"campaign.vocabulary", 1,
+     "CREATE TABLE vocabulary_resource (tenant BIGINT NOT NULL, kind BIGINT NOT NULL, name TEXT NOT NULL, description TEXT NOT NULL, parent TEXT NOT NULL, message TEXT NOT NULL, "
+     "status BIGINT NOT NULL, unmapped BIGINT NOT NULL, created_us BIGINT NOT NULL, updated_us BIGINT NOT NULL, PRIMARY KEY (tenant, kind, name));"
+     "CREATE INDEX vocabulary_resource_parent ON vocabulary_resource (tenant, kind, parent, name);"
+     "CREATE TABLE catalog_document (tenant BIGINT NOT NULL, catalog TEXT NOT NULL, fqn TEXT NOT NULL, kind BIGINT NOT NULL, data_type TEXT NOT NULL, structure TEXT NOT NULL, "
+     "document TEXT NOT NULL, PRIMARY KEY (tenant, catalog, fqn));"
+     "CREATE TABLE model_node (tenant BIGINT NOT NULL, model TEXT NOT NULL, fqn TEXT NOT NULL, PRIMARY KEY (tenant, model, fqn));"
+     "CREATE TABLE decoder_interface (tenant BIGINT NOT NULL, manifest TEXT NOT NULL, id TEXT NOT NULL, kind BIGINT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (tenant, manifest, id));"
+     "CREATE TABLE decoder_signal (tenant BIGINT NOT NULL, manifest TEXT NOT NULL, key TEXT NOT NULL, fqn TEXT NOT NULL, interface TEXT NOT NULL, kind BIGINT NOT NULL, "
+     "document TEXT NOT NULL, PRIMARY KEY (tenant, manifest, key));"
+     "CREATE TABLE vehicle_template (tenant BIGINT NOT NULL, vehicle BIGINT NOT NULL, template TEXT NOT NULL, period_ms BIGINT NOT NULL, PRIMARY KEY (tenant, vehicle, template));"
+     "CREATE INDEX vehicle_template_of ON vehicle_template (tenant, template)"},
 };
 const size_t campaign_migration_count = sizeof campaign_migrations / sizeof campaign_migrations[0];

@@ -25,7 +25,7 @@ const shape_limit_row shape_limits[SHAPE_LIMITS] = {
     [LIMIT_DESTINATIONS] = {"destinations", "destinations", "destinations of one campaign", 3, 20, 1000, false},
     [LIMIT_ASSOCIATIONS] = {"associations", "templates", "state templates in one call of a vehicle", 20, 1000, 100000, false},
     [LIMIT_PROPERTIES] = {"properties", "signals", "signals of one state template", 500, 10000, 1000000, false},
-    [LIMIT_FILTERS] = {"filters", "attributes", "attributes that ListVehicles filters by", 5, 50, 1000, false},
+    [LIMIT_FILTERS] = {"filters", "attributes", "attributes that ListVehicles filters by", 5, 30, 30, false},
     [LIMIT_EXPRESSION] = {"expression_length", "characters", "longest expression of a campaign", 2048, 65536, 1u << 20, false},
     [LIMIT_FETCH_EXPRESSION] = {"fetch_expression_length", "characters", "longest expression of signalsToFetch", 400, 65536, 1u << 20, false},
     [LIMIT_ACTIONS] = {"actions", "actions", "actions of one entry of signalsToFetch", 2, 100, 10000, false},
@@ -36,7 +36,11 @@ const shape_limit_row shape_limits[SHAPE_LIMITS] = {
     [LIMIT_TAGS] = {"tags", "tags", "tags in one call, and of one resource", 50, 200, 100000, false},
     [LIMIT_TAG_KEYS] = {"tag_keys", "keys", "keys that one call takes off", 200, 1000, 100000, false},
     [LIMIT_TAG_VALUE] = {"tag_value_length", "characters", "longest value of a tag", 256, 4096, 1u << 20, false},
-    [LIMIT_ATTRIBUTES] = {"attributes", "attributes", "attributes of one vehicle in one call", 1000, 1000, 1000000, false},
+    [LIMIT_ATTRIBUTES] = {"attributes", "attributes", "attributes of one vehicle in one call", 1000, 1000, 1000, false},
+    [LIMIT_CATALOGS] = {"catalogs", "catalogs", "signal catalogs of a tenant", 1, 1000, 1000000, false},
+    [LIMIT_CATALOG_NODES] = {"catalog_nodes", "nodes", "nodes of one signal catalog", 5000, 5000000, 16000000, false},
+    [LIMIT_MODELS] = {"models", "models", "model manifests of a tenant", 150, 100000, 10000000, false},
+    [LIMIT_MANIFESTS] = {"manifests", "manifests", "decoder manifests of one model", 100, 100000, 10000000, false},
     [LIMIT_PERIOD] = {"period_ms", "ms", "shortest period of a time-based campaign", 10000, 10, 1, true},
 };
 

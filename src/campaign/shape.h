@@ -52,6 +52,10 @@ typedef enum shape_limit {
   LIMIT_TAG_KEYS,
   LIMIT_TAG_VALUE,
   LIMIT_ATTRIBUTES,
+  LIMIT_CATALOGS,
+  LIMIT_CATALOG_NODES,
+  LIMIT_MODELS,
+  LIMIT_MANIFESTS,
   LIMIT_PERIOD, /* the only floor */
   SHAPE_LIMITS
 } shape_limit;

@@ -111,9 +111,12 @@ LIST(tags, tag, 0, LIMIT_TAGS);
 LIST(tag_keys, tag_key, 0, LIMIT_TAG_KEYS);
 
 /* ---- catalog ---- */
+static const shape value_name = {.kind = SHAPE_LIST, .item = &anything, .low = 2, .high = 2}, value_names = {.kind = SHAPE_LIST, .item = &value_name};
 static const shape texts = {.kind = SHAPE_LIST, .item = &any_text};
 #define NODE_TEXTS {"description", &description, OPT}, {"deprecationMessage", &description, OPT}, {"comment", &description, OPT}
-#define NODE_VALUES {"dataType", &data_type, REQ}, {"unit", &any_text, OPT}, {"allowedValues", &texts, OPT}, {"min", &number, OPT}, {"max", &number, OPT}
+/* valueNames is ours: [[0, "off"], [1, "on"]] */
+#define NODE_VALUES {"dataType", &data_type, REQ}, {"unit", &any_text, OPT}, {"allowedValues", &texts, OPT}, {"min", &number, OPT}, {"max", &number, OPT}, \
+                    {"valueNames", &value_names, OPT}
 STRUCT(branch, {"fullyQualifiedName", &fqn, REQ}, NODE_TEXTS);
 STRUCT(sensor, {"fullyQualifiedName", &fqn, REQ}, NODE_TEXTS, NODE_VALUES, {"structFullyQualifiedName", &fqn, OPT});
 STRUCT(actuator, {"fullyQualifiedName", &fqn, REQ}, NODE_TEXTS, NODE_VALUES, {"assignedValue", &any_text, OPT}, {"structFullyQualifiedName", &fqn, OPT});
@@ -127,13 +130,13 @@ LIST(nodes, node, 0, LIMIT_NODES);
 UNION(vss, {"vssJson", &vss_text, OPT});
 WORD(node_kind, "SENSOR|ACTUATOR|ATTRIBUTE|BRANCH|CUSTOM_STRUCT|CUSTOM_PROPERTY");
 
-/* ---- decoders; multiplex and idMask are ours ---- */
+/* ---- decoders; multiplex, idMask, isExtended and primitiveType are ours ---- */
 static const shape structured_message;
 TEXT(topic, .low = 1, .high = 150, .set = "a-zA-Z0-9_#:./-");
 TEXT(custom_id, .low = 1, .high = 150, .set = "a-zA-Z0-9_#:.-", .rule = no_two_dots);
 STRUCT(can_signal, {"messageId", &natural, REQ}, {"isBigEndian", &boolean, REQ}, {"isSigned", &boolean, REQ}, {"startBit", &natural, REQ},
        {"offset", &number, REQ}, {"factor", &number, REQ}, {"length", &natural, REQ}, {"name", &node_name_100, OPT}, {"signalValueType", &value_type, OPT},
-       {"multiplex", &anything, OPT}, {"idMask", &u32, OPT});
+       {"multiplex", &anything, OPT}, {"idMask", &u32, OPT}, {"isExtended", &boolean, OPT}, {"primitiveType", &data_type, OPT});
 STRUCT(obd_signal, {"pidResponseLength", &positive, REQ}, {"serviceMode", &natural, REQ}, {"pid", &natural, REQ}, {"scaling", &number, REQ},
        {"offset", &number, REQ}, {"startByte", &natural, REQ}, {"byteLength", &one_to_8, REQ}, {"bitRightShift", &natural, OPT},
        {"bitMaskLength", &one_to_8, OPT}, {"isSigned", &boolean, OPT}, {"signalValueType", &value_type, OPT});
@@ -146,7 +149,7 @@ UNION(primitive, {"ros2PrimitiveMessageDefinition", &ros2, OPT});
 WORD(list_kind, "FIXED_CAPACITY|DYNAMIC_UNBOUNDED_CAPACITY|DYNAMIC_BOUNDED_CAPACITY");
 STRUCT(message_list, {"name", &text_150, REQ}, {"memberType", &structured_message, REQ}, {"listType", &list_kind, REQ}, {"capacity", &natural, OPT});
 STRUCT(message_field, {"fieldName", &text_150, REQ}, {"dataType", &structured_message, REQ});
-LIST(message_fields, message_field, 1, LIMIT_FIELDS);
+LIST(message_fields, message_field, 0, LIMIT_FIELDS); /* none: EMPTY_MESSAGE_SIGNAL */
 UNION(structured_message, {"primitiveMessageDefinition", &primitive, OPT}, {"structuredMessageListDefinition", &message_list, OPT},
       {"structuredMessageDefinition", &message_fields, OPT});
 WORD(decoder_kind, "CAN_SIGNAL|OBD_SIGNAL|MESSAGE_SIGNAL|CUSTOM_DECODING_SIGNAL");

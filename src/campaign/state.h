@@ -100,6 +100,7 @@ typedef struct campaign_metrics {
 struct mc_campaigns {
   mc_campaigns_config config;
   mc_block_sink *sink;
+  pthread_mutex_t vocabulary; /* one change of catalogs, models and manifests at a time; before all other locks, never taken by the reader */
   pthread_mutex_t lock;
   MC_VEC(manifest_version *) manifest; /* all versions; owned */
   mc_strmap manifest_by_sync;          /* "<tenant>/<sync id>" -> pointer */
@@ -142,10 +143,12 @@ scheme_version *campaign_scheme_seen(mc_campaigns *c, uint32_t tenant, mc_slice 
 /* Takes ownership. The older versions of the name stop being current. */
 mc_err campaign_manifest_add(mc_campaigns *c, manifest_version *m);
 mc_err campaign_scheme_add(mc_campaigns *c, scheme_version *s);
+void campaign_manifest_retire(mc_campaigns *c, uint32_t tenant, mc_slice name); /* no version of the name is current any more; late data is still read */
 void campaign_manifest_free(manifest_version *m); /* NULL is fine; one that was added belongs to the module */
 void campaign_versions_free(mc_campaigns *c);
 /* Of manifests and campaigns: 1 to 100 of letters, digits, -, _ and : (contract fleetwise 9.4). */
 bool campaign_name_valid(mc_slice name);
+bool campaign_fqn_valid(mc_slice fqn); /* import.c */
 
 /* hours.c: may this sample open its hour of history? False: the vehicle has opened too many far from the present. */
 typedef struct hour_budget hour_budget;
@@ -177,9 +180,12 @@ mc_err campaign_checkin(mc_campaigns *c, const mc_record *record, mc_slice vehic
 
 /* manifest.c: versions from stored documents */
 mc_err campaign_manifests_load(mc_campaigns *c, mc_why *why);
-/* Stores and adds a new current version made of CAN signals (of all interfaces). The names of the ids must exist already. */
-mc_err campaign_manifest_make(mc_campaigns *c, uint32_t tenant, mc_slice name, const mc_fw_can_signal *can, size_t count,
-                              const uint32_t *observed, size_t observed_count, manifest_version **out, mc_why *why);
+/* A version of what a manifest decodes (its sync id is left out of account). observed: ids seen on the bus, for agents that need exact ones. Touches nothing. */
+mc_err campaign_manifest_build(uint32_t tenant, mc_slice name, const mc_fw_manifest *doc, const uint32_t *observed, size_t observed_count, manifest_version **out, mc_why *why);
+/* Its row. Inside a transaction. */
+mc_err campaign_manifest_store(mc_campaigns *c, const manifest_version *m, mc_why *why);
+/* Takes ownership: from now on it is the current one of its name. Behind the commit. */
+mc_err campaign_manifest_show(mc_campaigns *c, manifest_version *m, mc_why *why);
 
 /* agent.c: what the agents out there would get wrong, and what is done about it (contract fleetwise 12.2) */
 typedef enum work_around {

@@ -93,6 +93,15 @@ mc_err campaign_manifest_add(mc_campaigns *c, manifest_version *m)
   return err;
 }
 
+void campaign_manifest_retire(mc_campaigns *c, uint32_t tenant, mc_slice name)
+{
+  pthread_mutex_lock(&c->lock);
+  for (size_t i = 0; i < c->manifest.len; i++)
+    if (c->manifest.at[i]->tenant == tenant && mc_slice_eq_str(name, c->manifest.at[i]->name))
+      c->manifest.at[i]->current = false;
+  pthread_mutex_unlock(&c->lock);
+}
+
 mc_err campaign_scheme_add(mc_campaigns *c, scheme_version *s)
 {
   char key[256];

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "registry/mirror.h"
 
-enum { MAX_NAME = 150, MAX_VALUE = 1024, MAX_FILTERS = 20 };
+enum { MAX_NAME = 150, MAX_VALUE = 16384, MAX_FILTERS = 30 };
 
 static bool name_ok(mc_slice name)
 {

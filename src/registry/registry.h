@@ -69,9 +69,9 @@ uint32_t mc_registry_vehicles_with_manifest(mc_registry *r, uint32_t tenant, mc_
 mc_err mc_registry_vehicle_create_on_thing(mc_registry *r, mc_vehicle *vehicle, mc_why *why);
 /* Takes the vehicle away: its fittings, attributes and fleets go with it, its device stays (fitted to nothing), its id never comes back. */
 mc_err mc_registry_vehicle_delete(mc_registry *r, uint32_t tenant, uint32_t vehicle, mc_why *why);
-/* ---- attributes of vehicles ---- names 1 to 150 of [A-Za-z0-9_.-], values UTF-8 up to 1,024 bytes */
+/* ---- attributes of vehicles ---- names 1 to 150 of [A-Za-z0-9_.-], values UTF-8 up to 16 KiB */
 typedef struct mc_attribute { mc_slice name, value; } mc_attribute;
-enum { MC_VEHICLE_ATTRIBUTES = 100 };
+enum { MC_VEHICLE_ATTRIBUTES = 1000 };
 mc_err mc_registry_vehicle_attributes(mc_registry *r, uint32_t tenant, uint32_t vehicle, mc_arena *arena, mc_attribute **out, size_t *count, mc_why *why); /* by name */
 /* Adds these to what the vehicle has, or with replace in its place. On an error nothing was changed. */
 mc_err mc_registry_vehicle_set_attributes(mc_registry *r, uint32_t tenant, uint32_t vehicle, const mc_attribute *attribute, size_t count, bool replace, mc_why *why);

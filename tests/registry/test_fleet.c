@@ -135,17 +135,17 @@ static void test_attributes_are_set_merged_and_searched(void)
   mc_attribute bad = {MC_LIT("a b"), MC_LIT("x")};
   CHECK_INT(mc_registry_vehicle_set_attributes(r, 1, v.id, &bad, 1, false, &why), MC_ERR_INVALID);
   CHECK_INT(mc_registry_vehicle_set_attributes(r, 2, v.id, &merge, 1, false, &why), MC_ERR_NOT_FOUND);
-  mc_attribute many[101];
-  char names[101][16];
-  for (int i = 0; i < 101; i++) {
+  mc_attribute many[1001];
+  char names[1001][16];
+  for (int i = 0; i < 1001; i++) {
     snprintf(names[i], sizeof names[i], "a%d", i);
     many[i] = (mc_attribute){mc_slice_str(names[i]), MC_LIT("x")};
   }
-  CHECK_INT(mc_registry_vehicle_set_attributes(r, 1, v.id, many, 101, true, &why), MC_ERR_TOO_LARGE);
-  CHECK_OK(mc_registry_vehicle_set_attributes(r, 1, v.id, many, 100, true, &why));
+  CHECK_INT(mc_registry_vehicle_set_attributes(r, 1, v.id, many, 1001, true, &why), MC_ERR_TOO_LARGE);
+  CHECK_OK(mc_registry_vehicle_set_attributes(r, 1, v.id, many, 1000, true, &why));
   CHECK_INT(mc_registry_vehicle_set_attributes(r, 1, v.id, &merge, 1, false, &why), MC_ERR_TOO_LARGE); /* with those it has */
   CHECK_OK(mc_registry_vehicle_attributes(r, 1, v.id, &arena, &got, &n, &why));
-  CHECK_INT(n, 100); /* and nothing was changed */
+  CHECK_INT(n, 1000); /* and nothing was changed */
   mc_arena_free(&arena);
   mc_registry_close(&r);
   mc_db_close(&db);
