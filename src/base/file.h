@@ -87,6 +87,8 @@ void mc_fs_fault_hold(mc_fs *fs, mc_fault_kind kind);
 /* Calls back at the begin of every sync of a file, without a lock held: a test turns its clock there, or stages what a slow disk lets
  * pile up. NULL: no more. */
 void mc_fs_fault_on_sync(mc_fs *fs, void (*slow)(void *ctx), void *ctx);
+/* What mc_fs_free_bytes says from now on; UINT64_MAX: the truth. */
+void mc_fs_fault_free_bytes(mc_fs *fs, uint64_t bytes);
 uint64_t mc_fs_fault_calls(const mc_fs *fs); /* calls seen so far: walk every failure point 1..N */
 /* After a power cut: reverts all files to what was synced, plus a random (seeded) subset and a torn
  * prefix of unsynced writes; unsynced renames and creations may vanish. Then works normally again. */

@@ -33,6 +33,7 @@ typedef struct fault_fs {
   uint64_t calls, fault_at, generation, graves;
   mc_fault_kind kind, held;
   bool dead;
+  uint64_t free_bytes; /* as told; UINT64_MAX: as it is */
   mc_inode *inodes;
   MC_VEC(name_change) name;
   void (*slow)(void *ctx);
@@ -450,8 +451,12 @@ static mc_err fault_list(const mc_fs *base, const char *path, mc_err (*visit)(vo
 
 static mc_err fault_free_bytes(const mc_fs *base, const char *path, uint64_t *out, mc_why *why)
 {
-  MC_TRY(pass(twin(base), false, "free space at", path, why));
-  return mc_fs_posix_ops.free_bytes(base, path, out, why);
+  fault_fs *fs = twin(base);
+  MC_TRY(pass(fs, false, "free space at", path, why));
+  pthread_mutex_lock(&fs->lock);
+  *out = fs->free_bytes;
+  pthread_mutex_unlock(&fs->lock);
+  return *out == UINT64_MAX ? mc_fs_posix_ops.free_bytes(base, path, out, why) : MC_OK;
 }
 
 static void fault_close(mc_file *file)
@@ -501,6 +506,7 @@ mc_err mc_fs_fault_open(mc_fs **out, mc_why *why)
     return mc_err_set(why, MC_ERR_MEMORY, "fault twin: out of memory");
   }
   fs->base.ops = &fault_ops;
+  fs->free_bytes = UINT64_MAX;
   *out = &fs->base;
   return MC_OK;
 }
@@ -528,6 +534,14 @@ void mc_fs_fault_on_sync(mc_fs *base, void (*slow)(void *ctx), void *ctx)
   pthread_mutex_lock(&fs->lock);
   fs->slow = slow;
   fs->slow_ctx = ctx;
+  pthread_mutex_unlock(&fs->lock);
+}
+
+void mc_fs_fault_free_bytes(mc_fs *base, uint64_t bytes)
+{
+  fault_fs *fs = twin(base);
+  pthread_mutex_lock(&fs->lock);
+  fs->free_bytes = bytes;
   pthread_mutex_unlock(&fs->lock);
 }
 

@@ -147,6 +147,7 @@ struct mc_journal {
   int64_t wall_at_open_us, mono_at_open_us; /* ages run by the monotonic clock: a jump of the wall clock removes nothing */
   uint64_t compacted_bytes; /* size of the compacted file; 0: none */
   _Atomic uint64_t compacted_records, compacted_size, held_bytes;
+  atomic_bool recycles; /* the last segment that was prepared, or the next one, is a spare */
   char held_by[80]; /* under consumer_lock; empty: nobody holds retention back */
 
   _Atomic uint64_t reader_at[MC_READERS_FOLLOWED]; /* where live readers read last; UINT64_MAX: nobody's. cache.c */

@@ -258,11 +258,14 @@ void mc_journal_state_get(mc_journal *j, mc_journal_state *out)
                             .end_offset = atomic_load(&j->end),
                             .compacted_records = atomic_load(&j->compacted_records),
                             .compacted_bytes = atomic_load(&j->compacted_size),
-                            .held_bytes = atomic_load(&j->held_bytes)};
+                            .held_bytes = atomic_load(&j->held_bytes),
+                            .recycles = atomic_load(&j->recycles)};
   pthread_mutex_lock(&j->consumer_lock);
   memcpy(out->held_by, j->held_by, sizeof out->held_by);
   pthread_mutex_unlock(&j->consumer_lock);
 }
+
+mc_err mc_journal_room(const mc_journal *j, uint64_t *free_bytes) { return mc_fs_free_bytes(j->fs, j->dir, free_bytes, NULL); }
 
 mc_err mc_journal_wait(mc_journal *j, uint64_t offset, int timeout_ms)
 {

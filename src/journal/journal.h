@@ -135,8 +135,10 @@ typedef struct mc_journal_state {
   uint64_t compacted_records, compacted_bytes;
   uint64_t held_bytes; /* due to go, kept for a consumer or a tool */
   char held_by[80];    /* the consumer's name, or what else; empty: nobody */
+  bool recycles;       /* its next segment is a file of its own that retention gave up: it needs no more room */
 } mc_journal_state;
 void mc_journal_state_get(mc_journal *journal, mc_journal_state *out);
+mc_err mc_journal_room(const mc_journal *journal, uint64_t *free_bytes); /* of its disk */
 
 /* Blocks until end > offset or timeout; MC_ERR_TIMEOUT. For reader threads. */
 mc_err mc_journal_wait(mc_journal *journal, uint64_t offset, int timeout_ms);

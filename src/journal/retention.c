@@ -154,6 +154,8 @@ static void remove_below(mc_journal *j, uint64_t to)
     else
       mc_log(MC_LOG_DEBUG, "journal", "segment retired", MC_KU("first", first));
     j->has_spare |= keep && !err;
+    if (j->has_spare)
+      atomic_store(&j->recycles, true);
     mc_metric_add(j->m_retired, 1);
   }
 }

@@ -132,6 +132,7 @@ mc_err mc_segment_create(mc_journal *j, uint64_t first, mc_err (*pace)(mc_journa
     err = mc_file_open(j->fs, tmp, MC_FILE_READ | MC_FILE_WRITE, &file, why);
   else
     err = fill_tmp(j, tmp, pace, &file, why);
+  atomic_store(&j->recycles, j->has_spare);
   j->has_spare = false;
   if (!err)
     err = put_header(j, file, first, why);

@@ -77,6 +77,14 @@ static bool nobody_holds(mc_journal *j, uint64_t arg)
   return !s.held_bytes && !s.held_by[0];
 }
 
+static bool recycles(mc_journal *j, uint64_t arg)
+{
+  (void)arg;
+  mc_journal_state s;
+  mc_journal_state_get(j, &s);
+  return s.recycles;
+}
+
 /* The retained state as a reader rebuilds it: "topic=text topic=text", sorted by offset of the last word. */
 static const char *state_of(mc_journal_reader *reader)
 {
@@ -329,9 +337,14 @@ static void test_a_consumer_that_holds_retention_back_is_named(void)
   mc_journal_state s;
   mc_journal_state_get(j, &s);
   CHECK_INT(s.first_offset, 0);
+  CHECK(!s.recycles); /* it grows */
   CHECK_OK(mc_journal_consumer_commit(j, "lazy", mc_journal_end_offset(j), &why));
   CHECK(until(first_passed, j, 0));
   CHECK(until(nobody_holds, j, 0));
+  CHECK(until(recycles, j, 0));
+  uint64_t room = 0;
+  CHECK_OK(mc_journal_room(j, &room));
+  CHECK(room > 0);
   mc_journal_close(&j);
 }
 
