@@ -70,6 +70,8 @@ static void refuse_named(mc_link *link, const mc_mqtt_connect *c, uint32_t tenan
       s->last_error = strdup(text);
       mc_count_add(&s->refused, 1);
       mc_cause_note_locked(s, cause);
+    } else if (tenant) {
+      mc_cause_note_absent(g, tenant, c->client_id, cause);
     }
     pthread_mutex_unlock(&g->lock);
   }
@@ -561,8 +563,11 @@ static void set_link(mc_link *link, const mc_mqtt_connect *c, const mc_principal
 {
   link->kind = (uint8_t)who->kind;
   link->keep_alive_s = mc_profile_keep_alive(link->profile, c->keep_alive_s);
+  link->payload_most = link->profile->payload_bytes ? link->profile->payload_bytes : UINT32_MAX;
   link->send_window = (uint16_t)link->profile->send_max;
   link->receive_max = (uint16_t)link->profile->receive_max;
+  if (c->version == MC_MQTT_5) /* it is told, and that holds for as long as it is connected (3.2.2.3.3) */
+    link->receive_max = mc_pressure_window(link->home, link->receive_max);
   link->reason_wanted = c->version == MC_MQTT_5;
   link->key_id = mc_registry_key_of_thing(link->home->gateway->registry, who->tenant, who->id);
   link->partition = mc_journal_partition_of(who->name[0] ? mc_slice_str(who->name) : c->client_id);

@@ -115,9 +115,11 @@ static mc_err put_in_flight(part *p, const mc_outbox *o)
     uint64_t entry = *mc_u64_ring_at(&o->inflight, i);
     if ((entry & MC_OUT_DONE) || !(entry & MC_OUT_ASSIGNED) || (entry & MC_OUT_OFFSET) >= p->floor)
       continue;
-    pin(p, entry & MC_OUT_OFFSET);
+    bool received = (entry & MC_OUT_RECEIVED) && !(entry & MC_OUT_RECEIVING);
+    if (!received) /* else PUBREL is what goes: the message is not read again */
+      pin(p, entry & MC_OUT_OFFSET);
     MC_TRY(put_le(p->out, mc_outbox_id(o, i), 2));
-    MC_TRY(put_le(p->out, (entry & MC_OUT_RECEIVED) && !(entry & MC_OUT_RECEIVING), 1));
+    MC_TRY(put_le(p->out, received, 1));
     MC_TRY(put_le(p->out, mc_outbox_record_entry(entry), 8));
     count++;
   }
@@ -155,6 +157,14 @@ static mc_err put_came(part *p, const mc_session *s)
   return MC_OK;
 }
 
+/* When its connection went, in terms of the clock of now: that may have jumped since. */
+static int64_t away_since(const mc_session *s)
+{
+  if (s->link || s->expiry_s == UINT32_MAX || s->expires_us == INT64_MAX)
+    return s->disconnected_us;
+  return mc_clock_wall_us() - (mc_loop_now_us(s->home->loop) - (s->expires_us - (int64_t)s->expiry_s * 1000000));
+}
+
 static mc_err put_session(part *p, mc_session *s)
 {
   mc_buf *out = p->out;
@@ -168,7 +178,7 @@ static mc_err put_session(part *p, mc_session *s)
   MC_TRY(put_le(out, s->expiry_s, 4));
   MC_TRY(put_le(out, s->version, 1));
   MC_TRY(put_le(out, s->link != NULL, 1));
-  MC_TRY(put_le(out, (uint64_t)s->disconnected_us, 8));
+  MC_TRY(put_le(out, (uint64_t)away_since(s), 8));
   MC_TRY(put_le(out, s->since, 8));
   MC_TRY(put_le(out, scan_at, 8));
   MC_TRY(put_text(out, mc_session_id(s)));
@@ -237,6 +247,7 @@ static void on_ask(mc_post *post)
   size_t n = l->gateway->loop_count;
   mc_fan_out_batch(l);
   mc_share_post_flush(l); /* what is not ours to give again as of now: before our token */
+  mc_hold_enforce(l);
   pthread_mutex_lock(&c->lock);
   c->low[l->index] = l->pending.len ? l->low : mc_journal_end_offset(l->gateway->journal);
   pthread_mutex_unlock(&c->lock);
@@ -316,6 +327,7 @@ static mc_err assemble(mc_checkpointer *c, uint64_t floor, uint64_t *pin, mc_buf
   for (size_t i = 0; i < g->loop_count; i++)
     MC_TRY(mc_buf_append_slice(out, mc_buf_slice(&c->part[i])));
   MC_TRY(put_groups(c, out));
+  MC_TRY(mc_wall_put(&g->wall, *pin, out));
   retained_out to = {g->journal, out};
   MC_TRY(mc_retained_all(&g->retained, put_retained, &to));
   return put_le(out, mc_crc32c(0, out->data, out->len), 4);
@@ -423,7 +435,8 @@ static void *run(void *arg)
     if (c->stop)
       break;
     show_metrics(c);
-    if (due(c))
+    mc_pressure_measure(c->gateway);
+    if (mc_wall_look(c->gateway) || due(c))
       answered = run_round(c, 1000);
   }
   if (c->wanted && answered)

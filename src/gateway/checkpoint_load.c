@@ -196,12 +196,12 @@ static mc_err check(mc_slice file, mc_why *why)
   return MC_OK;
 }
 
-static mc_err load(mc_gateway *g, mc_slice file, uint64_t *floor, mc_why *why)
+static mc_err load(mc_gateway *g, mc_slice file, uint64_t *floor, int64_t *time_us, mc_why *why)
 {
   MC_TRY(check(file, why));
   mc_cursor c = mc_cursor_of(mc_slice_sub(file, 8, file.len - 12));
   *floor = mc_cursor_le64(&c);
-  mc_cursor_le64(&c); /* when it was written: for people */
+  *time_us = (int64_t)mc_cursor_le64(&c);
   uint32_t sessions = mc_cursor_le32(&c);
   for (uint32_t i = 0; i < sessions && c.ok; i++) {
     mc_err err = load_session(g, mc_cursor_bytes(&c, mc_cursor_le32(&c)), mc_load_le32(file.data + 4));
@@ -212,6 +212,11 @@ static mc_err load(mc_gateway *g, mc_slice file, uint64_t *floor, mc_why *why)
     mc_slice section = mc_cursor_bytes(&c, mc_cursor_le32(&c));
     if (c.ok)
       MC_TRY(mc_share_checkpoint_load(g, section, why));
+  }
+  if (mc_load_le32(file.data + 4) >= 3 && c.ok) {
+    mc_slice section = mc_cursor_bytes(&c, mc_cursor_le32(&c));
+    if (c.ok)
+      MC_TRY(mc_wall_load(&g->wall, section, why));
   }
   while (c.ok && mc_cursor_left(&c)) {
     mc_err err = load_retained(g, &c);
@@ -230,6 +235,8 @@ static mc_err forget_all(mc_gateway *g)
       mc_recover_will(g->loop[i].sessions, NULL);
       mc_session_destroy(g->loop[i].sessions, false);
     }
+  g->wall.len = 0;
+  atomic_store(&g->wall.top, 0);
   mc_retained_free(&g->retained);
   return mc_retained_init(&g->retained);
 }
@@ -260,7 +267,7 @@ static mc_err set_aside(mc_gateway *g, const char *path, const mc_why *damage, m
 /* The disk could not be read, memory ran out, a later build wrote it: then the file may well be good. */
 static bool is_damage(mc_err err) { return err != MC_ERR_IO && err != MC_ERR_MEMORY && err != MC_ERR_UNSUPPORTED; }
 
-mc_err mc_checkpoint_load(mc_gateway *g, uint64_t *floor, mc_why *why)
+mc_err mc_checkpoint_load(mc_gateway *g, uint64_t *floor, int64_t *time_us, mc_why *why)
 {
   mc_buf file = {0};
   char path[512];
@@ -271,12 +278,14 @@ mc_err mc_checkpoint_load(mc_gateway *g, uint64_t *floor, mc_why *why)
     mc_buf_free(&file);
     return err;
   }
-  err = load(g, mc_buf_slice(&file), floor, &damage);
+  err = load(g, mc_buf_slice(&file), floor, time_us, &damage);
   mc_buf_free(&file);
   if (err == MC_OK)
     return MC_OK;
   if (!is_damage(err))
     return mc_err_set(why, err, "%s: %s", path, damage.text);
+  *floor = 0;
+  *time_us = 0;
   MC_TRY(forget_all(g));
   MC_TRY(set_aside(g, path, &damage, why));
   return MC_ERR_NOT_FOUND;

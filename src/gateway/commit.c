@@ -225,6 +225,11 @@ static void answer_failure(mc_gateway_loop *l, const mc_pending *p, mc_err err)
   mc_link *link = p->link;
   const char *text = err == MC_ERR_FULL ? "the server's disk is full: nothing was stored; send it again later"
                                         : "the server could not write to its disk: nothing was stored; send it again later";
+  mc_cause cause = err == MC_ERR_FULL ? MC_CAUSE_DISK_FULL : MC_CAUSE_DISK_ERROR;
+  if (p->kind == MC_PENDING_CALL)
+    mc_cause_note_thing(l, &p->call->who, cause);
+  else if (link)
+    mc_cause_note(l, link->session, cause, 1);
   if (p->kind >= MC_PENDING_OF_SESSION) {
     if (link && link->session)
       mc_count_add(&link->session->refused, 1);
@@ -263,7 +268,7 @@ static void apply_retained(mc_gateway *g, const mc_record *r, const mc_session *
   mc_message m;
   if (!(r->flags & MC_RECORD_RETAIN) || !mc_message_of_record(r, &m))
     return;
-  mc_retained value = {.offset = r->offset, .time_us = r->time_us, .publisher = mc_session_mark(publisher), .principal = r->principal, .key_id = r->key_id, .qos = m.qos,
+  mc_retained value = {.offset = r->offset, .time_us = mc_wall_corrected(&g->wall, r->offset, r->time_us), .publisher = mc_session_mark(publisher), .principal = r->principal, .key_id = r->key_id, .qos = m.qos,
                        .flags = r->flags & MC_RECORD_V5};
   mc_err err = mc_retained_put(&g->retained, r->tenant, r->topic, &value, m.props, r->payload);
   if (err != MC_OK)
@@ -331,6 +336,8 @@ void mc_commit_arrived(void *ctx, const mc_commit *c)
   l->pending.head = (l->pending.head + c->count) & (l->pending.cap - 1);
   l->pending.len -= c->count;
   mc_commit_release(c);
+  if (l->pressure.step)
+    mc_pressure_look(l);
   mc_publish_retry_deferred(l);
   mc_link_unblock(l);
   if (l->stopping)

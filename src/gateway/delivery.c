@@ -22,27 +22,21 @@ static void examine(mc_message *m)
     }
 }
 
-/* Whole seconds that the message waited here (MQTT 5.0, 3.3.2.3.3). */
-static uint32_t waited_s(const mc_gateway_loop *l, const mc_message *m)
-{
-  int64_t us = l->wall_us - m->time_us;
-  return us <= 0 ? 0 : us / 1000000 > UINT32_MAX ? UINT32_MAX : (uint32_t)(us / 1000000);
-}
-
 bool mc_message_expired(const mc_gateway_loop *l, mc_message *m)
 {
   if (!m->props.len)
     return false;
   if (!m->examined)
     examine(m);
-  return m->expires && waited_s(l, m) >= m->expiry_s && waited_s(l, m) > 0;
+  uint32_t waited = m->expires ? mc_wall_waited_s(l, m) : 0;
+  return waited > 0 && waited >= m->expiry_s;
 }
 
 /* The properties as this subscriber gets them: remaining expiry, its subscription identifiers. */
 static mc_err props_for(mc_gateway_loop *l, const mc_message *m, const mc_sub_match *match, mc_slice *out)
 {
   mc_slice raw = m->v5 ? m->props : (mc_slice){0};
-  uint32_t waited = m->expires ? waited_s(l, m) : 0;
+  uint32_t waited = m->expires ? mc_wall_waited_s(l, m) : 0;
   if (!waited && match->ids == UINT32_MAX) {
     *out = raw;
     return MC_OK;
@@ -223,7 +217,7 @@ typedef struct retained_ctx {
 static mc_message message_of_retained(uint32_t tenant, mc_slice topic, const mc_retained *value)
 {
   return (mc_message){.tenant = tenant, .qos = value->qos, .retain = true, .v5 = value->flags & MC_RECORD_V5, .offset = value->offset,
-                      .time_us = value->time_us, .topic = topic, .props = mc_slice_of(value->bytes, value->props_len),
+                      .time_us = value->time_us, .timed = true, .topic = topic, .props = mc_slice_of(value->bytes, value->props_len),
                       .payload = mc_slice_of(value->bytes + value->props_len, value->payload_len)};
 }
 

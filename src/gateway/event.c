@@ -120,10 +120,18 @@ bool mc_gateway_client(mc_gateway *g, uint32_t tenant, mc_slice client_id, mc_cl
 {
   pthread_mutex_lock(&g->lock);
   const mc_session *s = mc_session_find(g, tenant, client_id);
+  uint64_t limited[MC_CAUSES];
+  bool absent = !s && mc_cause_read_absent(g, tenant, client_id, limited);
   if (s)
     fill(s, out);
   pthread_mutex_unlock(&g->lock);
-  return s != NULL;
+  if (absent) {
+    *out = (mc_client_info){.tenant = tenant, .version = MC_MQTT_5};
+    memcpy(out->limited, limited, sizeof limited);
+    mc_slice_to_str(client_id, out->client_id, sizeof out->client_id);
+    copy_text(out->last_error, sizeof out->last_error, "has no session; what was refused it is counted");
+  }
+  return s || absent;
 }
 
 bool mc_gateway_client_of_thing(mc_gateway *g, uint32_t tenant, uint32_t thing, mc_client_info *out)

@@ -5,7 +5,9 @@
 #include <sys/random.h>
 #include <time.h>
 
-static const mc_gateway_limits standard = {.max_queued = 100000, .topic_alias_out_max = 16, .connect_timeout_ms = 10000};
+static const mc_gateway_limits standard = {.max_queued = 100000, .topic_alias_out_max = 16, .connect_timeout_ms = 10000,
+                                           .pressure_window_ms = 250, .pressure_delay_ms = 1000, .pressure_refuse_ms = 10000, .pressure_close_ms = 20000,
+                                           .pressure_window_min = 16};
 
 /* ---- the end of a turn ---- */
 static void on_wake(mc_post *post)
@@ -79,6 +81,7 @@ static mc_err loop_init(mc_gateway *g, size_t index, mc_loop *loop, mc_why *why)
   l->wake.run = on_wake;
   l->ack_timer.fire = on_ack_timer;
   l->retry_timer.fire = on_retry_timer;
+  mc_pressure_begin(l);
   l->seen = calloc(g->loop_count, sizeof *l->seen);
   l->verdict = calloc(MC_VERDICTS, sizeof *l->verdict);
   if (!l->seen || !l->verdict)
@@ -105,6 +108,11 @@ static mc_gateway_limits limits_of(const mc_gateway_limits *asked)
   mc_gateway_limits l = *asked;
   l.max_queued = l.max_queued ? l.max_queued : standard.max_queued;
   l.topic_alias_out_max = l.topic_alias_out_max ? l.topic_alias_out_max : standard.topic_alias_out_max;
+  l.pressure_window_ms = l.pressure_window_ms ? l.pressure_window_ms : standard.pressure_window_ms;
+  l.pressure_delay_ms = l.pressure_delay_ms ? l.pressure_delay_ms : standard.pressure_delay_ms;
+  l.pressure_refuse_ms = l.pressure_refuse_ms ? l.pressure_refuse_ms : standard.pressure_refuse_ms;
+  l.pressure_close_ms = l.pressure_close_ms ? l.pressure_close_ms : standard.pressure_close_ms;
+  l.pressure_window_min = l.pressure_window_min ? l.pressure_window_min : standard.pressure_window_min;
   l.connect_timeout_ms = l.connect_timeout_ms ? l.connect_timeout_ms : standard.connect_timeout_ms;
   return l;
 }
@@ -149,6 +157,8 @@ mc_err mc_gateway_create(const mc_gateway_config *config, mc_gateway **out, mc_w
   g->fs = config->fs;
   g->limit = limits_of(&config->limits);
   g->door = config->door;
+  atomic_init(&g->room, MC_PRESSURE_ROOMY);
+  mc_wall_init(&g->wall);
   mc_trace_init(&g->traces);
   for (int i = 0; i < MC_PROFILES; i++)
     mc_profile_default((mc_profile_name)i, &g->profile[i]);
@@ -174,6 +184,7 @@ static void loop_free(mc_gateway_loop *l)
   mc_loop_off_turn_end(l->loop, on_turn_end, l);
   mc_loop_timer_clear(l->loop, &l->ack_timer);
   mc_loop_timer_clear(l->loop, &l->retry_timer);
+  mc_loop_timer_clear(l->loop, &l->pressure.timer);
   mc_loop_timer_clear(l->loop, &l->stop_timer);
   for (size_t k = 0; k < 2; k++)
     if (l->listener[k])
@@ -233,7 +244,9 @@ void mc_gateway_destroy(mc_gateway **gateway)
   if (g->loop_count)
     mc_trace_free(&g->traces);
   mc_retained_free(&g->retained);
+  mc_wall_free(&g->wall);
   mc_strmap_free(&g->directory);
+  mc_cause_free(g);
   mc_map_free(&g->by_thing);
   mc_pace_free(g);
   free(g->event);

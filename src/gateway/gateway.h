@@ -26,6 +26,14 @@ typedef struct mc_gateway_limits { /* what is the same for all profiles; 0 takes
   uint16_t topic_alias_out_max; /* that we use towards one client, if it takes any; 16, at most 64; MC_TOPIC_ALIAS_OFF: none */
   uint32_t connect_timeout_ms; /* CONNECT must arrive; 10,000 */
   mc_share_choice share_choice; /* fair */
+  /* When the oldest record of a loop waits so long for the disk (README, "When the disk is behind"): */
+  uint32_t pressure_window_ms;  /* windows shrink; 250 */
+  uint32_t pressure_delay_ms;   /* one publish of a client at a time; 1,000 */
+  uint32_t pressure_refuse_ms;  /* 0x97; 10,000 */
+  uint32_t pressure_close_ms;   /* 3.1.1 clients, which cannot be refused, are closed when they waited so long; 20,000 */
+  uint32_t pressure_window_min; /* windows do not shrink below; 16 */
+  uint64_t pressure_free_bytes; /* the same steps when the journal has less room than this, half of it, a quarter; 0: whatever is left */
+  uint64_t session_hold_bytes;  /* journal that one session may hold back before its oldest messages are given up; 0: any */
   uint32_t tenant_publishes_per_s, tenant_bytes_per_s, tenant_connects_per_s; /* of all clients of a tenant together; 0: no limit */
 } mc_gateway_limits;
 
@@ -107,7 +115,7 @@ typedef struct mc_client_info {
   uint32_t subscriptions, queued, inflight;
   uint32_t queue_bytes; /* of memory that what is queued and in flight takes */
   uint64_t received, delivered, refused;
-  uint64_t limited[MC_CAUSES]; /* by mc_cause, since the session began or the server started */
+  uint64_t limited[MC_CAUSES]; /* by mc_cause, since the server started */
   uint8_t profile;             /* mc_profile_name, of its last connection */
   int64_t connected_us, disconnected_us, last_packet_us;
   char last_error[160]; /* in words, e.g. "refused: certificate 4f2a… is revoked; issue a new one" */
@@ -144,7 +152,7 @@ mc_err mc_gateway_trace_end(mc_gateway *g, uint32_t tenant, uint32_t id, mc_why 
 
 /* Events of one client only, newest first. */
 size_t mc_gateway_client_events(mc_gateway *g, uint32_t tenant, mc_slice client_id, mc_connection_event *out, size_t cap);
-/* One client by its id. */
+/* One client by its id; also one without a session that something was refused or delayed. */
 bool mc_gateway_client(mc_gateway *g, uint32_t tenant, mc_slice client_id, mc_client_info *out);
 
 #endif

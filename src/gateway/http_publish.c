@@ -47,17 +47,21 @@ static mc_err permit(mc_gateway_loop *l, const mc_peer *peer, const mc_gateway_m
   return MC_OK;
 }
 
-static mc_err store(mc_gateway_loop *l, const mc_record *record, void (*done)(void *ctx, mc_err err, const char *text), void *ctx, mc_why *why)
+static mc_err store(mc_gateway_loop *l, const mc_principal *who, const mc_record *record, void (*done)(void *ctx, mc_err err, const char *text), void *ctx, mc_why *why)
 {
   mc_call *call = malloc(sizeof *call);
   if (!call)
     return mc_err_set(why, MC_ERR_MEMORY, "the server is out of memory; send it again later");
-  *call = (mc_call){done, ctx};
+  *call = (mc_call){done, ctx, *who};
   mc_pending pending = {.call = call, .kind = MC_PENDING_CALL, .retain = record->flags & MC_RECORD_RETAIN};
-  mc_err err = l->deferred ? MC_ERR_FULL : mc_pending_push(l, record, &pending);
+  bool behind = l->deferred || !mc_pressure_takes_calls(l);
+  mc_err err = behind ? MC_ERR_FULL : mc_pending_push(l, record, &pending);
   if (err == MC_OK)
     return MC_OK; /* NOLINT(clang-analyzer-unix.Malloc): the ring of pending answers has it now */
   free(call);
+  mc_count_add(&l->count.refused, 1);
+  if (err == MC_ERR_FULL)
+    mc_cause_note_thing(l, who, MC_CAUSE_BEHIND_REFUSED);
   return err == MC_ERR_FULL ? mc_err_set(why, err, "the server's disk is behind: send it again in a second")
                             : mc_err_set(why, err, "the message could not be stored: %s; send it again", mc_err_text(err));
 }
@@ -83,6 +87,8 @@ mc_err mc_gateway_publish_as(mc_gateway *g, const mc_loop *loop, const mc_peer *
   }
   if (err) {
     mc_count_add(&l->count.refused, 1);
+    if (err != MC_ERR_AGAIN && err != MC_ERR_CLOSED) /* counted, or nobody's fault */
+      mc_cause_note_thing(l, &who, err == MC_ERR_UNAUTHENTICATED ? MC_CAUSE_IDENTITY : err == MC_ERR_DENIED ? MC_CAUSE_POLICY : err == MC_ERR_TOO_LARGE ? MC_CAUSE_SIZE : MC_CAUSE_TOPIC);
     mc_event_add(g, who.tenant, mc_slice_str(who.name), peer->address, false, err == MC_ERR_UNAUTHENTICATED ? MC_MQTT_NOT_AUTHORIZED : MC_MQTT_UNSPECIFIED, why->text);
     return err;
   }
@@ -99,7 +105,7 @@ mc_err mc_gateway_publish_as(mc_gateway *g, const mc_loop *loop, const mc_peer *
                       .payload = m->payload};
   mc_count_add(&l->count.received, 1);
   if (m->qos)
-    return store(l, &record, done, ctx, why);
+    return store(l, &who, &record, done, ctx, why);
   err = mc_publish_own(l, &record, 0);
   if (err)
     return mc_err_set(why, err, "the message could not be stored: %s; send it again", mc_err_text(err));

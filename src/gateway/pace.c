@@ -214,6 +214,7 @@ int64_t mc_pace_call(mc_gateway_loop *l, const mc_principal *who, const mc_profi
 {
   mc_gateway *g = l->gateway;
   int64_t now = mc_loop_now_us(l->loop), wait = 0;
+  mc_cause cause = MC_CAUSE_PUBLISH_RATE;
   if (p->publishes_per_s || p->bytes_per_s) {
     pthread_mutex_lock(&g->lock);
     slot *s = slot_of(&g->call_rates, (uint64_t)who->tenant << 40 | (uint64_t)who->id << 8 | 1);
@@ -223,19 +224,18 @@ int64_t mc_pace_call(mc_gateway_loop *l, const mc_principal *who, const mc_profi
       wait = mc_rate_take(&s->second, p->bytes_per_s, bytes, now);
       if (wait && p->publishes_per_s)
         mc_rate_refund(&s->first, p->publishes_per_s, 1);
-      if (wait)
-        mc_cause_note(l, NULL, MC_CAUSE_BYTE_RATE, 1);
-    } else if (wait) {
-      mc_cause_note(l, NULL, MC_CAUSE_PUBLISH_RATE, 1);
+      cause = wait ? MC_CAUSE_BYTE_RATE : cause;
     }
     pthread_mutex_unlock(&g->lock);
   }
   mc_tenant_rate *t = wait ? NULL : tenant_rate(g, who->tenant);
   if (t && g->limit.tenant_publishes_per_s)
     wait = mc_rate_take_shared(&t->publishes, g->limit.tenant_publishes_per_s, 1, now);
-  if (t && !wait && g->limit.tenant_bytes_per_s)
+  if (t && !wait && g->limit.tenant_bytes_per_s) {
     wait = mc_rate_take_shared(&t->bytes, g->limit.tenant_bytes_per_s, bytes, now);
-  if (t && wait)
-    mc_cause_note(l, NULL, MC_CAUSE_PUBLISH_RATE, 1);
+    cause = wait ? MC_CAUSE_BYTE_RATE : cause;
+  }
+  if (wait)
+    mc_cause_note_thing(l, who, cause);
   return wait;
 }

@@ -40,20 +40,26 @@ static void principal_of(const mc_link *link, mc_principal *who)
   mc_slice_to_str(s->thing_name ? mc_slice_str(s->thing_name) : mc_session_id(s), who->name, sizeof who->name);
 }
 
+static __attribute__((noinline)) mc_verdict judge(mc_link *link, mc_slice topic, uint64_t key)
+{
+  mc_principal who;
+  principal_of(link, &who);
+  uint8_t refusal = 0;
+  if (mc_profile_topic_fault(link->profile, topic))
+    refusal = MC_MQTT_BAD_TOPIC;
+  else if (!mc_policy_allows(link->policy, &who, MC_ACTION_PUBLISH, topic))
+    refusal = MC_MQTT_NOT_AUTHORIZED;
+  return (mc_verdict){key, refusal, (uint8_t)mc_publish_stream_of(topic)};
+}
+
 static mc_verdict verdict_of(mc_link *link, mc_slice topic)
 {
   mc_gateway_loop *l = link->home;
   /* The hash is seeded per process and the salt is per connection: a client cannot aim at another's entry. */
   uint64_t key = (mc_slice_hash(topic) ^ link->verdict_key) * 0x9E3779B97F4A7C15ULL | 1;
   mc_verdict *v = &l->verdict[(key >> 40) % MC_VERDICTS];
-  if (v->key == key)
-    return *v;
-  mc_principal who;
-  principal_of(link, &who);
-  uint8_t refusal = mc_profile_topic_fault(link->profile, topic)                               ? MC_MQTT_BAD_TOPIC
-                    : mc_policy_allows(link->policy, &who, MC_ACTION_PUBLISH, topic) ? 0
-                                                                                       : MC_MQTT_NOT_AUTHORIZED;
-  *v = (mc_verdict){key, refusal, (uint8_t)mc_publish_stream_of(topic)};
+  if (v->key != key)
+    *v = judge(link, topic, key);
   return *v;
 }
 
@@ -120,10 +126,15 @@ mc_err mc_pending_push(mc_gateway_loop *l, const mc_record *record, const mc_pen
 {
   mc_pending_ring *r = &l->pending;
   MC_TRY(ring_reserve(r));
-  if (r->len == 0)
+  if (r->len == 0) {
     l->low = mc_journal_end_offset(l->gateway->journal);
+    if (!l->pressure.timer.armed)
+      mc_pressure_watch(l);
+  }
   MC_TRY(mc_journal_append(l->writer, record, NULL));
-  r->at[(r->head + r->len++) & (r->cap - 1)] = *p;
+  mc_pending *at = &r->at[(r->head + r->len++) & (r->cap - 1)];
+  *at = *p;
+  at->staged_at = l->pressure.tick;
   if (p->link)
     p->link->pending++;
   if (p->kind >= MC_PENDING_OF_SESSION)
@@ -135,6 +146,8 @@ mc_err mc_pending_push(mc_gateway_loop *l, const mc_record *record, const mc_pen
 static mc_slice props_to_keep(mc_link *link, const mc_mqtt_publish *p)
 {
   mc_gateway_loop *l = link->home;
+  if (!(p->props.present & (MC_MQTT_P_EXPIRY | MC_MQTT_P_ALIAS)))
+    return p->props.raw;
   mc_slice raw = p->props.present & MC_MQTT_P_EXPIRY ? mc_profile_expiry(link->profile, p->props.raw, &l->bounded) : p->props.raw;
   if (!(p->props.present & MC_MQTT_P_ALIAS))
     return raw;
@@ -161,6 +174,7 @@ static mc_taken to_journal(mc_link *link, const mc_mqtt_publish *p, mc_record *r
     return MC_TAKEN;
   }
   if (err == MC_ERR_FULL) { /* the disk is behind: this client waits, unread */
+    mc_cause_note(l, link->session, MC_CAUSE_BEHIND_WAIT, 1);
     mc_link_block(link);
     return MC_TAKE_LATER;
   }
@@ -196,21 +210,35 @@ static void retain_now(mc_gateway_loop *l, const mc_record *r, const mc_session 
     deliver_now(l, r, publisher);
 }
 
+/* The disk is behind, or nearly full. False: it waits, or is refused. */
+static __attribute__((noinline)) bool may_stage(mc_link *link, const mc_mqtt_publish *p, mc_slice topic, mc_taken *out)
+{
+  mc_pressure_verdict verdict = mc_pressure_publish(link);
+  *out = verdict == MC_PRESSURE_NO ? deny(link, p, topic, MC_MQTT_QUOTA, MC_CAUSE_BEHIND_REFUSED, mc_pressure_text(link->home)) : MC_TAKE_LATER;
+  if (verdict == MC_PRESSURE_WAIT && link->pace)
+    mc_pace_publish_back(link);
+  return verdict == MC_PRESSURE_GO;
+}
+
 mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
 {
   mc_gateway_loop *l = link->home;
   mc_session *s = link->session;
   mc_slice topic = p->topic;
-  if ((p->props.present & MC_MQTT_P_ALIAS) && !mc_alias_resolve(link, p, &topic))
-    return MC_TAKE_CLOSED;
-  if (p->props.present & MC_MQTT_P_SUB_ID) { /* 3.3.4-6: from the server only */
-    mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a client's PUBLISH must not carry a subscription identifier (MQTT 5.0, 3.3.4-6)");
-    return MC_TAKE_CLOSED;
+  if (p->props.present & (MC_MQTT_P_ALIAS | MC_MQTT_P_SUB_ID)) {
+    if ((p->props.present & MC_MQTT_P_ALIAS) && !mc_alias_resolve(link, p, &topic))
+      return MC_TAKE_CLOSED;
+    if (p->props.present & MC_MQTT_P_SUB_ID) { /* 3.3.4-6: from the server only */
+      mc_link_end(link, MC_MQTT_PROTOCOL_ERROR, "a client's PUBLISH must not carry a subscription identifier (MQTT 5.0, 3.3.4-6)");
+      return MC_TAKE_CLOSED;
+    }
   }
-  if (p->qos == 2 && mc_qos2_came_before(link, p->packet_id))
-    return MC_TAKEN;
-  if (p->qos == 2 && !link->profile->qos2)
-    return mc_conduct_no_qos2(link, "PUBLISH");
+  if (p->qos == 2) {
+    if (mc_qos2_came_before(link, p->packet_id))
+      return MC_TAKEN;
+    if (!link->profile->qos2)
+      return mc_conduct_no_qos2(link, "PUBLISH");
+  }
   mc_pace_verdict pace = link->pace ? mc_pace_publish(link) : MC_PACE_GO;
   if (pace != MC_PACE_GO)
     return pace == MC_PACE_LATER ? MC_TAKE_LATER : discard(link, p);
@@ -229,13 +257,16 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
     return deny(link, p, topic, verdict.refusal, verdict.refusal == MC_MQTT_BAD_TOPIC ? MC_CAUSE_TOPIC : MC_CAUSE_POLICY,
                 verdict.refusal == MC_MQTT_BAD_TOPIC ? mc_profile_topic_fault(link->profile, topic)
                                                      : "the policy of this client does not name it; a vehicle may publish only under its own name");
-  if (link->profile->payload_bytes && p->payload.len > link->profile->payload_bytes)
+  if (p->payload.len > link->payload_most)
     return deny(link, p, topic, MC_MQTT_QUOTA, MC_CAUSE_SIZE, "its payload is larger than this client's profile allows (payload_bytes)");
   if (p->retain && mc_topic_levels(topic) > MC_TOPIC_LEVELS_MAX)
     return deny(link, p, topic, MC_MQTT_BAD_TOPIC, MC_CAUSE_TOPIC, "a retained message's topic has at most 128 levels");
   mc_slice props = props_to_keep(link, p);
   if (props.len > UINT16_MAX)
     return deny(link, p, topic, MC_MQTT_QUOTA, MC_CAUSE_SIZE, "its properties exceed 65,535 bytes");
+  mc_taken behind;
+  if (l->pressure.step && (p->qos || p->retain || verdict.stream != MC_STREAM_MESSAGE) && !may_stage(link, p, topic, &behind))
+    return behind;
   if (p->retain && p->payload.len && !mc_retained_fits(&l->gateway->retained, s->tenant, s->thing, topic, props.len + p->payload.len))
     return deny(link, p, topic, MC_MQTT_QUOTA, MC_CAUSE_QUOTA,
                 "too much is retained: a device may keep 1,000 messages of 8 MiB together; remove some by publishing an empty retained message");

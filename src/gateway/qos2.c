@@ -187,6 +187,20 @@ void mc_qos2_retry(mc_gateway_loop *l)
       mc_qos2_assign(s);
 }
 
+/* Its message is given up: as if PUBREC had come, PUBREL is what the next connection begins with. Without memory for the record the next checkpoint says it. */
+void mc_qos2_take_as_received(mc_session *s, uint16_t packet_id)
+{
+  mc_gateway_loop *l = s->home;
+  uint64_t *at = mc_outbox_at(s->outbox, packet_id);
+  mc_session_record r = {.kind = MC_SESSION_RECEIVED, .client_id = mc_session_id(s)};
+  mc_buf_clear(&l->record);
+  if (mc_session_record_begin(&l->record, &r) == MC_OK && mc_session_record_add_packet_id(&l->record, packet_id) == MC_OK) {
+    mc_session_record_set_count(&l->record, 0, 1);
+    mc_session_stage(s, MC_SESSION_RECEIVED, MC_PENDING_RECORD, 0);
+  }
+  *at |= MC_OUT_RECEIVED;
+}
+
 /* ---- from the journal ---- */
 static void assigned(const mc_pending *p, mc_err err)
 {

@@ -11,6 +11,8 @@ typedef struct recovery {
   uint64_t first; /* oldest offset that the journal keeps */
   uint64_t records, damaged;
   int64_t oldest_us;    /* arrival of the first record read; 0 none */
+  int64_t last_us;      /* the latest time known, and what lies below has an earlier one */
+  uint64_t last_offset;
   mc_strmap incomplete; /* keys of sessions whose beginning is not there */
 } recovery;
 
@@ -175,10 +177,11 @@ static void apply_lists(mc_session *s, const mc_record *record, const mc_session
 
 static void apply_to(mc_session *s, const mc_record *record, const mc_session_record *r)
 {
+  mc_wall *wall = &s->home->gateway->wall;
   switch (r->kind) {
   case MC_SESSION_CLOSED:
     s->expiry_s = r->expiry_s;
-    s->disconnected_us = record->time_us;
+    s->disconnected_us = mc_wall_corrected(wall, record->offset, record->time_us);
     if (r->will_gone)
       mc_recover_will(s, NULL);
     break;
@@ -256,7 +259,7 @@ static void apply_retained(mc_gateway *g, const mc_record *record, const mc_mess
 {
   if (!m->retain)
     return;
-  mc_retained value = {.offset = m->offset, .time_us = m->time_us, .principal = record->principal, .key_id = record->key_id, .qos = m->qos, .flags = record->flags & MC_RECORD_V5};
+  mc_retained value = {.offset = m->offset, .time_us = mc_wall_corrected(&g->wall, m->offset, m->time_us), .principal = record->principal, .key_id = record->key_id, .qos = m->qos, .flags = record->flags & MC_RECORD_V5};
   mc_retained_put(&g->retained, m->tenant, m->topic, &value, m->props, m->payload);
 }
 
@@ -323,6 +326,11 @@ static mc_err replay(recovery *r, uint64_t floor, mc_why *why)
     }
     r->records++;
     r->oldest_us = r->oldest_us ? r->oldest_us : record.time_us;
+    int64_t time_us = mc_wall_corrected(&g->wall, record.offset, record.time_us);
+    if (time_us > r->last_us) {
+      r->last_us = time_us;
+      r->last_offset = record.offset + 1;
+    }
     if (record.stream == MC_STREAM_SESSION && mc_slice_eq_str(record.topic, MC_SHARE_TOPIC))
       mc_share_recover_record(r->g, &record);
     else if (record.stream == MC_STREAM_SESSION)
@@ -396,13 +404,15 @@ mc_err mc_recover(mc_gateway *g, mc_why *why)
   int64_t began = mc_clock_mono_us();
   recovery r = {.g = g, .first = mc_journal_first_offset(g->journal)};
   uint64_t floor = 0;
-  mc_err err = mc_checkpoint_load(g, &floor, why);
+  mc_err err = mc_checkpoint_load(g, &floor, &r.last_us, why);
   r.from_checkpoint = err == MC_OK;
+  r.last_offset = floor;
   if (err == MC_ERR_NOT_FOUND) /* the first start, or none that can be used */
     err = hold_journal(&r, why);
   if (err == MC_OK)
     err = replay(&r, floor, why);
   if (err == MC_OK) {
+    mc_wall_begin(g, r.last_us, r.last_offset);
     settle(g);
     mc_share_recovered(g);
     tell_losses(&r);

@@ -212,6 +212,25 @@ mc_err mc_retained_all(mc_retained_store *store, mc_retained_visit visit, void *
   return err;
 }
 
+typedef struct retime {
+  int64_t (*timed)(void *ctx, uint64_t offset, int64_t time_us);
+  void *ctx;
+} retime;
+
+static mc_err retime_one(void *ctx, uint32_t tenant, mc_slice topic, const mc_retained *value)
+{
+  const retime *r = ctx;
+  ((mc_retained *)(uintptr_t)value)->time_us = r->timed(r->ctx, value->offset, value->time_us); /* under the lock, and made by put */
+  return MC_OK;
+}
+
+void mc_retained_retime(mc_retained_store *store, int64_t (*timed)(void *ctx, uint64_t offset, int64_t time_us), void *ctx)
+{
+  retime r = {timed, ctx};
+  if (mc_retained_all(store, retime_one, &r))
+    mc_log(MC_LOG_ERROR, "gateway", "out of memory: some retained messages that expire notice that the clock jumped");
+}
+
 typedef struct forget {
   uint32_t tenant, key_id;
   mc_buf topics; /* length 2, text */

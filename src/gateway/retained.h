@@ -10,7 +10,7 @@
 
 typedef struct mc_retained {
   uint64_t offset; /* journal offset of the message */
-  int64_t time_us;
+  int64_t time_us; /* arrival, in terms of the clock of now (wall.h) */
   uint32_t props_len, payload_len;
   uint64_t publisher; /* mc_session_mark of the client that published it; 0: not known (after a restart), or none */
   uint32_t principal; /* thing that published it; 0: the platform, the development port, or read from a checkpoint */
@@ -44,6 +44,8 @@ mc_err mc_retained_match(mc_retained_store *store, uint32_t tenant, mc_slice fil
 mc_err mc_retained_all(mc_retained_store *store, mc_retained_visit visit, void *ctx);
 /* One by journal offset; false when it is no longer the retained one. */
 bool mc_retained_by_offset(mc_retained_store *store, uint64_t offset, mc_retained_visit visit, void *ctx);
+/* Gives each a new arrival. */
+void mc_retained_retime(mc_retained_store *store, int64_t (*timed)(void *ctx, uint64_t offset, int64_t time_us), void *ctx);
 /* All that is enciphered under a key that was destroyed. */
 void mc_retained_forget(mc_retained_store *store, uint32_t tenant, uint32_t key_id);
 size_t mc_retained_count(mc_retained_store *store);

@@ -134,6 +134,9 @@ mc_err mc_session_create(mc_gateway_loop *l, uint32_t tenant, mc_slice client_id
   pthread_mutex_lock(&g->lock);
   mc_slice key = mc_session_key(g, tenant, client_id);
   mc_err err = mc_strmap_get(&g->directory, key, NULL) ? MC_ERR_EXISTS : mc_strmap_put(&g->directory, key, (uintptr_t)s);
+  s->home = l;
+  if (err == MC_OK)
+    mc_cause_resume(s);
   pthread_mutex_unlock(&g->lock);
   if (err != MC_OK) {
     free(s);
@@ -171,6 +174,7 @@ static void session_free(mc_session *s)
 static void leave_directory(mc_session *s) /* under lock */
 {
   mc_gateway *g = s->home->gateway;
+  mc_cause_keep(s);
   mc_strmap_remove(&g->directory, mc_session_key(g, s->tenant, mc_session_id(s)), NULL);
 }
 

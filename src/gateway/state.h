@@ -15,11 +15,13 @@
 #include "gateway/outbox.h"
 #include "gateway/pace.h"
 #include "gateway/packet_ids.h"
+#include "gateway/pressure.h"
 #include "gateway/retained.h"
 #include "gateway/session_record.h"
 #include "gateway/share.h"
 #include "gateway/subscription.h"
 #include "gateway/trace.h"
+#include "gateway/wall.h"
 
 enum {
   MC_Q0_BACKLOG = 1 << 20,      /* bytes a socket may owe before QoS 0 copies for it are dropped and counted */
@@ -64,6 +66,8 @@ struct mc_link {
   uint32_t unacked;        /* its publishes that count against our Receive Maximum (MQTT 5.0, 4.9) */
   uint32_t denied;         /* publishes that policy refused */
   uint32_t max_packet;     /* the client's; 0 none */
+  uint32_t payload_most;   /* of its publishes, by its profile */
+  uint32_t behind_tick;    /* since when a publish of it waits for a disk that is behind; 0: none does */
   uint16_t alias_out_max;  /* of ours; 0: none are used */
   uint16_t send_window;    /* the client's Receive Maximum, bounded by its profile */
   uint16_t receive_max;    /* ours, as it was told */
@@ -118,7 +122,7 @@ struct mc_session {
   mc_count received, delivered, refused, queued, queue_bytes, inflight, subscriptions, last_packet_us;
   /* the card that people read: under mc_gateway.lock */
   uint8_t profile; /* mc_profile_name */
-  mc_causes *causes; /* made at the first one */
+  _Atomic(mc_causes *) causes; /* made at the first one */
   bool connected, clean;
   uint8_t version;
   uint16_t keep_alive_s;
@@ -145,6 +149,7 @@ typedef struct mc_message {
   int64_t time_us; /* arrival */
   mc_slice topic, props, payload;
   const mc_session *publisher; /* on this loop; NULL unknown */
+  bool timed; /* time_us is in terms of the clock of now (wall.h) */
   /* found out when first needed */
   bool examined, expires;
   uint32_t expiry_s;
@@ -174,6 +179,7 @@ typedef struct mc_pending {
     mc_session *session;
     struct mc_share_ticket *ticket;
   };
+  uint32_t staged_at; /* mc_pressure.tick */
   uint16_t packet_id;
   uint8_t kind;
   bool retain;
@@ -181,6 +187,7 @@ typedef struct mc_pending {
 typedef struct mc_call {
   void (*done)(void *ctx, mc_err err, const char *text);
   void *ctx;
+  mc_principal who; /* that published */
 } mc_call;
 typedef struct mc_reply {
   size_t len, retained_len;
@@ -224,6 +231,7 @@ struct mc_gateway_loop {
   mc_link *links;
   mc_link *blocked; /* paused until the journal has room */
   mc_pending_ring pending;
+  mc_pressure pressure;
   mc_deferred *deferred, **deferred_tail;
   mc_batch *batch;
   mc_session *pump, *acked;
@@ -266,9 +274,11 @@ struct mc_gateway {
   struct slot *connect_rates, *call_rates;
   mc_gateway_loop *loop;
   size_t loop_count;
+  _Atomic uint32_t room; /* what is left for the journal, of pressure_free_bytes; MC_PRESSURE_ROOMY: enough */
   atomic_size_t subscriptions; /* of all loops, with those of sessions on the move */
   mc_retained_store retained;
   mc_trace_set traces;
+  mc_wall wall;
   atomic_uint_fast64_t share_serial;
   bool recovering, destroying; /* one thread, the loops do not run */
   atomic_bool stopping;
@@ -278,6 +288,7 @@ struct mc_gateway {
   pthread_mutex_t lock; /* directory, cards, events. A leaf: nothing else is taken under it */
   mc_strmap directory;  /* tenant (4 bytes) + client id -> mc_session */
   uint8_t key[4 + UINT16_MAX]; /* of the directory, being looked up */
+  mc_strmap past_causes[2]; /* by the same keys: mc_causes of clients without a session, younger and older ones */
   mc_map by_thing;      /* tenant << 32 | thing -> mc_session, the one that connected last */
   struct mc_connection_event *event;
   size_t event_at, event_len;
@@ -323,6 +334,10 @@ mc_taken mc_conduct_no_qos2(mc_link *link, const char *packet);
 bool mc_conduct_qos2_step(mc_link *link, mc_mqtt_type type, uint16_t packet_id);
 /* Which kept subscriptions a/# match a: as its profile of now has it. */
 void mc_conduct_resume(mc_session *s);
+
+/* ---- hold.c ---- */
+uint64_t mc_hold_oldest(const mc_session *s); /* offset of the oldest message that it needs the journal for; UINT64_MAX: none */
+void mc_hold_enforce(mc_gateway_loop *l);
 
 /* ---- response.c ---- nothing is put where the policy names nothing that fits */
 mc_err mc_response_info_put(mc_link *link, mc_buf *props);
@@ -409,6 +424,7 @@ mc_taken mc_qos2_completed(mc_link *link, const mc_mqtt_ack *p); /* PUBCOMP */
 /* Makes the packet ids durable under which messages will go out; they are sent then. */
 void mc_qos2_assign(mc_session *s);
 void mc_qos2_retry(mc_gateway_loop *l); /* those for which that failed */
+void mc_qos2_take_as_received(mc_session *s, uint16_t packet_id); /* in flight, sent, on no connection now */
 /* What was staged for a session is on disk, or is not. */
 void mc_session_answer(mc_gateway_loop *l, const mc_pending *p, mc_err err);
 
@@ -462,14 +478,14 @@ bool mc_queue_scan(mc_session *s); /* reads on in the journal; true: call again,
 void mc_event_add(mc_gateway *g, uint32_t tenant, mc_slice client_id, const char *address, bool connected, uint8_t code, const char *text);
 
 /* ---- checkpoint.c, checkpoint_load.c, recovery.c ---- formats in README */
-enum { MC_CHECKPOINT_OLDEST = 1, MC_CHECKPOINT_VERSION = 2 };
+enum { MC_CHECKPOINT_OLDEST = 1, MC_CHECKPOINT_VERSION = 3 };
 #define MC_CHECKPOINT_MAGIC "MCGW"
 mc_err mc_recover(mc_gateway *g, mc_why *why);
 mc_err mc_checkpointer_start(mc_gateway *g, mc_why *why);
 void mc_checkpointer_stop(mc_gateway *g, bool write_last);
 bool mc_checkpoint_holds_moves(const mc_gateway_loop *l);
-/* Takes sessions and retained messages in. MC_ERR_NOT_FOUND: there is none, or it was damaged and is set aside; nothing was taken in then. */
-mc_err mc_checkpoint_load(mc_gateway *g, uint64_t *floor, mc_why *why);
+/* Takes sessions and retained messages in. MC_ERR_NOT_FOUND: there is none, or it was damaged and is set aside; nothing was taken in then. *time_us: when it was written. */
+mc_err mc_checkpoint_load(mc_gateway *g, uint64_t *floor, int64_t *time_us, mc_why *why);
 mc_session *mc_recover_session(mc_gateway *g, uint32_t tenant, mc_slice client_id); /* found or made; NULL: no memory */
 mc_err mc_recover_thing(mc_session *s, uint32_t thing, mc_slice name);
 mc_err mc_recover_will(mc_session *s, const mc_session_will *w); /* NULL: it has none */

@@ -1,6 +1,5 @@
 /* Any bytes as the checkpoint of sessions and retained messages: the gateway starts on it, sets it aside unchanged and holds nothing of it,
- * or refuses with a reason (a later version). Input: a mode byte, then the file. Mode bit 0: magic, version and checksum are made right; bit 1: of version 2,
- * else 1. */
+ * or refuses with a reason (a later version). Input: a mode byte, then the file. Mode bit 0: magic, version and checksum are made right; the next two: of version 1, 2 or 3. */
 #include "base/crc32c.h"
 #include "gateway/gateway.h"
 #include "scratch.h"
@@ -58,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   memcpy(copy, data + 1, size - 1);
   if ((data[0] & 1) && size > 40) {
     memcpy(copy, "MCGW", 4);
-    mc_store_le32(copy + 4, data[0] & 2 ? 2 : 1);
+    mc_store_le32(copy + 4, 1 + (data[0] >> 1) % 3);
     mc_store_le32(copy + size - 5, mc_crc32c(0, copy, size - 5));
   }
   mc_slice file = mc_slice_of(copy, size - 1);

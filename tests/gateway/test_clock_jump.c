@@ -1,8 +1,9 @@
 /* The wall clock jumps by a day, forwards or back, under a running gateway: keep-alive, sessions' expiry and will delays count on the
- * monotonic clock and do not notice. Message expiry counts on the wall clock, for it goes on over restarts: what a jump does to it is bounded. */
+ * monotonic clock and do not notice. Messages arrive by the wall clock, for that goes on over restarts: each jump is noted, and they expire neither early nor late for it. */
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "gateway/wall.h"
 #include "rig.h"
 
 enum { DAY_S = 86400 };
@@ -100,45 +101,160 @@ static void test_timers_do_not_notice_a_day_back(void) { timers_do_not_notice(-D
 
 static uint32_t expiry_of(const client *c) { return c->packet.publish.props.present & MC_MQTT_P_EXPIRY ? c->packet.publish.props.expiry_s : UINT32_MAX; }
 
-/* A jump forwards ages what waits by a day; one back stops its ageing, and never gives it more time than its publisher did. */
-static void messages_after(int64_t by_s)
+static void put_retained(client *c, const char *topic, const char *text, uint8_t qos, uint32_t expiry_s)
+{
+  mc_buf props = {0};
+  mc_mqtt_put_number(&props, 0x02, expiry_s);
+  mc_mqtt_publish p = {.topic = mc_slice_str(topic), .payload = mc_slice_str(text), .qos = qos, .retain = true, .packet_id = 6};
+  mc_mqtt_write_publish(&c->out, 5, &p, mc_buf_slice(&props));
+  client_flush(c);
+  if (qos)
+    CHECK_INT(client_next(c), MC_MQTT_PUBACK);
+  mc_buf_free(&props);
+}
+
+/* It has at most so many seconds left, and not much less. */
+#define CHECK_LEFT(c, most) CHECK(expiry_of(c) <= (most) && expiry_of(c) + 10 >= (most))
+
+static void begin_expiring(client *sub, client *pub, uint16_t port)
+{
+  CHECK(client_connect(sub, port, 5, "sub", true, 7 * DAY_S));
+  CHECK_INT(client_subscribe(sub, "kept", 1), 1);
+  client_disconnect(sub);
+  CHECK_INT(client_next(sub), CLIENT_CLOSED);
+  client_close(sub);
+  CHECK(client_connect(pub, port, 5, "pub", true, 0));
+  put_expiring(pub, "an hour", 3600);
+  put_expiring(pub, "two days", 2 * DAY_S);
+  put_expiring(pub, "brief", 3);
+  CHECK_INT(client_publish(pub, "kept", "for ever", false), 0);
+  put_retained(pub, "retained/hour", "an hour", 1, 3600);
+  put_retained(pub, "retained/hour0", "an hour", 0, 3600);
+  put_retained(pub, "retained/brief", "brief", 1, 3);
+  put_retained(pub, "retained/brief0", "brief", 0, 3);
+}
+
+static void end_expiring(client *sub, client *pub, uint16_t port, bool brief_is_there)
+{
+  CHECK(client_connect(sub, port, 5, "sub", false, 7 * DAY_S));
+  CHECK(sub->packet.connack.session_present);
+  CHECK_RECEIVES(sub, "kept", "an hour");
+  CHECK_LEFT(sub, 3600u);
+  CHECK_RECEIVES(sub, "kept", "two days");
+  CHECK_LEFT(sub, 2u * DAY_S);
+  if (brief_is_there)
+    CHECK_RECEIVES(sub, "kept", "brief");
+  CHECK_RECEIVES(sub, "kept", "for ever");
+  CHECK_RECEIVES(sub, "kept", "after the jump");
+  CHECK_LEFT(sub, 3600u);
+  CHECK_INT(client_next_within(sub, 100), CLIENT_QUIET);
+  CHECK_INT(client_subscribe(sub, "retained/+", 1), 1);
+  for (int i = 0; i < (brief_is_there ? 4 : 2); i++) {
+    CHECK_INT(client_next(sub), MC_MQTT_PUBLISH);
+    bool hour = !mc_slice_find(sub->packet.publish.payload, 'a', 0);
+    if (hour)
+      CHECK_LEFT(sub, 3600u);
+    CHECK(hour || brief_is_there);
+    if (sub->packet.publish.qos)
+      client_ack(sub);
+  }
+  CHECK_INT(client_next_within(sub, 100), CLIENT_QUIET);
+  client_close(sub);
+  client_close(pub);
+}
+
+/* What expires has the time that its publisher gave it, whether the jump has been noticed yet or not. */
+static void messages_after(int64_t by_s, bool noticed)
+{
+  rig r = {0};
+  client sub, pub;
+  atomic_store(&jump_us, 0);
+  rig_start(&r, 2);
+  uint16_t port = mc_gateway_port(r.g, true);
+  begin_expiring(&sub, &pub, port);
+  atomic_store(&jump_us, by_s * 1000000);
+  if (noticed)
+    usleep(3200000);
+  put_expiring(&pub, "after the jump", 3600);
+  end_expiring(&sub, &pub, port, !noticed);
+  rig_stop(&r);
+  rig_remove(&r);
+}
+
+static void test_messages_just_after_a_day_forwards(void) { messages_after(DAY_S, false); }
+static void test_messages_just_after_a_day_back(void) { messages_after(-DAY_S, false); }
+static void test_messages_after_a_day_forwards(void) { messages_after(DAY_S, true); }
+static void test_messages_after_a_day_back(void) { messages_after(-DAY_S, true); }
+
+/* The checkpoint tells the next process of the jump; what came after the jump and before that start is told apart from what came before it. */
+static void messages_over_a_restart(int64_t by_s)
 {
   rig r = {0};
   client sub, pub;
   atomic_store(&jump_us, 0);
   rig_start(&r, 1);
-  uint16_t port = mc_gateway_port(r.g, true);
-  CHECK(client_connect(&sub, port, 5, "sub", true, 7 * DAY_S));
-  CHECK_INT(client_subscribe(&sub, "kept", 1), 1);
-  client_disconnect(&sub);
-  CHECK_INT(client_next(&sub), CLIENT_CLOSED);
-  client_close(&sub);
-  CHECK(client_connect(&pub, port, 5, "pub", true, 0));
-  put_expiring(&pub, "an hour", 3600);
-  put_expiring(&pub, "two days", 2 * DAY_S);
-  CHECK_INT(client_publish(&pub, "kept", "for ever", false), 0);
+  begin_expiring(&sub, &pub, mc_gateway_port(r.g, true));
   atomic_store(&jump_us, by_s * 1000000);
   put_expiring(&pub, "after the jump", 3600);
-  CHECK(client_connect(&sub, port, 5, "sub", false, 7 * DAY_S));
-  CHECK(sub.packet.connack.session_present);
-  if (by_s < 0) {
-    CHECK_RECEIVES(&sub, "kept", "an hour");
-    CHECK_INT(expiry_of(&sub), 3600);
-  }
-  CHECK_RECEIVES(&sub, "kept", "two days");
-  uint32_t left = by_s < 0 ? 2 * DAY_S : DAY_S;
-  CHECK(expiry_of(&sub) <= left && expiry_of(&sub) + 10 >= left);
-  CHECK_RECEIVES(&sub, "kept", "for ever");
-  CHECK_RECEIVES(&sub, "kept", "after the jump");
-  CHECK(expiry_of(&sub) <= 3600 && expiry_of(&sub) + 10 >= 3600);
-  client_close(&sub);
+  usleep(700000);
+  rig_stop(&r);
   client_close(&pub);
+  usleep(2500000);
+  rig_start(&r, 2);
+  end_expiring(&sub, &pub, mc_gateway_port(r.g, true), false);
   rig_stop(&r);
   rig_remove(&r);
 }
 
-static void test_messages_after_a_day_forwards(void) { messages_after(DAY_S); }
-static void test_messages_after_a_day_back(void) { messages_after(-DAY_S); }
+static void test_messages_over_a_restart_after_a_day_forwards(void) { messages_over_a_restart(DAY_S); }
+static void test_messages_over_a_restart_after_a_day_back(void) { messages_over_a_restart(-DAY_S); }
+
+/* Who starts with a clock that is behind the last process's cannot know how long it was down: from the start on it counts again. */
+static void test_messages_when_the_clock_was_set_back_while_it_was_down(void)
+{
+  rig r = {0};
+  client sub, pub;
+  atomic_store(&jump_us, 0);
+  rig_start(&r, 1);
+  begin_expiring(&sub, &pub, mc_gateway_port(r.g, true));
+  rig_stop(&r);
+  client_close(&pub);
+  atomic_store(&jump_us, -INT64_C(1000000) * DAY_S);
+  rig_start(&r, 1);
+  usleep(3200000);
+  CHECK(client_connect(&pub, mc_gateway_port(r.g, true), 5, "pub", true, 0));
+  put_expiring(&pub, "after the jump", 3600);
+  end_expiring(&sub, &pub, mc_gateway_port(r.g, true), false);
+  rig_stop(&r);
+  rig_remove(&r);
+}
+
+/* Many jumps: the list is bounded, and the sum of all stays right. */
+static void test_a_clock_that_jumps_all_the_time(void)
+{
+  mc_wall w;
+  mc_wall_init(&w);
+  mc_buf section = {0};
+  mc_why why;
+  for (uint32_t i = 0; i < MC_JUMPS; i++)
+    w.jump[i] = (mc_jump){100 * (i + 1), 100 * (i + 1) + 10, i % 2 ? 5000000 : 0, i % 2 ? 0 : 5000000};
+  w.len = MC_JUMPS;
+  atomic_store(&w.top, 100 * MC_JUMPS + 10);
+  CHECK_INT(mc_wall_corrected(&w, 1, 7), 7); /* there and back again */
+  CHECK_INT(mc_wall_corrected(&w, 150, 5000007), 7);
+  CHECK_INT(mc_wall_corrected(&w, 100 * MC_JUMPS + 10, 7), 7);
+  CHECK_OK(mc_wall_put(&w, 200, &section));
+  mc_wall_free(&w);
+  mc_wall_init(&w);
+  CHECK_OK(mc_wall_load(&w, mc_slice_sub(mc_buf_slice(&section), 4, section.len), &why));
+  CHECK_INT(w.len, MC_JUMPS - 1); /* without the one that nobody asks about */
+  CHECK_INT(w.jump[0].from, 200);
+  CHECK_INT(mc_wall_load(&w, mc_slice_of(section.data + 4, section.len - 5), &why), MC_ERR_MALFORMED);
+  CHECK_INT(mc_wall_load(&w, MC_LIT("\x02"), &why), MC_ERR_MALFORMED);
+  CHECK_INT(mc_wall_load(&w, (mc_slice){0}, &why), MC_ERR_MALFORMED);
+  mc_wall_free(&w);
+  mc_buf_free(&section);
+}
 
 /* The clock was a day ahead when the last process ran: a session is kept for its whole time from the start on, and not for a day more or less. */
 static void test_a_start_with_an_earlier_clock_keeps_sessions(void)
@@ -170,8 +286,14 @@ int main(void)
   mc_clock_set_source(jumping_wall_us, NULL);
   RUN(test_timers_do_not_notice_a_day_forwards);
   RUN(test_timers_do_not_notice_a_day_back);
+  RUN(test_messages_just_after_a_day_forwards);
+  RUN(test_messages_just_after_a_day_back);
   RUN(test_messages_after_a_day_forwards);
   RUN(test_messages_after_a_day_back);
+  RUN(test_messages_over_a_restart_after_a_day_forwards);
+  RUN(test_messages_over_a_restart_after_a_day_back);
+  RUN(test_messages_when_the_clock_was_set_back_while_it_was_down);
+  RUN(test_a_clock_that_jumps_all_the_time);
   RUN(test_a_start_with_an_earlier_clock_keeps_sessions);
   return tap_done();
 }

@@ -19,6 +19,7 @@ typedef struct settings {
   uint16_t topic_aliases_out;
   uint32_t mqtt_profile, tls_profile, dev_profile; /* mc_profile_name */
   mc_profile profile[MC_PROFILES];
+  uint32_t pressure_window_ms, pressure_delay_ms, pressure_refuse_ms, pressure_close_ms, pressure_window_min, pressure_free_mb, session_hold_mb;
   uint32_t tenant_publishes_per_s, tenant_bytes_per_s, tenant_connects_per_s;
   char portal[512];
   char osm[512];
