@@ -1,6 +1,22 @@
 /* MQTT clients and what happened to them lately. */
 #include "api/inside.h"
 
+static void write_limited(mc_json *j, const mc_client_info *info)
+{
+  mc_json_key(j, "limited");
+  mc_json_array(j);
+  for (size_t i = 0; i < MC_CAUSES; i++) {
+    if (!info->limited[i])
+      continue;
+    mc_json_object(j);
+    mc_json_str_field(j, "cause", mc_cause_name((mc_cause)i));
+    mc_json_str_field(j, "meaning", mc_cause_meaning((mc_cause)i));
+    mc_json_uint_field(j, "count", info->limited[i]);
+    mc_json_object_end(j);
+  }
+  mc_json_array_end(j);
+}
+
 void json_client(mc_json *j, const mc_client_info *info)
 {
   mc_json_object(j);
@@ -23,6 +39,7 @@ void json_client(mc_json *j, const mc_client_info *info)
   json_time_if(j, "last_packet", info->last_packet_us);
   if (info->last_error[0])
     mc_json_str_field(j, "last_error", info->last_error);
+  write_limited(j, info);
   mc_json_object_end(j);
 }
 

@@ -432,6 +432,19 @@ test('a client has a page with what the platform says of it, and rates from two 
   assert.equal(await page.$('.event-takeover, .client-alarm'), null)
 })
 
+test('a client page counts what was refused or delayed, by cause', async () => {
+  const limited = [{ cause: 'behind_refused', meaning: 'publish refused: the disk is far behind', count: 7 }, { cause: 'behind_wait', meaning: 'client not read for a while: the disk is behind', count: 35 }]
+  const straight = await bend('/api/v1/clients/detail', `(d) => ({ ...d, client: { ...d.client, limited: ${JSON.stringify(limited)} } })`)
+  try {
+    await go(`/devices/client?id=${encodeURIComponent(own.vehicle.name)}`)
+    await page.waitForSelector('.client-limits .facts')
+    const rows = await page.$$eval('.client-limits .facts > div', (all) => all.map((e) => [e.querySelector('dt').textContent, e.querySelector('dd').textContent]))
+    assert.deepEqual(rows, [['publish refused: the disk is far behind', '7 behind_refused'], ['client not read for a while: the disk is behind', '35 behind_wait']])
+  } finally {
+    await straight()
+  }
+})
+
 test('a take-over stands out with both addresses, and an unknown client is said to be none', async () => {
   const straight = await bend('/api/v1/clients/detail', `(d) => ({ ...d, events: [{ time: new Date().toISOString(), client_id: d.client.client_id, address: '10.0.0.1:4000', kind: 'ended', code: 142, text: 'session taken over: client id "' + d.client.client_id + '" connected from 10.0.0.2:5000 while this connection from 10.0.0.1:4000 was open' }, ...d.events] })`)
   try {

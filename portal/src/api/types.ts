@@ -620,6 +620,13 @@ export interface DbcImportResult {
   warnings: string[]
 }
 
+export interface Limited {
+  /** as the label of motorcade_mqtt_limited_total */
+  cause: string
+  meaning: string
+  count: number
+}
+
 export interface Client {
   client_id: string
   thing: string
@@ -641,6 +648,8 @@ export interface Client {
   last_error?: string
   /** MQTT profile of its last connection */
   profile?: "standard" | "aws-compat"
+  /** what was refused, dropped or made to wait, by cause, since the server started; causes that did not occur are left out */
+  limited: Limited[]
 }
 
 export interface ClientList {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ConnectionEvent } from '../../../portal/src/api/types'
-import { clientPath, eventWords, ratesOf, takeOverOf } from '../../../portal/src/pages/devices/client'
+import type { Client, ConnectionEvent } from '../../../portal/src/api/types'
+import { clientPath, eventWords, limitedSum, ratesOf, takeOverOf } from '../../../portal/src/pages/devices/client'
 
 const reading = (at: number, received: number, delivered: number, connected_at = 'a') => ({ at, received, delivered, connected_at })
 
@@ -31,6 +31,15 @@ test('an event is told in the words of the server, and by its code when there ar
   assert.equal(eventWords(event('keep-alive ran out')), 'keep-alive ran out')
   assert.equal(eventWords(event('', { code: 141 })), 'disconnected with code 141')
   assert.equal(eventWords(event('', { kind: 'connected', code: 0 })), 'connected')
+})
+
+test('what was limited is summed over its causes', () => {
+  const limited = [
+    { cause: 'behind_wait', meaning: 'client not read for a while', count: 40 },
+    { cause: 'behind_refused', meaning: 'publish refused', count: 2 },
+  ]
+  assert.equal(limitedSum({ limited } as unknown as Client), 42)
+  assert.equal(limitedSum({ limited: [] } as unknown as Client), 0)
 })
 
 test('any client id has an address of its own', () => {

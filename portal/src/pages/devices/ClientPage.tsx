@@ -81,6 +81,28 @@ function Facts(props: { client: Client; rates: Rates | undefined }): JSX.Element
   )
 }
 
+function Limits(props: { client: Client }): JSX.Element {
+  return (
+    <section class="client-limits" aria-label={t('limited.title')}>
+      <h2>{t('limited.title')}</h2>
+      <Show when={props.client.limited.length} fallback={<p class="small soft">{t('limited.none')}</p>}>
+        <dl class="facts">
+          <For each={props.client.limited}>
+            {(l) => (
+              <div>
+                <dt>{l.meaning}</dt>
+                <dd>
+                  {whole(l.count)} <span class="code soft">{l.cause}</span>
+                </dd>
+              </div>
+            )}
+          </For>
+        </dl>
+      </Show>
+    </section>
+  )
+}
+
 export default function ClientPage(): JSX.Element {
   const url = useUrl()
   const id = (): string | undefined => url.get('id') || undefined
@@ -161,6 +183,7 @@ export default function ClientPage(): JSX.Element {
               <section class="client-facts" aria-label={t('connection.title')}>
                 <Figures client={d().client} rates={rates()} />
                 <Facts client={d().client} rates={rates()} />
+                <Limits client={d().client} />
               </section>
             )}
           </Show>

@@ -15,7 +15,7 @@ import { Empty, Failure, Skeleton } from '../../ui/Notice'
 import { Table, type Column } from '../../ui/Table'
 import { useUrl } from '../../ui/url'
 import { EventList } from './EventList'
-import { clientPath } from './client'
+import { clientPath, limitedSum } from './client'
 
 const most = 5000
 
@@ -41,6 +41,7 @@ function columns(): Column<Client>[] {
     { id: 'received', header: t('connection.received'), align: 'right', wide: true, width: '7.5rem', cell: (c) => whole(c.received), value: (c) => c.received },
     { id: 'delivered', header: t('connection.delivered'), align: 'right', wide: true, hidden: true, width: '7.5rem', cell: (c) => whole(c.delivered), value: (c) => c.delivered },
     { id: 'refused', header: t('connection.refused'), align: 'right', wide: true, hidden: true, width: '6.5rem', cell: (c) => whole(c.refused), value: (c) => c.refused },
+    { id: 'limited', header: t('limited.column'), align: 'right', wide: true, width: '6.5rem', cell: (c) => whole(limitedSum(c)), value: limitedSum },
     { id: 'queued', header: t('device.queued'), align: 'right', wide: true, width: '6rem', cell: (c) => whole(c.queued + c.inflight), value: (c) => c.queued + c.inflight },
     { id: 'error', header: t('device.error'), wide: true, cell: (c) => <span class="cut">{c.last_error ?? ''}</span>, value: (c) => c.last_error ?? '' },
   ]

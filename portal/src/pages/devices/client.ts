@@ -29,6 +29,9 @@ export function ratesOf(before: Reading | undefined, now: Reading): Rates | unde
   return { received: (received * 1000) / over, delivered: (delivered * 1000) / over, over }
 }
 
+/** How often something of this client was refused, dropped or made to wait, whatever the cause. */
+export const limitedSum = (client: Client): number => client.limited.reduce((sum, l) => sum + l.count, 0)
+
 export function connectionWords(client: Client, now: number): string {
   if (client.connected) {
     const since = parse(client.connected_at)
