@@ -268,7 +268,8 @@ static void apply_retained(mc_gateway *g, const mc_record *r, const mc_session *
   mc_message m;
   if (!(r->flags & MC_RECORD_RETAIN) || !mc_message_of_record(r, &m))
     return;
-  mc_retained value = {.offset = r->offset, .time_us = mc_wall_corrected(&g->wall, r->offset, r->time_us), .publisher = mc_session_mark(publisher), .principal = r->principal, .key_id = r->key_id, .qos = m.qos,
+  mc_retained value = {.offset = r->offset, .time_us = mc_wall_corrected(&g->wall, r->offset, r->time_us),
+                       .publisher = mc_session_mark(publisher), .principal = r->principal, .key_id = r->key_id, .qos = m.qos,
                        .flags = r->flags & MC_RECORD_V5};
   mc_err err = mc_retained_put(&g->retained, r->tenant, r->topic, &value, m.props, r->payload);
   if (err != MC_OK)

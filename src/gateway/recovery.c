@@ -259,7 +259,8 @@ static void apply_retained(mc_gateway *g, const mc_record *record, const mc_mess
 {
   if (!m->retain)
     return;
-  mc_retained value = {.offset = m->offset, .time_us = mc_wall_corrected(&g->wall, m->offset, m->time_us), .principal = record->principal, .key_id = record->key_id, .qos = m->qos, .flags = record->flags & MC_RECORD_V5};
+  mc_retained value = {.offset = m->offset, .time_us = mc_wall_corrected(&g->wall, m->offset, m->time_us),
+                       .principal = record->principal, .key_id = record->key_id, .qos = m->qos, .flags = record->flags & MC_RECORD_V5};
   mc_retained_put(&g->retained, m->tenant, m->topic, &value, m->props, m->payload);
 }
 

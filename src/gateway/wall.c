@@ -107,7 +107,8 @@ void mc_wall_begin(mc_gateway *g, int64_t last_us, uint64_t last_offset)
   if (!sane(last_us) || last_us - wall < MC_JUMP_LEAST_US)
     return;
   add(g, (mc_jump){.from = last_offset < end ? last_offset : end, .to = end, .before = last_us, .after = wall});
-  mc_log(MC_LOG_WARN, "gateway", "the clock is behind the time at which the server ran last: how long it was down does not count for messages that expire", MC_KI("behind_s", (last_us - wall) / 1000000));
+  mc_log(MC_LOG_WARN, "gateway", "the clock is behind the time at which the server ran last: how long it was down does not count for messages that expire",
+         MC_KI("behind_s", (last_us - wall) / 1000000));
 }
 
 bool mc_wall_look(mc_gateway *g)
