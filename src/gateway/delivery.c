@@ -234,13 +234,18 @@ static mc_err give_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc
   struct mc_sub_id id = {r->id, UINT32_MAX};
   if (r->id && mc_vec_push(&l->subs.id, id) == MC_OK)
     match.ids = 0;
-  if (m.qos == 0 || r->qos == 0) {
+  bool at_qos0 = m.qos == 0 || r->qos == 0;
+  if (at_qos0 && (!can_write(s) || value->offset == MC_RETAINED_NO_OFFSET || mc_conn_backlog(s->link->conn) < MC_QOS1_BACKLOG)) {
     put_qos0(s, &m, &match, true);
     return MC_OK;
   }
   mc_outbox *o = mc_session_outbox(s);
   if (!o)
     return MC_ERR_MEMORY;
+  if (at_qos0) { /* all at once is more than a socket holds: the rest waits its turn */
+    mc_queue_wait(s, value->offset | MC_OUT_RETAINED);
+    return MC_OK;
+  }
   bool twice = m.qos == 2 && r->qos == 2 && s->link && s->link->profile->qos2;
   uint64_t entry = value->offset | MC_OUT_RETAINED | (twice ? MC_OUT_QOS2 : 0);
   if (!(twice && s->persistent) && may_go_now(s, o) && put_kept(s, &m, &match, entry))
@@ -264,6 +269,8 @@ typedef struct back_ctx {
   uint64_t *at; /* in the ring of those in flight: to be sent from there; NULL: it waited */
   uint16_t packet_id;
   bool retry; /* no memory now: keep the entry */
+  bool gone;  /* it was queued as the retained message of its topic, and is no longer */
+  bool sent;
 } back_ctx;
 
 /* From the ring, under the id that it has there. */
@@ -296,8 +303,13 @@ static bool send_back(back_ctx *b, mc_message *m)
   bool wanted = b->entry & MC_OUT_SHARED     ? mc_share_match(s, b->entry & MC_OUT_OFFSET, &match)
                 : b->entry & MC_OUT_BY_GROUP ? mc_share_match_topic(s, m->topic, &match)
                                              : mc_sub_tree_match_one(&l->subs, m->tenant, m->topic, &s->subs, &match);
-  wanted = wanted && match.qos > 0;
   bool too_old = mc_message_expired(l, m);
+  if (wanted && !begun && (b->entry & MC_OUT_RETAINED) && (m->qos == 0 || match.qos == 0)) {
+    if (!too_old && !b->gone) /* what took its place was delivered when it came */
+      put_qos0(s, m, &match, true);
+    return false;
+  }
+  wanted = wanted && match.qos > 0;
   if ((too_old && !sent) || (!wanted && !begun)) /* 3.3.2-5: unless its delivery has started */
     return false;
   if (!wanted)
@@ -311,7 +323,9 @@ static bool send_back(back_ctx *b, mc_message *m)
 static mc_err send_back_retained(void *ctx, uint32_t tenant, mc_slice topic, const mc_retained *value)
 {
   mc_message m = message_of_retained(tenant, topic, value);
-  return send_back(ctx, &m) ? MC_OK : MC_ERR_NOT_FOUND;
+  back_ctx *b = ctx;
+  b->sent = send_back(b, &m);
+  return MC_OK;
 }
 
 /* False: there is nothing to send for this entry (any more). */
@@ -323,12 +337,16 @@ static bool read_and_send(back_ctx *b)
   mc_message m;
   mc_why why;
   uint64_t offset = b->entry & MC_OUT_OFFSET;
+  bool retained = b->entry & MC_OUT_RETAINED;
+  if (retained && mc_retained_by_offset(&l->gateway->retained, offset, send_back_retained, b)) /* its segment may be gone */
+    return b->sent;
+  b->gone = retained;
   mc_buf_clear(&l->read);
   mc_err err = mc_journal_read_at(l->gateway->journal, offset, &l->read, &record, &why);
   if (err == MC_OK)
     return mc_message_of_record(&record, &m) && send_back(b, &m);
-  if (mc_retained_by_offset(&l->gateway->retained, offset, send_back_retained, b))
-    return true;
+  if (!retained && mc_retained_by_offset(&l->gateway->retained, offset, send_back_retained, b))
+    return b->sent;
   mc_count_add(&l->count.lost, 1);
   mc_log(MC_LOG_ERROR, "gateway", "a queued message can no longer be read from the journal", MC_KS("client", mc_session_id(s)), MC_KU("offset", offset),
          MC_KZ("error", why.text));

@@ -68,7 +68,7 @@ static void drop(mc_retained_store *store, uint32_t tenant, size_t topic_len, mc
   mc_retained *old = node->value;
   if (!old)
     return;
-  if (old->qos)
+  if (old->offset != MC_RETAINED_NO_OFFSET)
     mc_map_remove(&store->by_offset, old->offset, NULL);
   store->bytes -= cost_of(old, topic_len);
   store->count--;
@@ -101,7 +101,7 @@ static mc_err put(mc_retained_store *store, uint32_t tenant, mc_slice topic, con
     return MC_ERR_FULL;
   }
   drop(store, tenant, topic.len, node);
-  err = value->qos ? mc_map_put(&store->by_offset, value->offset, (uintptr_t)node) : MC_OK; /* QoS 0 is never queued */
+  err = value->offset != MC_RETAINED_NO_OFFSET ? mc_map_put(&store->by_offset, value->offset, (uintptr_t)node) : MC_OK;
   if (err != MC_OK) {
     charge(store, tenant, value->principal, -1, topic.len + props.len + payload.len);
     free(fresh);

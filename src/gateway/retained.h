@@ -8,6 +8,7 @@
 
 #include "gateway/topic_tree.h"
 
+#define MC_RETAINED_NO_OFFSET UINT64_MAX /* QoS 0, on its way to the disk */
 typedef struct mc_retained {
   uint64_t offset; /* journal offset of the message */
   int64_t time_us; /* arrival, in terms of the clock of now (wall.h) */
@@ -22,7 +23,7 @@ typedef struct mc_retained {
 typedef struct mc_retained_store {
   pthread_mutex_t lock;
   mc_topic_tree topics;
-  mc_map by_offset; /* offset -> mc_topic_node: for queued copies whose journal segment is gone */
+  mc_map by_offset; /* offset -> mc_topic_node: for queued copies */
   mc_map usage;     /* tenant << 32 | principal -> count << 40 | bytes: what a thing keeps here */
   size_t count, bytes;
 } mc_retained_store;

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from platform_under_test import EDGE, Platform, Tap, wait_for
+from platform_under_test import EDGE, MOTORCADE, Platform, Tap, wait_for
 from raw_mqtt import Gone, RawMqtt
 
 tap = Tap()
@@ -85,6 +85,24 @@ def check_acked(platform, acked, when):
     tap.ok(not missing, f"every one of {len(acked)} acknowledged messages is in the journal, {when}", missing[:10])
 
 
+def read_only_at_the_start(platform, disk):
+    """It says what is wrong and ends; when the disk can be written again, everything is there."""
+    acked = []
+    publish_until_refused(platform, acked, 0.2)
+    platform.kill()
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    try:
+        done = subprocess.run([MOTORCADE, "serve", "--data", str(platform.data), "--http-port", "0", "--mqtt-port", str(platform.mqtt), "--tls-port", "0"], capture_output=True, text=True, timeout=30)
+        tap.equal(done.returncode, 1, "on a read-only disk it does not start")
+        tap.ok("read-only" in done.stderr.lower() and str(platform.data) in done.stderr, "and says which file cannot be written, and why", done.stderr[-600:])
+        tap.equal(platform.command("journal", "verify", check=False).returncode, 0, "the journal can be verified there")
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+    platform.start()
+    there = {r["topic"] for r in platform.journal("message")}
+    tap.ok(acked and {f"dt/writer/n/{n}" for n in acked} <= there, "and when it can be written again, everything that was acknowledged is there", len(acked))
+
+
 def disk_in_namespace():
     disk = pathlib.Path(tempfile.mkdtemp(prefix="motorcade-disk-"))
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(disk)], check=True)
@@ -93,6 +111,7 @@ def disk_in_namespace():
         platform = Platform(disk / "run")
         platform.start()
         tap.guard("full disk", full_disk, platform, disk)
+        tap.guard("read-only disk at the start", read_only_at_the_start, platform, disk)
         tap.equal(platform.stop(), 0, "it stops cleanly")
         done = platform.command("journal", "verify", check=False)
         tap.ok(done.returncode == 0, "journal verify finds nothing", done.stdout + done.stderr)
