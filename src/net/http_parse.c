@@ -174,12 +174,29 @@ static int on_headers_complete(llhttp_t *l)
   return 0;
 }
 
+/* Large bodies share one budget: nobody fills the memory by sending many of them at once. */
+static bool take_large(mc_http_parser *p, size_t body)
+{
+  size_t over = body > p->max_body ? body - p->max_body : 0;
+  if (!p->large || over <= p->large_held)
+    return true;
+  size_t more = over - p->large_held;
+  if (atomic_fetch_add(p->large, more) + more > p->large_max) {
+    atomic_fetch_sub(p->large, more);
+    return false;
+  }
+  p->large_held = over;
+  return true;
+}
+
 static int on_body(llhttp_t *l, const char *at, size_t len)
 {
   mc_http_parser *p = parser_of(l);
   p->expect_continue = false; /* it did not wait */
   if (len > p->limit - p->body.len)
     return refuse(p, 413, "the body is larger than this server takes");
+  if (!take_large(p, p->body.len + len))
+    return refuse(p, 503, "too many large requests at once; try again when others have ended");
   return mc_buf_append(&p->body, at, len) ? refuse(p, 503, "out of memory") : 0;
 }
 
@@ -213,6 +230,9 @@ void mc_http_parser_free(mc_http_parser *p)
   mc_buf_free(&p->body);
   free(p->header);
   p->header = NULL;
+  if (p->large)
+    atomic_fetch_sub(p->large, p->large_held);
+  p->large_held = 0;
 }
 
 void mc_http_parser_next(mc_http_parser *p)
@@ -222,6 +242,8 @@ void mc_http_parser_next(mc_http_parser *p)
   mc_http_parser_init(p, before.max_body, before.max_head);
   p->body_limit = before.body_limit;
   p->ctx = before.ctx;
+  p->large = before.large;
+  p->large_max = before.large_max;
 }
 
 bool mc_http_parser_idle(const mc_http_parser *p)

@@ -3,6 +3,7 @@
 #define MC_NET_HTTP_PARSE_H
 
 #include <llhttp.h>
+#include <stdatomic.h>
 
 #include "net/net.h"
 
@@ -16,6 +17,9 @@ typedef struct mc_http_parser {
   size_t (*body_limit)(void *ctx, mc_slice target, mc_slice authorization, size_t max_body);
   void *ctx;
   size_t limit; /* of the request under construction */
+  /* Bytes beyond max_body, of all requests that share the counter; NULL: not counted. What a request holds of them is given back by whoever frees its body. */
+  _Atomic size_t *large;
+  size_t large_max, large_held;
   /* the request under construction */
   mc_buf head; /* target, then names and values one after the other */
   mc_buf body;

@@ -13,6 +13,7 @@
 /* One request at a time a connection: while one waits for its answer, reading is paused and pipelined bytes stay kept.
  * An answer from another thread is written into the request's own buffer there, and posted to the connection's loop. */
 
+#define LARGE_BYTES ((size_t)1 << 30)
 enum { STATIC_CHUNK = 64 * 1024, HEAD_US = 30000000, BODY_GRACE_BYTES_PER_S = 1024 };
 
 struct mc_http_server {
@@ -20,6 +21,7 @@ struct mc_http_server {
 };
 
 static _Atomic uint64_t next_id = 1;
+static _Atomic size_t large; /* bytes of bodies beyond max_body, of all servers: connections may outlive theirs */
 
 typedef struct request {
   mc_http_request pub;
@@ -31,12 +33,14 @@ typedef struct request {
   mc_http_header *header;
   mc_slice static_body;
   bool keep_alive, is_head, is_http10, close_after;
+  size_t large_held; /* what its body takes of the budget */
 } request;
 
 static request *request_of(mc_http_request *r) { return (request *)r; } /* pub is first */
 
 static void request_free(request *r)
 {
+  atomic_fetch_sub(&large, r->large_held);
   mc_buf_free(&r->head);
   mc_buf_free(&r->body);
   mc_buf_free(&r->path);
@@ -60,6 +64,8 @@ mc_err mc_http_server_create(const mc_http_server_config *config, mc_http_server
     s->config.max_headers = 16 << 10;
   if (s->config.max_headers > 1 << 20)
     s->config.max_headers = 1 << 20;
+  if (!s->config.large_bytes)
+    s->config.large_bytes = LARGE_BYTES;
   if (s->config.idle_ms <= 0)
     s->config.idle_ms = 60000;
   *out = s;
@@ -256,6 +262,8 @@ static bool fill_request(http_conn *hc, request *r, const char **reason)
   r->head = p->head;
   r->body = p->body;
   p->head = p->body = (mc_buf){0};
+  r->large_held = p->large_held;
+  p->large_held = 0;
   r->pub.method = mc_slice_str(method);
   r->pub.target = mc_slice_of(r->head.data, p->target.len);
   r->pub.body = mc_buf_slice(&r->body);
@@ -388,6 +396,8 @@ static void on_open(mc_conn *conn)
   if (server->config.mount_count) {
     hc->parser.body_limit = body_limit;
     hc->parser.ctx = server;
+    hc->parser.large = &large;
+    hc->parser.large_max = server->config.large_bytes;
   }
   mc_conn_set_idle_ms(conn, server->config.idle_ms);
 }

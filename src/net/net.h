@@ -191,6 +191,7 @@ typedef struct mc_http_server_config {
   void *ctx;
   const mc_http_mount *mount; /* outlives the server */
   size_t mount_count;
+  size_t large_bytes; /* what mounts allow beyond max_body: bytes of all such bodies that are in memory at once; 0: 1 GiB. Beyond: 503 */
 } mc_http_server_config;
 mc_err mc_http_server_create(const mc_http_server_config *config, mc_http_server **out);
 void mc_http_server_destroy(mc_http_server **server);

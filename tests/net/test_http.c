@@ -372,6 +372,119 @@ static void test_query_and_cookie_are_found(void)
   mc_buf_free(&out);
 }
 
+/* ---- mounts: /m answers for itself and takes more from whoever says "known" ---- */
+
+static size_t mount_body(void *ctx, mc_slice target, mc_slice authorization)
+{
+  return mc_slice_eq_str(authorization, "known") ? 20000 : 100;
+}
+
+static const mc_http_mount mount = {"/m", mount_body, on_request, NULL};
+
+static bool mounted_start(fixture *f, app *other)
+{
+  static mc_http_mount own;
+  own = mount;
+  own.ctx = other;
+  *f = (fixture){0};
+  *other = (app){0};
+  mc_http_server_config sc = {.max_body = 5000, .max_headers = 2000, .idle_ms = 2000, .request = on_request, .ctx = &f->app, .mount = &own, .mount_count = 1, .large_bytes = 16000};
+  mc_why why;
+  if (mc_http_server_create(&sc, &f->server))
+    return false;
+  mc_listener_config lc = {.host = "127.0.0.1", .handler = mc_http_server_handler(), .ctx = f->server};
+  return mc_listener_create(loop, &lc, &f->listener, &why) == MC_OK;
+}
+
+static bool dial(fixture *f, end *client)
+{
+  mc_why why;
+  *client = (end){0};
+  if (mc_conn_open(loop, "127.0.0.1", mc_listener_port(f->listener), NULL, &end_handler, client, &client->conn, &why))
+    return false;
+  while (!client->opened && !client->closed)
+    mc_loop_turn(loop, 10);
+  return client->opened;
+}
+
+static void hang_up(end *client)
+{
+  if (client->conn && !client->closed)
+    mc_conn_close(client->conn);
+  for (int i = 0; i < 200 && !client->closed; i++)
+    mc_loop_turn(loop, 10);
+  mc_buf_free(&client->got);
+}
+
+/* Sends a POST with a body of so many bytes, of which the last `kept` are not sent; the status of what comes, 0: nothing within a second. */
+static int post(end *client, const char *target, const char *authorization, size_t bytes, size_t kept)
+{
+  static char body[32000];
+  char head[200];
+  memset(body, 'x', sizeof body);
+  snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: h\r\nAuthorization: %s\r\nContent-Length: %zu\r\n\r\n", target, authorization, bytes);
+  mc_buf_clear(&client->got);
+  mc_conn_write(client->conn, mc_slice_str(head));
+  mc_conn_write(client->conn, mc_slice_of(body, bytes - kept));
+  for (int i = 0; i < 100 && client->got.len < 12 && !client->closed; i++)
+    mc_loop_turn(loop, 10);
+  return client->got.len < 12 ? 0 : atoi((const char *)client->got.data + 9);
+}
+
+static void test_a_mount_answers_its_part_and_says_how_much_it_takes(void)
+{
+  static const struct {
+    const char *target, *authorization;
+    size_t bytes;
+    int status;
+    bool own;
+  } c[] = {{"/m", "x", 100, 200, true},         {"/m/a?b=1", "x", 100, 200, true},   {"/m/", "x", 101, 413, false},      {"/m/", "known", 20000, 200, true},
+           {"/m?x", "known", 20000, 200, true}, {"/m", "known", 20001, 413, false},  {"/mm", "known", 5000, 200, false}, {"/mm", "known", 5001, 413, false},
+           {"/%6d/", "known", 5000, 200, true}, {"/%6d/", "known", 5001, 413, false}, {"/", "known", 100, 200, false}};
+  fixture f;
+  app other;
+  CHECK(mounted_start(&f, &other));
+  for (size_t i = 0; i < sizeof c / sizeof c[0]; i++) {
+    end client;
+    other.requests = f.app.requests = 0;
+    CHECK(dial(&f, &client));
+    CHECK_INT(post(&client, c[i].target, c[i].authorization, c[i].bytes, 0), c[i].status);
+    CHECK_INT(other.requests, c[i].own);
+    CHECK_INT(f.app.requests, c[i].status == 200 && !c[i].own);
+    hang_up(&client);
+  }
+  fixture_stop(&(fixture){.server = f.server, .listener = f.listener, .client = {.closed = true}});
+}
+
+static void test_large_bodies_share_one_budget(void)
+{
+  fixture f;
+  app other;
+  end a, b, c;
+  CHECK(mounted_start(&f, &other));
+  CHECK(dial(&f, &a) && dial(&f, &b));
+  CHECK_INT(post(&a, "/m", "known", 15000, 1), 0);   /* 10,000 over the server's own 5,000, and one byte is not there yet */
+  CHECK_INT(post(&b, "/m", "known", 15000, 0), 503); /* another 10,000 are too much */
+  hang_up(&b);
+  CHECK(dial(&f, &b));
+  CHECK_INT(post(&b, "/m", "known", 5000, 0), 200); /* what is not large goes on */
+  hang_up(&a);                                      /* gone in the middle: its part is free again */
+  for (int i = 0; i < 3; i++)                       /* as it is after an answer, on one connection and on another */
+    CHECK_INT(post(&b, "/m", "known", 15000, 0), 200);
+  other.keep = true;
+  CHECK_INT(post(&b, "/m", "known", 15000, 0), 0); /* held as long as nobody answers */
+  CHECK(dial(&f, &c));
+  CHECK_INT(post(&c, "/m", "known", 15000, 0), 503);
+  hang_up(&c);
+  mc_http_answer(other.kept, &(mc_http_reply){.status = 204});
+  other.keep = false;
+  CHECK(dial(&f, &c));
+  CHECK_INT(post(&c, "/m", "known", 15000, 0), 200);
+  hang_up(&b);
+  hang_up(&c);
+  fixture_stop(&(fixture){.server = f.server, .listener = f.listener, .client = {.closed = true}});
+}
+
 int main(void)
 {
   mc_why why;
@@ -390,6 +503,8 @@ int main(void)
   RUN(test_answer_after_the_client_left_is_harmless);
   RUN(test_large_static_body_arrives_whole);
   RUN(test_query_and_cookie_are_found);
+  RUN(test_a_mount_answers_its_part_and_says_how_much_it_takes);
+  RUN(test_large_bodies_share_one_budget);
   mc_loop_destroy(&loop);
   return tap_done();
 }
