@@ -497,10 +497,9 @@ static bool hmac(const uint8_t *key, size_t key_len, mc_slice text, uint8_t out[
 
 static bool signing_key(const sigv4 *s, mc_slice secret, uint8_t out[32])
 {
-  uint8_t first[4 + 128];
+  uint8_t first[4 + 128] = {'A', 'W', 'S', '4'};
   if (secret.len > 128)
     return false;
-  memcpy(first, "AWS4", 4);
   if (secret.len)
     memcpy(first + 4, secret.data, secret.len);
   bool ok = hmac(first, 4 + secret.len, s->day, out) && hmac(out, 32, s->region, out) && hmac(out, 32, s->service, out) && hmac(out, 32, MC_LIT("aws4_request"), out);
