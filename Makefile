@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc)
 NINJA = ninja -j$(JOBS)
 PORTAL_SOURCES = $(shell find portal -path portal/node_modules -prune -o -path portal/dist -prune -o -type f -print 2>/dev/null) src/api/operations.json tools/generate_api.py
 
-.PHONY: all programs portal run test test-kill check check-layering bench fuzz clean setup
+.PHONY: all programs portal duckdb run test test-kill check check-layering bench fuzz clean setup
 
 all: programs
 
@@ -35,10 +35,18 @@ portal/dist/.built: $(PORTAL_SOURCES) portal/node_modules/.installed
 	@cd portal && npm run --silent build
 	@touch $@
 
-run: programs portal
+# The SQL engine's library, which Parquet files need; everything else works without it.
+duckdb: tools/duckdb/node_modules/.installed
+
+tools/duckdb/node_modules/.installed: tools/duckdb/package.json tools/duckdb/package-lock.json | setup
+	@echo "duckdb: npm ci"
+	@cd tools/duckdb && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+run: programs portal duckdb
 	@exec build/motorcade demo --vehicles $(VEHICLES) --data $(DATA) --portal portal/dist $(if $(OSM),--osm $(OSM)) $(ARGS)
 
-test:
+test: duckdb
 	@tools/setup.sh build test
 	@python3 tests/run.py
 

@@ -57,4 +57,26 @@ void mc_store_stats_get(mc_store *s, mc_store_stats *out);
 /* Offline check of every segment: checksums, order, manifest. */
 mc_err mc_store_verify(const mc_fs *fs, const char *dir, mc_store_stats *out, mc_why *why);
 
+/* ---- Parquet files, by DuckDB's library, loaded at run time; everything else here works without it ----
+ * Threads: any; one file is written at a time. Values are copied. */
+typedef struct mc_duckdb mc_duckdb;
+mc_err mc_duckdb_load(const char *library, mc_duckdb **out, mc_why *why); /* MC_ERR_NOT_FOUND: no such library; MC_ERR_UNSUPPORTED: not one we can use */
+void mc_duckdb_unload(mc_duckdb **duckdb); /* NULL content is fine */
+const char *mc_duckdb_version(const mc_duckdb *d);
+typedef enum mc_parquet_type { MC_PARQUET_BOOLEAN, MC_PARQUET_BIGINT, MC_PARQUET_DOUBLE, MC_PARQUET_TEXT /* UTF-8 */, MC_PARQUET_TIME /* us UTC */ } mc_parquet_type;
+enum { MC_PARQUET_COLUMNS = 256 };
+typedef struct mc_parquet_column {
+  const char *name;
+  mc_parquet_type type;
+  const uint8_t *present; /* one a row, 0: null; NULL: all are there */
+  union { /* one a row */
+    const uint8_t *boolean;
+    const int64_t *number; /* BIGINT, TIME */
+    const double *real;
+    const mc_slice *text;
+  };
+} mc_parquet_column;
+/* Writes the whole file; one that is there is replaced. gzip: pages are compressed, else not. Not synced. */
+mc_err mc_parquet_write(mc_duckdb *d, const char *path, const mc_parquet_column *column, size_t columns, size_t rows, bool gzip, mc_why *why);
+
 #endif
