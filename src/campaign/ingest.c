@@ -7,22 +7,22 @@ enum { MAX_PLAIN = 16 << 20, AHEAD_US = 120 * 1000000 };
 
 /* Nothing in a payload tells whether it is compressed (contract fleetwise 3): what parses and names a campaign that we sent is right; else
  * the other form is tried. */
-static mc_err read_payload(mc_campaigns *c, uint32_t tenant, mc_slice payload, mc_fw_vehicle_data *out, scheme_version **scheme,
-                           mc_why *why)
+mc_err campaign_payload_read(mc_campaigns *c, uint32_t tenant, mc_slice payload, mc_arena *arena, mc_buf *expanded, scheme_version *(*find)(mc_campaigns *c, uint32_t tenant, mc_slice sync_id),
+                             mc_fw_vehicle_data *out, scheme_version **scheme, mc_why *why)
 {
-  mc_err plain = mc_fw_read_vehicle_data(payload, &c->arena, out, why);
-  *scheme = plain ? NULL : campaign_scheme_seen(c, tenant, out->campaign_sync_id);
+  mc_err plain = mc_fw_read_vehicle_data(payload, arena, out, why);
+  *scheme = plain ? NULL : find(c, tenant, out->campaign_sync_id);
   if (!plain && *scheme)
     return MC_OK;
   mc_why other_why;
   mc_fw_vehicle_data other;
-  mc_buf_clear(&c->plain);
-  mc_err err = mc_snappy_expand(payload, MAX_PLAIN, &c->plain);
+  mc_buf_clear(expanded);
+  mc_err err = mc_snappy_expand(payload, MAX_PLAIN, expanded);
   if (!err)
-    err = mc_fw_read_vehicle_data(mc_buf_slice(&c->plain), &c->arena, &other, &other_why);
+    err = mc_fw_read_vehicle_data(mc_buf_slice(expanded), arena, &other, &other_why);
   if (err)
     return plain;
-  scheme_version *known = campaign_scheme_seen(c, tenant, other.campaign_sync_id);
+  scheme_version *known = find(c, tenant, other.campaign_sync_id);
   if (plain || known) {
     *out = other;
     *scheme = known;
@@ -107,6 +107,17 @@ static mc_err give_to_sinks(mc_campaigns *c, const mc_record *r, uint64_t next_o
   return MC_OK;
 }
 
+static mc_err give_trouble_codes(mc_campaigns *c, const mc_record *r, uint32_t vehicle, const mc_fw_vehicle_data *d, mc_why *why)
+{
+  int64_t relative_us, time_us;
+  const mc_trouble_sink *sink = &c->config.trouble_sink;
+  if (!sink->take || !d->dtc_count || __builtin_mul_overflow(d->dtc_relative_ms, 1000, &relative_us) ||
+      __builtin_add_overflow((int64_t)d->event_time_ms * 1000, relative_us, &time_us) || time_us > r->time_us + AHEAD_US)
+    return MC_OK;
+  mc_trouble_codes codes = {r->tenant, vehicle, d->dtc_count, r->offset, time_us, d->dtc};
+  return sink->take(sink->ctx, &codes, why);
+}
+
 static void tell_troubles(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, uint64_t quarantined, uint64_t unknown, uint64_t strayed)
 {
   campaign_trouble(c, tenant, vehicle, TROUBLE_CLOCK_AHEAD, quarantined);
@@ -120,7 +131,7 @@ mc_err campaign_ingest(mc_campaigns *c, const mc_record *r, uint32_t vehicle, mc
   mc_fw_vehicle_data d;
   scheme_version *scheme;
   mc_arena_reset(&c->arena);
-  if (read_payload(c, r->tenant, r->payload, &d, &scheme, &text))
+  if (campaign_payload_read(c, r->tenant, r->payload, &c->arena, &c->plain, campaign_scheme_seen, &d, &scheme, &text))
     return undecodable(c, r, vehicle, vehicle_name, text.text);
   if (repeat_table_seen(c->repeats, r->tenant, vehicle, d.campaign_sync_id, d.event_time_ms, d.event_id, r->payload, r->offset)) {
     count(&c->count.repeats, 1);
@@ -133,6 +144,7 @@ mc_err campaign_ingest(mc_campaigns *c, const mc_record *r, uint32_t vehicle, mc
     return undecodable(c, r, vehicle, vehicle_name, "a sample's time is out of range");
   if (err)
     return mc_err_set(why, err, "decoding telemetry of %.*s: %s", MC_FMT(vehicle_name), mc_err_text(err));
+  MC_TRY(give_trouble_codes(c, r, vehicle, &d, why));
   MC_TRY(give_to_sinks(c, r, next_offset, why));
   count(&c->count.messages, 1);
   count(&c->count.samples, c->block.vehicle.len);

@@ -68,6 +68,18 @@ typedef struct mc_block_sink {
   mc_err (*take)(void *ctx, const mc_block *block, mc_why *why);
 } mc_block_sink;
 
+/* Trouble codes that a vehicle listed beside its samples ("P0143"). Taken as a block is, and before the block of the same record. */
+typedef struct mc_trouble_codes {
+  uint32_t tenant, vehicle, count;
+  uint64_t journal_offset;
+  int64_t time_us;
+  const mc_slice *code;
+} mc_trouble_codes;
+typedef struct mc_trouble_sink {
+  void *ctx;
+  mc_err (*take)(void *ctx, const mc_trouble_codes *codes, mc_why *why);
+} mc_trouble_sink;
+
 /* A growing block under construction. */
 typedef struct mc_block_builder {
   MC_VEC(uint32_t) vehicle, signal, encoding;
