@@ -22,6 +22,7 @@ typedef struct mc_campaigns_config {
   void *publish_ctx;
   const mc_block_sink *sink; /* twin, store, live view, in this order */
   size_t sink_count;
+  mc_trouble_sink trouble_sink; /* may be empty */
   const uint64_t *limit; /* as many as mc_control_limit_count(), in its order; NULL: the defaults */
 } mc_campaigns_config;
 mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, mc_why *why); /* migrates its tables, compiles */
@@ -198,5 +199,37 @@ enum { MC_CONTROL_LIMITS = 30 };
 typedef struct mc_control_limit { const char *key, *unit, *meaning; uint64_t aws, ours, least, most; } mc_control_limit;
 size_t mc_control_limit_count(void); /* MC_CONTROL_LIMITS */
 mc_control_limit mc_control_limit_at(size_t index);
+
+/* ---- data out: what campaigns collect, delivered to the destinations in their documents ----
+ * Its own reader of the journal, with its own offset. Files (Parquet or JSON, FleetWise's columns and keys) are made in an outbox and sent to the object
+ * store; JSON messages are published. Every message of a vehicle is delivered once, kill -9 or not; README, "Data out". */
+struct mc_object_store;
+typedef struct mc_delivery mc_delivery;
+typedef struct mc_delivery_config {
+  mc_campaigns *campaigns;
+  mc_journal *journal;
+  struct mc_object_store *objects; /* NULL: files wait in the outbox */
+  const char *duckdb;              /* its library, loaded when the first Parquet file is made; NULL: JSON instead, and the status says so; copied */
+  const char *dir;                 /* the outbox; made when missing; copied */
+  uint32_t every_s;                /* longest time that rows wait for their file; 0: 60 */
+  uint32_t rows;                   /* most rows that wait; 0: 250,000 */
+  uint64_t outbox_bytes;           /* beyond it reading stops until files have gone; 0: 1 GiB */
+  mc_err (*publish)(void *ctx, uint32_t tenant, mc_slice topic, mc_slice props /* MQTT 5, ready-made */, mc_slice payload, mc_why *why);
+  void *publish_ctx;
+} mc_delivery_config;
+mc_err mc_delivery_open(const mc_delivery_config *config, mc_delivery **out, mc_why *why);
+mc_err mc_delivery_start(mc_delivery *d, mc_why *why); /* its two threads */
+/* For a restore: goes on behind a journal offset, under object names of its own. Before it is opened. */
+mc_err mc_delivery_rewind(mc_db *db, uint64_t offset, mc_why *why);
+void mc_delivery_stop(mc_delivery *d);                 /* waits for them; before the gateway and the journal close */
+void mc_delivery_close(mc_delivery **d);
+typedef struct mc_delivery_status { /* of one destination; counts since the platform started, but for waiting */
+  uint32_t index;
+  mc_slice kind, place; /* "s3", "mqtt", "timeseries"; bucket and prefix, topic */
+  uint64_t rows, objects, messages, waiting /* objects in the outbox */;
+  int64_t last_us;      /* of the last success; 0: none */
+  mc_slice error;       /* why the last attempt failed, or what is done otherwise than asked; empty: all is well */
+} mc_delivery_status;
+mc_err mc_delivery_status_of(mc_delivery *d, uint32_t tenant, uint32_t campaign, mc_arena *arena, mc_delivery_status **out, size_t *count, mc_why *why);
 
 #endif

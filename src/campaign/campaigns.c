@@ -92,7 +92,7 @@ void mc_campaigns_close(mc_campaigns **campaigns)
 
 /* The vehicle that the publishing device was fitted to then; a principal that is no device (a back end, --insecure-dev) speaks for the
  * vehicle that the topic names. */
-static uint32_t vehicle_of(mc_campaigns *c, const mc_record *r, mc_slice name)
+uint32_t campaign_vehicle_of(mc_campaigns *c, const mc_record *r, mc_slice name)
 {
   uint32_t vehicle = r->principal ? mc_registry_vehicle_of_thing(c->config.registry, r->tenant, r->principal, r->time_us) : 0;
   mc_vehicle facts;
@@ -111,7 +111,7 @@ mc_err mc_campaign_record(mc_campaigns *c, const mc_record *record, uint64_t nex
   }
   if (stream != MC_STREAM_TELEMETRY)
     return MC_OK;
-  uint32_t vehicle = vehicle_of(c, record, name);
+  uint32_t vehicle = campaign_vehicle_of(c, record, name);
   if (!vehicle) {
     atomic_fetch_add_explicit(&c->count.undecodable, 1, memory_order_relaxed);
     return MC_OK;

@@ -178,6 +178,12 @@ void campaign_events_free(mc_campaigns *c);
 mc_err campaign_ingest(mc_campaigns *c, const mc_record *record, uint32_t thing, mc_slice vehicle_name, uint64_t next_offset, mc_why *why);
 mc_err campaign_checkin(mc_campaigns *c, const mc_record *record, mc_slice vehicle_name, mc_slice prefix, mc_why *why);
 
+/* The data of a message, as it is or expanded, and the campaign version that it names (NULL: none that we sent). Borrows from payload, arena, expanded. */
+mc_err campaign_payload_read(mc_campaigns *c, uint32_t tenant, mc_slice payload, mc_arena *arena, mc_buf *expanded, scheme_version *(*find)(mc_campaigns *c, uint32_t tenant, mc_slice sync_id),
+                             mc_fw_vehicle_data *out, scheme_version **scheme, mc_why *why);
+/* The vehicle that a message speaks for; 0: none that we know. */
+uint32_t campaign_vehicle_of(mc_campaigns *c, const mc_record *r, mc_slice name);
+
 /* manifest.c: versions from stored documents */
 mc_err campaign_manifests_load(mc_campaigns *c, mc_why *why);
 /* A version of what a manifest decodes (its sync id is left out of account). observed: ids seen on the bus, for agents that need exact ones. Touches nothing. */

@@ -401,19 +401,26 @@ static mc_slice subject_of(mc_slice topic)
 
 mc_err mc_gateway_publish(mc_gateway *g, uint32_t tenant, mc_slice topic, mc_slice payload, uint8_t qos, bool retain, mc_why *why)
 {
+  return mc_gateway_publish_with(g, tenant, topic, (mc_slice){0}, payload, qos, retain, why);
+}
+
+mc_err mc_gateway_publish_with(mc_gateway *g, uint32_t tenant, mc_slice topic, mc_slice props, mc_slice payload, uint8_t qos, bool retain, mc_why *why)
+{
   if (qos > 1 || !mc_mqtt_topic_valid(topic))
     return mc_err_set(why, MC_ERR_INVALID, "publish to \"%.*s\" with QoS %u: a topic has no wildcards, the QoS is 0 or 1", (int)(topic.len > 120 ? 120 : topic.len),
                       (const char *)topic.data, qos);
-  if (payload.len > mc_gateway_max_packet(g))
+  if (payload.len > mc_gateway_max_packet(g) || props.len > UINT16_MAX)
     return mc_err_set(why, MC_ERR_TOO_LARGE, "publish of %zu bytes: the limit is %u", payload.len, mc_gateway_max_packet(g));
   if (atomic_load(&g->stopping))
     return mc_err_set(why, MC_ERR_CLOSED, "the gateway is shutting down");
-  publish_post *p = malloc(sizeof *p + topic.len + payload.len);
+  publish_post *p = malloc(sizeof *p + topic.len + payload.len + props.len);
   if (!p)
     return mc_err_set(why, MC_ERR_MEMORY, "publish of %zu bytes: out of memory", payload.len);
   memcpy(p->bytes, topic.data, topic.len);
   if (payload.len)
     memcpy(p->bytes + topic.len, payload.data, payload.len);
+  if (props.len)
+    memcpy(p->bytes + topic.len + payload.len, props.data, props.len);
   p->qos = qos;
   p->record = (mc_record){.stream = MC_STREAM_COMMAND,
                           .partition = mc_journal_partition_of(subject_of(topic)),
@@ -421,6 +428,7 @@ mc_err mc_gateway_publish(mc_gateway *g, uint32_t tenant, mc_slice topic, mc_sli
                           .tenant = tenant,
                           .time_us = mc_clock_wall_us(),
                           .topic = mc_slice_of(p->bytes, topic.len),
+                          .props = mc_slice_of(p->bytes + topic.len + payload.len, props.len),
                           .payload = mc_slice_of(p->bytes + topic.len, payload.len)};
   p->post.run = on_publish;
   p->loop = &g->loop[mc_slice_fnv1a(topic) % g->loop_count]; /* one topic, one loop: order is kept */

@@ -73,6 +73,8 @@ void mc_gateway_destroy(mc_gateway **g);
 /* The platform's own messages to vehicles. Any thread; returns when it is queued, in order per topic. Journaled (MC_STREAM_COMMAND) when qos 1 or
  * retained, and delivered like any other once it is on disk; when the disk is behind it waits in memory for its turn. */
 mc_err mc_gateway_publish(mc_gateway *g, uint32_t tenant, mc_slice topic, mc_slice payload, uint8_t qos, bool retain, mc_why *why);
+/* The same with MQTT 5 properties, ready-made; subscribers of 3.1.1 do not see them. */
+mc_err mc_gateway_publish_with(mc_gateway *g, uint32_t tenant, mc_slice topic, mc_slice props, mc_slice payload, uint8_t qos, bool retain, mc_why *why);
 /* A device's publish without a session (HTTPS POST /topics/...). On `loop`, one of the gateway's. Who it is comes from the connection's certificate,
  * its policy decides as for MQTT. MC_OK: done is called exactly once on this loop, perhaps before the return; for QoS 1 and retained
  * messages when it is on disk (err, and text for people, else). Otherwise done is not called: MC_ERR_UNAUTHENTICATED, MC_ERR_DENIED,
