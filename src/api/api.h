@@ -8,6 +8,7 @@
 
 #include "access/access.h"
 #include "campaign/campaign.h"
+#include "fleet/fleet.h"
 #include "gateway/gateway.h"
 #include "geo/geo.h"
 #include "journal/journal.h"
@@ -22,6 +23,8 @@ typedef struct mc_api_config {
   mc_twin *twin;
   mc_store *store;
   mc_campaigns *campaigns;
+  mc_delivery *delivery; /* NULL: data out is off */
+  mc_fleet *fleet;
   mc_gateway *gateway;
   mc_journal *journal; /* audit records */
   mc_db *db;           /* idempotency keys */

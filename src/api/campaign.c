@@ -67,6 +67,7 @@ static mc_err write_campaign(api_call *c, const mc_campaign *x)
   json_time_if(j, "start", x->start_us);
   json_time_if(j, "expiry", x->expiry_us);
   write_collect(j, x);
+  destinations_write(j, x->destinations, x->dimensions);
   mc_json_object_end(j);
   return MC_OK;
 }
@@ -142,6 +143,8 @@ static mc_err read_campaign(api_call *c, mc_campaign *x)
     return call_refuse(c, "/expression", "a campaign with a condition needs its expression");
   if (x->expiry_us && x->expiry_us <= x->start_us)
     return call_refuse(c, "/expiry", "expiry must be later than start");
+  if (body_has(c, "destinations") || body_has(c, "dimensions"))
+    MC_TRY(destinations_read(c, &x->destinations, &x->dimensions));
   return read_collect(c, x);
 }
 

@@ -112,6 +112,10 @@ mc_err call_id(api_call *c, size_t param, const char *what, uint32_t *out);
 /* The vehicle that path parameter 0 names, in the caller's tenant; 404 otherwise. In vehicle.c. */
 mc_err call_vehicle(api_call *c, mc_vehicle *out);
 
+/* ---- destination.c: a campaign's destinations and dimensions, in FleetWise's JSON inside, in ours outside ---- */
+mc_err destinations_read(api_call *c, mc_slice *destinations, mc_slice *dimensions); /* of the body */
+void destinations_write(mc_json *j, mc_slice destinations, mc_slice dimensions);     /* members of an open object */
+
 /* ---- schema.c ---- */
 mc_err patterns_create(api_patterns **out);
 void patterns_destroy(api_patterns **p);

@@ -433,6 +433,29 @@ export interface CampaignCollect {
   min_period_ms?: number
 }
 
+export interface CampaignDestination {
+  kind: "s3" | "mqtt"
+  /** s3: bucket of the object store */
+  bucket?: string
+  /** s3: before processed-data/... */
+  prefix?: string
+  /** s3: default parquet */
+  format?: "json" | "parquet"
+  /** s3: default gzip */
+  compression?: "gzip" | "none"
+  /** mqtt: gets FleetWise's JSON, one message an event */
+  topic?: string
+}
+
+export interface CampaignDestinationShown {
+  kind: "s3" | "mqtt" | "timeseries"
+  bucket?: string
+  prefix?: string
+  format?: "json" | "parquet"
+  compression?: "gzip" | "none"
+  topic?: string
+}
+
 export interface CampaignCreate {
   name: string
   start_now?: boolean
@@ -455,6 +478,10 @@ export interface CampaignCreate {
   start?: string
   expiry?: string
   signals: CampaignCollect[]
+  /** beside the platform's own history */
+  destinations?: CampaignDestination[]
+  /** vehicle attributes that go with the data */
+  dimensions?: string[]
 }
 
 export interface CampaignUpdate {
@@ -477,6 +504,10 @@ export interface CampaignUpdate {
   start?: string
   expiry?: string
   signals: CampaignCollect[]
+  /** beside the platform's own history */
+  destinations?: CampaignDestination[]
+  /** vehicle attributes that go with the data */
+  dimensions?: string[]
 }
 
 export interface Campaign {
@@ -512,10 +543,34 @@ export interface Campaign {
   start?: string
   expiry?: string
   signals: CampaignCollect[]
+  destinations: CampaignDestinationShown[]
+  dimensions: string[]
 }
 
 export interface CampaignList {
   items: Campaign[]
+}
+
+export interface DestinationStatus {
+  kind: "s3" | "mqtt" | "timeseries"
+  /** bucket and prefix, or topic */
+  place: string
+  /** delivered since the platform started */
+  rows: number
+  /** delivered, likewise */
+  objects: number
+  /** published, likewise */
+  messages: number
+  /** objects that wait for their store */
+  waiting: number
+  /** of the last delivery */
+  last?: string
+  /** why the last one failed, or what is done otherwise than asked; empty: all is well */
+  error: string
+}
+
+export interface DestinationStatusList {
+  items: DestinationStatus[]
 }
 
 export interface CampaignStatusChange {
@@ -811,6 +866,41 @@ export interface VehicleCampaignList {
   troubles: VehicleTrouble[]
 }
 
+export interface TroubleCode {
+  vehicle: number
+  /** empty: deleted */
+  vehicle_name: string
+  /** "P0143"; from UDS with its failure type: "P0143-13" */
+  code: string
+  /** empty: OBD, which names none */
+  ecu: string
+  /** what it means */
+  text: string
+  system: "powertrain" | "chassis" | "body" | "network"
+  /** the standard's; false: the manufacturer's own */
+  generic: boolean
+  /** in the newest report of its control unit */
+  active: boolean
+  first: string
+  last: string
+  /** absent: active */
+  cleared?: string
+  /** that listed it */
+  reports: number
+  /** times that it came up anew */
+  episodes: number
+  /** hex, from UDS */
+  snapshot: string
+  /** hex, from UDS */
+  extended: string
+}
+
+export interface TroubleCodeList {
+  items: TroubleCode[]
+  /** cursor of the next page; absent on the last */
+  next?: string
+}
+
 export interface Operations {
   /** Is the platform able to work? No details without a sign-in. */
   health: { path: undefined; query: undefined; body: undefined; reply: Health }
@@ -882,6 +972,10 @@ export interface Operations {
   vehicle_signals: { path: { id: string | number }; query: undefined; body: undefined; reply: SignalList }
   /** Campaign events received, newest first. */
   vehicle_events: { path: { id: string | number }; query: { limit?: number }; body: undefined; reply: VehicleEventList }
+  /** Trouble codes of a vehicle with their history, last seen first. */
+  vehicle_trouble_codes: { path: { id: string | number }; query: { after?: string; limit?: number; code?: string; state?: "active" | "any" }; body: undefined; reply: TroubleCodeList }
+  /** Trouble codes of all vehicles, last seen first. */
+  trouble_code_list: { path: undefined; query: { after?: string; limit?: number; code?: string; state?: "active" | "any" }; body: undefined; reply: TroubleCodeList }
   /** Where each campaign stands on a vehicle and why, and what is known of its agent. */
   vehicle_campaigns: { path: { id: string | number }; query: undefined; body: undefined; reply: VehicleCampaignList }
   /** The vehicle's MQTT connection: state, counters and last error in words. */
@@ -918,6 +1012,8 @@ export interface Operations {
   campaign_delete: { path: { id: string | number }; query: undefined; body: undefined; reply: undefined }
   /** Where the campaign stands on each vehicle that it targets, and why. */
   campaign_vehicles: { path: { id: string | number }; query: { limit?: number; status?: "CREATED" | "READY" | "READY_FOR_CHECKIN" | "HEALTHY" | "SUSPENDED" | "DELETING" }; body: undefined; reply: CampaignVehicleList }
+  /** How delivery to each destination of a campaign does. */
+  campaign_destinations: { path: { id: string | number }; query: undefined; body: undefined; reply: DestinationStatusList }
   /** Tell on which vehicles a campaign would run, and what the others lack, without storing it. */
   campaign_reach: { path: undefined; query: undefined; body: CampaignReachAsk; reply: CampaignReach }
   /** Check a trigger expression without storing it. */
@@ -982,6 +1078,8 @@ export const operations = {
   vehicle_track: { method: "GET", path: "/api/v1/vehicles/{id}/track", permission: "vehicle:read" },
   vehicle_signals: { method: "GET", path: "/api/v1/vehicles/{id}/signals", permission: "vehicle:read" },
   vehicle_events: { method: "GET", path: "/api/v1/vehicles/{id}/events", permission: "vehicle:read" },
+  vehicle_trouble_codes: { method: "GET", path: "/api/v1/vehicles/{id}/trouble-codes", permission: "vehicle:read" },
+  trouble_code_list: { method: "GET", path: "/api/v1/trouble-codes", permission: "vehicle:read" },
   vehicle_campaigns: { method: "GET", path: "/api/v1/vehicles/{id}/campaigns", permission: "campaign:read" },
   vehicle_connection: { method: "GET", path: "/api/v1/vehicles/{id}/connection", permission: "vehicle:read" },
   certificate_list: { method: "GET", path: "/api/v1/vehicles/{id}/certificates", permission: "certificate:read" },
@@ -1000,6 +1098,7 @@ export const operations = {
   campaign_status: { method: "POST", path: "/api/v1/campaigns/{id}/status", permission: "campaign:write" },
   campaign_delete: { method: "DELETE", path: "/api/v1/campaigns/{id}", permission: "campaign:write" },
   campaign_vehicles: { method: "GET", path: "/api/v1/campaigns/{id}/vehicles", permission: "campaign:read" },
+  campaign_destinations: { method: "GET", path: "/api/v1/campaigns/{id}/destinations", permission: "campaign:read" },
   campaign_reach: { method: "POST", path: "/api/v1/campaigns/reach", permission: "campaign:read" },
   expression_check: { method: "POST", path: "/api/v1/expressions/check", permission: "campaign:read" },
   group_list: { method: "GET", path: "/api/v1/groups", permission: "vehicle:read" },
