@@ -8,6 +8,7 @@
 #include "base/crc32c.h"
 #include "campaign/campaign.h"
 #include "db/db.h"
+#include "fleet/fleet.h"
 #include "journal/journal.h"
 
 enum { CHAIN_MAX = 64, STREAMS = 16 };
@@ -182,6 +183,10 @@ static mc_err rewind_database(way_back *b)
   snprintf(path, sizeof path, "%s/motorcade.db", b->data);
   MC_TRY(mc_db_open_sqlite(path, &db, b->why));
   mc_err err = mc_campaign_rewind(db, b->out->cut, b->why);
+  if (!err)
+    err = mc_fleet_rewind(db, b->out->cut, b->why);
+  if (!err)
+    err = mc_delivery_rewind(db, b->out->cut, b->why);
   mc_db_close(&db);
   return err;
 }

@@ -26,7 +26,9 @@ static void checkpoint(server *s)
     mc_log(MC_LOG_WARN, "decoder", "twin checkpoint failed; it is tried again", MC_KZ("reason", why.text));
   if (mc_campaign_checkpoint(s->campaigns, offset, &why))
     mc_log(MC_LOG_WARN, "decoder", "campaign checkpoint failed; it is tried again", MC_KZ("reason", why.text));
-  uint64_t safe = least(least(mc_store_offset(s->store), mc_campaign_offset(s->campaigns)), mc_twin_offset(s->twin));
+  if (mc_fleet_save(s->fleet, true, offset, &why))
+    mc_log(MC_LOG_WARN, "decoder", "trouble codes cannot be written; they are tried again", MC_KZ("reason", why.text));
+  uint64_t safe = least(least(least(mc_store_offset(s->store), mc_campaign_offset(s->campaigns)), mc_twin_offset(s->twin)), mc_fleet_offset(s->fleet));
   if (mc_journal_consumer_commit(s->journal, "decoder", safe, &why))
     mc_log(MC_LOG_WARN, "decoder", "consumer offset not saved; more will be read again after a restart", MC_KZ("reason", why.text));
 }
@@ -67,7 +69,7 @@ static void *save(void *arg)
 /* Versions before this one saved offsets at which no record begins: then the segment is read from its start, what is there already is passed over. */
 static mc_err open_reader(server *s, mc_why *why)
 {
-  uint64_t from = least(least(mc_store_offset(s->store), mc_twin_offset(s->twin)), mc_campaign_offset(s->campaigns));
+  uint64_t from = least(least(least(mc_store_offset(s->store), mc_twin_offset(s->twin)), mc_campaign_offset(s->campaigns)), mc_fleet_offset(s->fleet));
   uint64_t first = mc_journal_first_offset(s->journal);
   if (from < first)
     from = first;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/motorcade/access_key_file.h"
+#include "app/motorcade/data_out.h"
 #include "app/motorcade/port.h"
 #include "base/log.h"
 #include "signal/signal.h"
@@ -214,8 +215,9 @@ static mc_err open_readers(server *s, mc_why *why)
                            .encoding_of = encoding_of,
                            .ctx = s};
   MC_TRY(mc_store_open(&store, &s->store, why));
-  mc_block_sink sinks[] = {mc_twin_sink(s->twin), mc_store_sink(s->store), {s, observe}};
-  mc_campaigns_config campaigns = {s->db, s->registry, publish, s, sinks, sizeof sinks / sizeof sinks[0], s->set.fleetwise};
+  MC_TRY(mc_fleet_open(s->db, &s->fleet, why));
+  mc_block_sink sinks[] = {mc_twin_sink(s->twin), mc_store_sink(s->store), mc_fleet_block_sink(s->fleet), {s, observe}};
+  mc_campaigns_config campaigns = {s->db, s->registry, publish, s, sinks, sizeof sinks / sizeof sinks[0], mc_fleet_trouble_sink(s->fleet), s->set.fleetwise};
   return mc_campaigns_open(&campaigns, &s->campaigns, why);
 }
 
@@ -314,6 +316,8 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
                        .twin = s->twin,
                        .store = s->store,
                        .campaigns = s->campaigns,
+                       .delivery = s->delivery,
+                       .fleet = s->fleet,
                        .gateway = s->gateway,
                        .journal = s->journal,
                        .db = s->db,
@@ -347,6 +351,7 @@ mc_err server_open(server *s, mc_why *why)
   MC_TRY(open_journal(s, why)); /* takes the folder's lock */
   MC_TRY(open_tls_and_registry(s, why));
   MC_TRY(open_readers(s, why));
+  MC_TRY(data_out_open(s, why));
   MC_TRY(check_extract(s, why));
   if (s->want_graph) /* who drives on it needs it first */
     MC_TRY(open_map(s, why));
@@ -427,7 +432,8 @@ mc_err server_start(server *s, mc_why *why)
       return mc_err_set(why, MC_ERR_MEMORY, "cannot start loop thread %zu", i);
     s->loop[i].running = true;
   }
-  return server_decoder_start(s, why);
+  MC_TRY(server_decoder_start(s, why));
+  return mc_delivery_start(s->delivery, why);
 }
 
 /* Listeners belong to their loop's thread. */
@@ -454,6 +460,8 @@ void server_stop(server *s)
   mc_aws_stop(s->aws);
   if (s->api)
     mc_api_stop(s->api);
+  if (s->delivery)
+    mc_delivery_stop(s->delivery);
   if (s->gateway)
     mc_gateway_stop(s->gateway);
   server_decoder_stop(s);
@@ -476,7 +484,9 @@ void server_stop(server *s)
       mc_listener_destroy(&s->loop[i].shared);
       mc_loop_destroy(&s->loop[i].loop);
     }
+  data_out_close(s);
   mc_campaigns_close(&s->campaigns);
+  mc_fleet_close(&s->fleet);
   mc_store_close(&s->store);
   mc_twin_close(&s->twin);
   mc_registry_close(&s->registry);

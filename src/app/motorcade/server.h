@@ -9,9 +9,11 @@
 #include "app/motorcade/settings.h"
 #include "aws/aws.h"
 #include "campaign/campaign.h"
+#include "fleet/fleet.h"
 #include "gateway/gateway.h"
 #include "geo/geo.h"
 #include "journal/journal.h"
+#include "object/object.h"
 #include "registry/registry.h"
 #include "store/store.h"
 #include "twin/twin.h"
@@ -38,6 +40,9 @@ typedef struct server {
   mc_twin *twin;
   mc_store *store;
   mc_campaigns *campaigns;
+  mc_object_store *objects;
+  mc_delivery *delivery;
+  mc_fleet *fleet;
   mc_gateway *gateway;
   mc_api *api;
   mc_aws *aws;

@@ -86,6 +86,15 @@ static const setting table[] = {
      "enciphers the journal: file:PATH, env:NAME, credential:NAME or pkcs11:URI; empty = off. Lost, what was enciphered is lost"},
     {"subject_keys", FLAG, AT(subject_keys), "false", "", 0, 0, "with master_key: every vehicle has a key of its own, so that erasing it is destroying its key"},
     {"aws_body_mb", U32, AT(aws_body_mb), "300", "MiB", 1, 4000, "largest request to /aws that names a known access key: DBC files travel in base64; others 1 MiB"},
+    {"objects", TEXT, AT(objects), "", "folder or URL", 0, 0, "what holds buckets of campaigns: a folder, or the S3 at http(s)://HOST[:PORT]; empty = objects in the data folder"},
+    {"objects_region", TEXT, AT(objects_region), "us-east-1", "", 0, 0, "region that requests to that S3 are signed for"},
+    {"objects_key", TEXT, AT(objects_key), "", "", 0, 0, "access key for that S3"},
+    {"objects_secret", TEXT, AT(objects_secret), "", "source", 0, 0, "its secret: file:PATH or env:NAME"},
+    {"objects_virtual_host", FLAG, AT(objects_virtual_host), "false", "", 0, 0, "address that S3 as BUCKET.HOST instead of HOST/BUCKET"},
+    {"objects_ca", TEXT, AT(objects_ca), "", "file", 0, 0, "PEM certificates of authorities trusted for that S3; empty = the system's"},
+    {"delivery_s", U32, AT(delivery_s), "60", "s", 1, 3600, "longest time that rows for a campaign's S3 destination wait for their file"},
+    {"delivery_outbox_mb", U64, AT(delivery_outbox_mb), "1024", "MiB", 1, 1u << 20, "files waiting for an object store; beyond it data out stops reading and the journal keeps it"},
+    {"duckdb", TEXT, AT(duckdb), "", "file", 0, 0, "DuckDB's library, for Parquet files; empty = the one of `make duckdb` beside the program, if it is there"},
     {"metrics_open", FLAG, AT(metrics_open), "false", "", 0, 0, "/metrics without sign-in for loopback clients"},
 };
 enum { OWN = sizeof table / sizeof table[0] };

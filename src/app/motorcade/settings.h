@@ -34,6 +34,10 @@ typedef struct settings {
   bool crl_required, ocsp_fetch;
   uint32_t tls_handshakes, tls_waiting, tls_handshake_ms, connect_ms;
   uint32_t aws_body_mb;
+  char objects[512], objects_region[64], objects_key[128], objects_secret[512], objects_ca[512], duckdb[512];
+  bool objects_virtual_host;
+  uint32_t delivery_s;
+  uint64_t delivery_outbox_mb;
   uint64_t fleetwise[MC_CONTROL_LIMITS]; /* in the order of mc_control_limit_at */
   uint32_t source_connections, source_unfinished, source_per_s;
 } settings;
