@@ -175,7 +175,7 @@ test('a base map that is still being made is waited for', async () => {
 
 const listed = () => [
   '/', '/map', '/vehicles', `/vehicles/${own.vehicle.id}`, `/vehicles/${own.vehicle.id}?tab=events`, `/vehicles/${own.vehicle.id}?tab=device`, '/campaigns',
-  ...(own.campaign ? [`/campaigns/${own.campaign.id}`, `/campaigns/${own.campaign.id}/edit`] : []), '/campaigns/new', '/devices', `/devices/client?id=${encodeURIComponent(own.vehicle.name)}`, '/devices/client?id=nobody', '/devices/trace', '/signals', '/settings', '/nowhere',
+  ...(own.campaign ? [`/campaigns/${own.campaign.id}`, `/campaigns/${own.campaign.id}/edit`] : []), '/campaigns/new', '/devices', `/devices/client?id=${encodeURIComponent(own.vehicle.name)}`, '/devices/client?id=nobody', '/devices/trace', '/signals', '/signals?view=tree', '/settings', '/nowhere',
   `/vehicles/${own.vehicle.id}?at=${Date.now() - 5000}`, `/vehicles/${own.vehicle.id}?range=custom&from=${Date.now() - 60_000}&to=${Date.now() - 5000}`, '/vehicles?add=1', '/signals?import=1',
 ]
 
@@ -381,6 +381,32 @@ test('a campaign is drafted with a real signal, shown, and deleted after asking'
   await page.waitForFunction(() => location.pathname === '/campaigns')
   const left = await api('/api/v1/campaigns')
   assert.ok(!left.items.some((c) => String(c.id) === id))
+})
+
+test('the catalog is a tree that arrows open, a search leads through, and a campaign begins from', async () => {
+  await go('/signals?view=tree')
+  await page.waitForSelector('[role=treeitem][aria-expanded]')
+  await page.focus('[role=treeitem][tabindex="0"]')
+  const rows = () => page.$$eval('[role=treeitem]', (all) => all.length)
+  await page.keyboard.press('ArrowLeft')
+  const shut = await rows()
+  await page.keyboard.press('ArrowRight')
+  assert.ok((await rows()) > shut)
+  assert.equal(await page.$eval('[role=treeitem]:focus', (row) => row.getAttribute('aria-expanded')), 'true')
+  await page.keyboard.press('ArrowRight')
+  assert.equal(await page.$eval('[role=treeitem]:focus', (row) => row.getAttribute('aria-level')), '2')
+  await page.keyboard.press('ArrowLeft')
+  assert.equal(await page.$eval('[role=treeitem]:focus', (row) => row.getAttribute('aria-level')), '1')
+  const fqn = (await api('/api/v1/signals?limit=1&filter=Speed')).items[0].fqn
+  await page.type('input[type=search]', fqn)
+  await page.waitForFunction((name) => document.querySelectorAll('.tree-leaf').length > 0 && [...document.querySelectorAll('.tree-leaf')].every((row) => row.textContent.includes(name)), {}, fqn.split('.').at(-1))
+  await page.click('.tree-leaf')
+  await page.waitForSelector('.signal-detail h2')
+  assert.match((await text('.signal-detail h2')).replace(/\s/g, ''), new RegExp(fqn.replaceAll('.', '\\.')))
+  assert.deepEqual(await findings(), [])
+  await page.click('.signal-detail a.button')
+  await page.waitForFunction(() => location.pathname === '/campaigns/new')
+  await page.waitForFunction((name) => document.querySelector('form').textContent.replace(/\s/g, '').includes(name), {}, fqn)
 })
 
 test('a broken DBC file is refused with its place', async () => {

@@ -25,7 +25,9 @@ export default function CampaignEditor(): JSX.Element {
     (_, signal) => call('manifest_list', signal),
     { key: 'name' },
   )
-  const [draft, setDraft] = createStore<Draft>(emptyDraft())
+  // A signal's page leads here with that signal.
+  const wanted = new URLSearchParams(location.search).get('signal')
+  const [draft, setDraft] = createStore<Draft>(wanted && !params.id ? { ...emptyDraft(), signals: [{ fqn: wanted, max: '', period: '' }] } : emptyDraft())
   const [filled, setFilled] = createSignal(false)
   const [tried, setTried] = createSignal(false)
   const [busy, setBusy] = createSignal(false)

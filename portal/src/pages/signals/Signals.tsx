@@ -8,11 +8,14 @@ import { may } from '../../api/session'
 import type { SignalInfo } from '../../api/types'
 import { signalValue, unitName, whole } from '../../format/number'
 import { t } from '../../text/text'
+import { Segments } from '../../ui/Field'
 import { Empty, Failure, Skeleton } from '../../ui/Notice'
 import { Table, type Column } from '../../ui/Table'
 import { useUrl } from '../../ui/url'
 import { branch, shortName } from '../vehicle/signal-name'
+import { CatalogTree } from './CatalogTree'
 import { ImportDialog } from './ImportDialog'
+import { SignalDetail } from './SignalDetail'
 
 const most = 20_000
 
@@ -59,11 +62,14 @@ export default function Signals(): JSX.Element {
     const words = url.get('q').toLowerCase().split(/\s+/).filter(Boolean)
     return (signals.value()?.items ?? []).filter((s) => words.every((w) => `${s.fqn} ${s.description} ${s.unit}`.toLowerCase().includes(w)))
   })
+  const asTree = (): boolean => url.get('view') === 'tree'
+  const chosen = createMemo(() => signals.value()?.items.find((s) => s.fqn === url.get('signal')))
   return (
     <div class="page page-fill">
       <header class="page-head">
         <h1>{t('page.signals')}</h1>
         <span class="grow" />
+        <Segments label={t('signals.view')} hideLabel value={asTree() ? 'tree' : 'list'} choices={[{ value: 'list', label: t('signals.list') }, { value: 'tree', label: t('signals.tree') }]} onChange={(view) => url.set({ view: view === 'tree' ? view : undefined, signal: undefined })} />
         <span class="search">
           <Search size={16} />
           <input data-search type="search" class="input" aria-label={t('signals.search')} placeholder={t('signals.search')} value={url.get('q')} onInput={(event) => url.set({ q: event.currentTarget.value })} />
@@ -106,7 +112,14 @@ export default function Signals(): JSX.Element {
           <Failure error={signals.error()} retry={() => void signals.again()} stale={!!signals.value()} />
           <Show when={signals.value()} fallback={<Show when={!signals.error()}><Skeleton rows={14} /></Show>}>
             <Show when={found().length > 0} fallback={<Empty text={url.get('q') ? t('signals.nomatch') : t('catalog.none')}><Show when={may('signal:write') && !url.get('q')}><button class="button" onClick={() => setImporting(true)}>{t('import.do')}</button></Show></Empty>}>
-              <Table main tools name="signals" label={t('page.signals')} rows={found()} columns={columns()} rowKey={(s) => s.id} sort="name" />
+              <Show when={asTree()} fallback={<Table main tools name="signals" label={t('page.signals')} rows={found()} columns={columns()} rowKey={(s) => s.id} sort="name" />}>
+                <div class="catalog">
+                  <CatalogTree signals={found()} searching={url.get('q') !== ''} chosen={url.get('signal')} onChoose={(fqn) => url.set({ signal: fqn })} />
+                  <Show when={chosen()} keyed fallback={<p class="soft catalog-none">{t('signals.choose')}</p>}>
+                    {(signal) => <SignalDetail signal={signal} />}
+                  </Show>
+                </div>
+              </Show>
             </Show>
           </Show>
         </section>
