@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SignalInfo } from '../../../portal/src/api/types'
-import { pathsTo, rowsOf, treeOf } from '../../../portal/src/pages/signals/tree'
+import { pathsTo, rowsIn, treeOf } from '../../../portal/src/pages/signals/tree'
 
 const of = (...names: string[]): SignalInfo[] => names.map((fqn, i) => ({ id: i + 1, fqn, unit: '', type: 'DOUBLE', description: '' }))
 
@@ -15,8 +15,8 @@ test('names become branches with the count of signals below them', () => {
 
 test('only open branches show what is in them, in natural order, with their place among siblings', () => {
   const roots = treeOf(of('V.Row10', 'V.Row2', 'V.B.X'))
-  assert.deepEqual(rowsOf(roots, () => false).map((r) => r.path), ['V'])
-  const rows = rowsOf(roots, (path) => path === 'V')
+  assert.deepEqual(rowsIn(roots)(() => false).map((r) => r.path), ['V'])
+  const rows = rowsIn(roots)((path) => path === 'V')
   assert.deepEqual(rows.map((r) => [r.path, r.level, r.place, r.size, r.parent]), [['V', 1, 1, 1, ''], ['V.B', 2, 1, 3, 'V'], ['V.Row2', 2, 2, 3, 'V'], ['V.Row10', 2, 3, 3, 'V']])
 })
 

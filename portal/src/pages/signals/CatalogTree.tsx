@@ -4,7 +4,7 @@ import ChevronRight from 'lucide-solid/icons/chevron-right'
 import type { SignalInfo } from '../../api/types'
 import { unitName, whole } from '../../format/number'
 import { t } from '../../text/text'
-import { pathsTo, rowsOf, treeOf, type Row } from './tree'
+import { pathsTo, rowsIn, treeOf, type Row } from './tree'
 
 /** A search that finds more than this opens nothing by itself: the counts tell where to look. */
 const openAtMost = 300
@@ -16,7 +16,8 @@ export function CatalogTree(props: { signals: SignalInfo[]; searching: boolean; 
   const roots = createMemo(() => treeOf(props.signals))
   const byItself = createMemo(() => (props.searching && props.signals.length <= openAtMost ? pathsTo(props.signals) : pathsTo(props.signals.filter((s) => s.fqn === props.chosen))))
   const isOpen = (path: string): boolean => toggled().get(path) ?? (byItself().has(path) || roots().length === 1 && roots()[0]?.path === path)
-  const rows = createMemo(() => rowsOf(roots(), isOpen))
+  const opened = createMemo(() => rowsIn(roots()))
+  const rows = createMemo(() => opened()(isOpen))
   const at = (): number => Math.max(0, rows().findIndex((row) => row.path === active()))
   // Another search begins with the tree as the search opens it.
   createEffect(on(() => props.signals, () => setToggled(new Map()), { defer: true }))

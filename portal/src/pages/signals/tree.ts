@@ -56,21 +56,29 @@ export function treeOf(signals: readonly SignalInfo[]): Branch[] {
   return roots
 }
 
-/** What is on screen: every branch whose ancestors are all open, and the signals of open ones. */
-export function rowsOf(roots: readonly Branch[], open: (path: string) => boolean): Row[] {
-  const rows: Row[] = []
-  const walk = (branches: readonly Branch[], leaves: readonly SignalInfo[], parent: string, level: number): void => {
+/** The rows of a tree. A row is one object for as long as its tree lives: what opens and shuts beside it leaves its element, and the focus on it, alone. */
+export function rowsIn(roots: readonly Branch[]): (open: (path: string) => boolean) => Row[] {
+  const below = new Map<string, Row[]>()
+  const fill = (branches: readonly Branch[], leaves: readonly SignalInfo[], parent: string, level: number): Row[] => {
     const size = branches.length + leaves.length
-    branches.forEach((branch, i) => {
-      rows.push({ path: branch.path, name: branch.name, level, parent, size, place: i + 1, branch })
-      if (open(branch.path)) walk(branch.branches, branch.leaves, branch.path, level + 1)
-    })
-    leaves.forEach((signal, i) => {
-      rows.push({ path: signal.fqn, name: signal.fqn.split('.').at(-1) ?? signal.fqn, level, parent, size, place: branches.length + i + 1, signal })
-    })
+    for (const branch of branches) below.set(branch.path, fill(branch.branches, branch.leaves, branch.path, level + 1))
+    return [
+      ...branches.map((branch, i): Row => ({ path: branch.path, name: branch.name, level, parent, size, place: i + 1, branch })),
+      ...leaves.map((signal, i): Row => ({ path: signal.fqn, name: signal.fqn.split('.').at(-1) ?? signal.fqn, level, parent, size, place: branches.length + i + 1, signal })),
+    ]
   }
-  walk(roots, [], '', 1)
-  return rows
+  const top = fill(roots, [], '', 1)
+  return (open) => {
+    const rows: Row[] = []
+    const walk = (list: readonly Row[]): void => {
+      for (const row of list) {
+        rows.push(row)
+        if (row.branch && open(row.path)) walk(below.get(row.path) ?? [])
+      }
+    }
+    walk(top)
+    return rows
+  }
 }
 
 /** Every branch on the way to these signals. */
