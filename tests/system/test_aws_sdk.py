@@ -170,7 +170,7 @@ def refusals():
     yield "UpdateModelManifest", {"name": NAME, "nodesToAdd": ["Vehicle.Horn"]}, "ConflictException", {"resource": NAME}
     yield ("CreateModelManifest", {"name": "bad", "signalCatalogArn": ARN + f"signal-catalog/{NAME}", "nodes": ["Vehicle.Nothing"]}, "InvalidSignalsException",
            {"invalidSignals": None})
-    yield ("UpdateSignalCatalog", {"name": NAME, "nodesToAdd": [sensor("Nowhere.At.All")]}, "InvalidNodeException", {"invalidNodes": None, "reason": None})
+    yield ("UpdateSignalCatalog", {"name": NAME, "nodesToAdd": [sensor("Vehicle.Speed.Below")]}, "InvalidNodeException", {"invalidNodes": None, "reason": None})
     yield ("CreateDecoderManifest", {"name": "bad", "modelManifestArn": item["modelManifestArn"], "networkInterfaces": [INTERFACE],
                                      "signalDecoders": [can_decoder("Vehicle.Speed", 0, "9")]}, "DecoderManifestValidationException", {"invalidSignals": None})
     yield "CreateVehicle", {"vehicleName": "bad", **item, "decoderManifestArn": "arn:aws:iotfleetwise:x:1:fleet/f"}, "ValidationException", {"reason": "fieldValidationFailed", "fieldList": None}
@@ -337,12 +337,14 @@ def main():
             tap.equal(sorted(landed - life.called), [], "and each of them was called")
         else:
             tap.note(f"{len(landed)} of {aws_sdk.OPERATIONS} operations are there, {len(life.called)} were called")
-        if npm_ready():
+        if len(landed) < aws_sdk.OPERATIONS:
+            tap.note("the rest of this test waits for the operations that are missing")
+        elif npm_ready():
             node = Node(platform, key)
             again = Life(platform, key, node, landed & node.operations)
             tap.guard("the life in JavaScript", again.tell, steps())
             tap.guard("its end", again.tell, endings())
-            tap.equal(sorted(again.landed - again.called), [], f"JavaScript called all {len(again.landed)} operations that both know") if ALL_LANDED else None
+            tap.equal(sorted(again.landed - again.called), [], f"JavaScript called all {len(again.landed)} operations that both know")
             node.close()
         else:
             tap.skip("the life of a fleet told by JavaScript", "no node or npm")
