@@ -208,7 +208,7 @@ typedef struct mc_delivery mc_delivery;
 typedef struct mc_delivery_config {
   mc_campaigns *campaigns;
   mc_journal *journal;
-  struct mc_object_store *objects; /* NULL: files wait in the outbox */
+  struct mc_object_store *objects; /* NULL: files wait in the outbox; mc_delivery_stop stops it */
   const char *duckdb;              /* its library, loaded when the first Parquet file is made; NULL: JSON instead, and the status says so; copied */
   const char *dir;                 /* the outbox; made when missing; copied */
   uint32_t every_s;                /* longest time that rows wait for their file; 0: 60 */

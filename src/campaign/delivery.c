@@ -588,6 +588,8 @@ mc_err mc_delivery_start(mc_delivery *d, mc_why *why)
 void mc_delivery_stop(mc_delivery *d)
 {
   atomic_store(&d->stopping, true);
+  if (d->config.objects && d->sending)
+    mc_object_stop(d->config.objects);
   if (d->reading)
     pthread_join(d->reader_thread, NULL);
   if (d->sending)

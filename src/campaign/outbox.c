@@ -194,6 +194,8 @@ mc_err outbox_send(delivery_outbox *o, mc_object_store *objects, outbox_told tol
   mc_err err = objects ? mc_object_put_file(objects, d.item.bucket, d.item.key, path, "application/octet-stream", &reason)
                        : mc_err_set(&reason, MC_ERR_UNSUPPORTED, "no object store is configured");
   struct stat st;
+  if (err == MC_ERR_CLOSED) /* shutting down: as if it had not been tried */
+    return MC_ERR_END;
   if (err == MC_ERR_NOT_FOUND && stat(path, &st)) { /* a backup that left the outbox behind */
     mc_log(MC_LOG_ERROR, "delivery", "a file that waited for its object store is gone; its rows are in the journal and the store", MC_KS("bucket", d.item.bucket), MC_KS("key", d.item.key));
     told(ctx, &d.item, err, "the file is gone");

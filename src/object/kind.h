@@ -2,6 +2,8 @@
 #ifndef MC_OBJECT_KIND_H
 #define MC_OBJECT_KIND_H
 
+#include <stdatomic.h>
+
 #include "object/object.h"
 
 typedef struct object_kind {
@@ -19,6 +21,7 @@ typedef struct object_kind {
 struct mc_object_store {
   const object_kind *kind;
   char *place; /* owned */
+  _Atomic bool stopping;
 };
 
 #endif

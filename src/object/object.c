@@ -107,6 +107,11 @@ const char *mc_object_place(const mc_object_store *store)
   return store->place;
 }
 
+void mc_object_stop(mc_object_store *store)
+{
+  atomic_store(&store->stopping, true);
+}
+
 void mc_object_close(mc_object_store **store)
 {
   if (!*store)

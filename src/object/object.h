@@ -29,6 +29,8 @@ typedef struct mc_object_s3 { /* strings are copied */
   uint32_t stall_ms;      /* a request that moves nothing for so long has failed; 0: 30,000 */
 } mc_object_s3;
 mc_err mc_object_open_s3(const mc_object_s3 *config, mc_object_store **out, mc_why *why);
+/* Requests on their way end with MC_ERR_CLOSED, and so do later ones: a server that does not answer holds no shutdown up. Any thread. */
+void mc_object_stop(mc_object_store *store);
 void mc_object_close(mc_object_store **store); /* NULL content is fine */
 const char *mc_object_place(const mc_object_store *store); /* for people: the folder, or the endpoint */
 

@@ -15,6 +15,7 @@ typedef struct transfer {
   s3_answer *answer;
   size_t sent;
   bool too_large;
+  const s3 *s;
   uint32_t stall_ms;
   curl_off_t moved; /* bytes both ways, and when they last became more */
   int64_t moved_us;
@@ -33,7 +34,7 @@ static int watch(void *ctx, curl_off_t down_all, curl_off_t down, curl_off_t up_
     t->moved_us = now;
   }
   t->stalled = now - t->moved_us > (int64_t)t->stall_ms * 1000;
-  return t->stalled;
+  return t->stalled || atomic_load(&t->s->base.stopping);
 }
 
 static size_t take_body(char *data, size_t size, size_t count, void *ctx)
@@ -285,7 +286,7 @@ static mc_err send_once(s3 *s, const s3_request *r, s3_answer *out, bool *again,
   mc_buf url = {0};
   struct curl_slist *lines = NULL;
   char detail[CURL_ERROR_SIZE] = "";
-  transfer t = {.request = r, .answer = out, .stall_ms = s->stall_ms};
+  transfer t = {.request = r, .answer = out, .s = s, .stall_ms = s->stall_ms};
   *again = false;
   mc_buf_clear(&out->body);
   *out = (s3_answer){.body = out->body};
@@ -299,6 +300,8 @@ static mc_err send_once(s3 *s, const s3_request *r, s3_answer *out, bool *again,
     CURLcode code = curl_easy_perform(c);
     if (t.too_large) {
       err = mc_err_set(why, MC_ERR_TOO_LARGE, "object %.*s is larger than %zu bytes", MC_FMT(r->key), r->limit);
+    } else if (code != CURLE_OK && atomic_load(&s->base.stopping)) {
+      err = mc_err_set(why, MC_ERR_CLOSED, "object store %s: we are shutting down", s->base.place);
     } else if (t.stalled) {
       err = mc_err_set(why, MC_ERR_TIMEOUT, "object store %s: nothing moved for %u ms", s->base.place, s->stall_ms);
       *again = true;
@@ -333,7 +336,7 @@ mc_err s3_send(s3 *s, const s3_request *r, s3_answer *out, mc_why *why)
   bool again;
   *out = (s3_answer){0};
   mc_err err = send_once(s, r, out, &again, why);
-  for (uint32_t attempt = 1; err && again && attempt < s->tries; attempt++) {
+  for (uint32_t attempt = 1; err && again && attempt < s->tries && !atomic_load(&s->base.stopping); attempt++) {
     pause_before(s, attempt - 1);
     err = send_once(s, r, out, &again, why);
   }

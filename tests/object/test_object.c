@@ -1,5 +1,7 @@
 /* One suite for both kinds of store: what object.h promises, in a directory and at an S3 that checks every signature. With MOTORCADE_S3 set to
  * "endpoint region key secret", also at that one. */
+#include <pthread.h>
+
 #include "object/object.h"
 #include "peer.h"
 #include "tap.h"
@@ -273,6 +275,31 @@ static void test_s3_tries_again_what_may_help(void)
   check_content("again", "dropped");
 }
 
+static void *stop_soon(void *arg)
+{
+  usleep(200000);
+  mc_object_stop(arg);
+  return NULL;
+}
+
+static void test_s3_that_does_not_answer_holds_no_shutdown_up(void)
+{
+  mc_object_store *s, *before = store;
+  pthread_t thread;
+  mc_object_s3 c = config;
+  c.stall_ms = 60000;
+  CHECK_OK(mc_object_open_s3(&c, &s, &why));
+  ask("/_fault?kind=slow&count=1");
+  store = s;
+  CHECK(pthread_create(&thread, NULL, stop_soon, s) == 0);
+  mc_err err = put("x", "y"), later = put("x", "y");
+  pthread_join(thread, NULL);
+  store = before;
+  mc_object_close(&s);
+  CHECK_INT(err, MC_ERR_CLOSED);
+  CHECK_INT(later, MC_ERR_CLOSED);
+}
+
 static void test_s3_does_not_repeat_a_refusal(void)
 {
   ask("/_fault?kind=denied&count=1");
@@ -398,6 +425,7 @@ int main(int argc, char **argv)
   }
   suite();
   RUN(test_s3_tries_again_what_may_help);
+  RUN(test_s3_that_does_not_answer_holds_no_shutdown_up);
   RUN(test_s3_does_not_repeat_a_refusal);
   RUN(test_s3_wrong_keys_are_refused_with_the_servers_words);
   RUN(test_s3_configurations_are_checked);
