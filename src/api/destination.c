@@ -122,14 +122,14 @@ mc_err api_op_campaign_destinations(api_call *c)
 {
   uint32_t id;
   mc_delivery_status *list;
+  mc_campaign campaign;
   size_t n;
   MC_TRY(call_id(c, 0, "campaign", &id));
+  if (mc_campaign_get(c->api->config.campaigns, c->who.tenant, id, &c->arena, &campaign))
+    return mc_err_set(&c->why, MC_ERR_NOT_FOUND, "there is no campaign with id %u", id);
   if (!c->api->config.delivery)
     return mc_err_set(&c->why, MC_ERR_UNSUPPORTED, "data out does not run here");
-  mc_err err = mc_delivery_status_of(c->api->config.delivery, c->who.tenant, id, &c->arena, &list, &n, &c->why);
-  if (err == MC_ERR_NOT_FOUND)
-    return mc_err_set(&c->why, err, "there is no campaign with id %u", id);
-  MC_TRY(err);
+  MC_TRY(mc_delivery_status_of(c->api->config.delivery, c->who.tenant, id, &c->arena, &list, &n, &c->why));
   mc_json *j = &c->json;
   mc_json_object(j);
   mc_json_key(j, "items");

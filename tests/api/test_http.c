@@ -129,7 +129,7 @@ static void test_hostile_bodies_are_refused_with_the_field(void)
       {"/api/v1/vehicles", "{\"name\":\"a\",\"manifest\":\"none-such\"}", "/manifest", "no decoder manifest"},
       {"/api/v1/campaigns", "{\"name\":\"c\",\"target_kind\":\"all\",\"kind\":\"time\",\"signals\":[]}", "/signals", "at least 1"},
       {"/api/v1/campaigns", "{\"name\":\"c\",\"target_kind\":\"all\",\"kind\":\"time\",\"signals\":[{\"fqn\":\"a\"},{\"fqn\":3}]}", "/signals/1/fqn", "expected text"},
-      {"/api/v1/campaigns", "{\"name\":\"c\",\"target_kind\":\"some\",\"kind\":\"time\",\"signals\":[{\"fqn\":\"a\"}]}", "/target_kind", "all, manifest, vehicle"},
+      {"/api/v1/campaigns", "{\"name\":\"c\",\"target_kind\":\"some\",\"kind\":\"time\",\"signals\":[{\"fqn\":\"a\"}]}", "/target_kind", "all, fleet, manifest, vehicle"},
       {"/api/v1/campaigns", "{\"name\":\"c\",\"target_kind\":\"all\",\"kind\":\"condition\",\"signals\":[{\"fqn\":\"a\"}]}", "/expression", "needs its expression"},
       {"/api/v1/tokens", "{\"name\":\"t\",\"role\":\"viewer\",\"expires\":\"tomorrow\"}", "/expires", "RFC 3339"},
       {"/api/v1/users", "{\"name\":\"u\",\"role\":\"viewer\",\"password\":\"short\"}", "/password", "at least 10"},
