@@ -28,8 +28,9 @@ typedef struct mc_campaigns_config {
 mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, mc_why *why); /* migrates its tables, compiles */
 void mc_campaigns_close(mc_campaigns **c);
 
-/* Topics that carry what this module reads: "<prefix>vehicles/<name>/checkins|signals" for the prefixes $aws/iotfleetwise/ and cms/fleetwise/. The
- * gateway journals them under their own streams. MC_STREAM_MESSAGE when it is neither. *vehicle_name borrows. */
+/* Topics that carry what this module reads: "<prefix>vehicles/<name>/checkins|signals|last_known_states/data" for the prefixes $aws/iotfleetwise/ and
+ * cms/fleetwise/, and "<prefix>things/<name>/executions/<id>/response/protobuf" for $aws/commands/ and cms/commands/. The gateway journals them under their
+ * own streams. MC_STREAM_MESSAGE when it is none. *vehicle_name borrows. */
 mc_stream mc_campaign_stream_of_topic(mc_slice topic, mc_slice *vehicle_name);
 
 /* One journal record (TELEMETRY or CHECKIN). Decodes, merges, drops repeats (event key + payload hash), hands blocks to the sinks. A record that
@@ -162,6 +163,45 @@ mc_err mc_campaign_of_vehicle(mc_campaigns *c, uint32_t tenant, uint32_t vehicle
 enum { MC_CAMPAIGN_REACH_NAMES = 5 };
 typedef struct mc_campaign_reach { mc_slice manifest; /* empty: none */ uint32_t vehicles; bool reached; uint32_t missing; mc_slice name[MC_CAMPAIGN_REACH_NAMES]; } mc_campaign_reach;
 mc_err mc_campaign_reach_of(mc_campaigns *c, const mc_campaign *draft, mc_arena *arena, mc_campaign_reach **out, size_t *count, mc_why *why);
+
+/* ---- state templates ---- what of a vehicle's state is to be known at once (contract fleetwise 5.6). A vehicle that has one gets it as a delta with a
+ * version; it is silent until a command activates it. */
+typedef struct mc_state_template {
+  uint32_t tenant;
+  mc_slice id;   /* 26 characters, ours */
+  mc_slice name; /* as of campaigns */
+  mc_slice description, catalog;
+  mc_slice *signal; /* fully qualified names */
+  uint32_t signal_count;
+  mc_slice dimensions, metadata; /* JSON lists of attribute names: dataExtraDimensions, metadataExtraDimensions. Empty: none */
+  int64_t created_us, updated_us;
+} mc_state_template;
+mc_err mc_template_create(mc_campaigns *c, mc_state_template *t, mc_why *why); /* the id is ours: get it by name. Unknown signals are named with the nearest one */
+mc_err mc_template_update(mc_campaigns *c, const mc_state_template *t, mc_why *why); /* by id: all but name and catalog */
+mc_err mc_template_delete(mc_campaigns *c, uint32_t tenant, mc_slice identifier, mc_why *why); /* vehicles lose it */
+mc_err mc_template_get(mc_campaigns *c, uint32_t tenant, mc_slice identifier /* name or id */, mc_arena *arena, mc_state_template *out);
+mc_err mc_template_list(mc_campaigns *c, uint32_t tenant, mc_arena *arena, mc_state_template **out, size_t *count, mc_why *why); /* by name */
+/* The template that a message from a vehicle means. MC_ERR_NOT_FOUND: never made, or deleted. */
+mc_err mc_template_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id, mc_arena *arena, mc_state_template *out);
+/* Gives a vehicle a template, or changes how it is sent (0: on change); takes it away. */
+mc_err mc_template_give(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, mc_slice identifier, uint64_t period_ms, mc_why *why);
+mc_err mc_template_take(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, mc_slice identifier, mc_why *why);
+/* state: healthy (the vehicle lists it), pending, none (its manifest decodes nothing of it); reason and text as of campaigns. */
+typedef struct mc_vehicle_template { mc_slice name; uint64_t period_ms; mc_slice sync_id, state, reason, text; } mc_vehicle_template;
+mc_err mc_templates_of_vehicle(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, mc_arena *arena, mc_vehicle_template **out, size_t *count, mc_why *why);
+/* Commands about a template that a vehicle has. They end by its answer, or by our own timer. */
+typedef enum mc_state_action { MC_STATE_ACTIVATE = 2, MC_STATE_DEACTIVATE = 3, MC_STATE_FETCH = 4 } mc_state_action; /* numbers of the wire */
+mc_err mc_template_command(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, mc_slice identifier, mc_state_action action, uint32_t deactivate_after_s, uint32_t timeout_ms, char id[27], mc_why *why);
+typedef struct mc_state_command {
+  mc_slice id, template;
+  mc_state_action action;
+  mc_slice status; /* sent, in_progress, succeeded, failed, timed_out, no_answer */
+  uint32_t reason;
+  mc_slice text;   /* the agent's, or what the reason means */
+  int64_t issued_us, answered_us; /* 0: no answer */
+} mc_state_command;
+mc_err mc_template_commands(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, size_t limit, mc_arena *arena, mc_state_command **out, size_t *count, mc_why *why); /* newest first */
+
 /* A vehicle's manifest or fleet membership changed: recompile and push. */
 void mc_campaign_vehicle_changed(mc_campaigns *c, uint32_t tenant, uint32_t vehicle);
 /* FleetWise events seen of a vehicle, newest first. */

@@ -12,6 +12,8 @@ static mc_err load(mc_campaigns *c, mc_why *why)
   MC_TRY(vocabulary_upgrade(c, why));
   MC_TRY(campaign_schemes_load(c, why));
   MC_TRY(campaign_resources_load(c, why));
+  MC_TRY(campaign_templates_load(c, why));
+  MC_TRY(campaign_commands_load(c, why));
   MC_TRY(campaign_checkins_load(c, why));
   mc_stmt *s;
   MC_TRY(mc_db_begin(c->config.db, false, why));
@@ -41,6 +43,7 @@ mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, 
   pthread_mutex_init(&c->lock, &attr);
   pthread_mutexattr_destroy(&attr);
   pthread_mutex_init(&c->vocabulary, NULL);
+  pthread_mutex_init(&c->template_lock, NULL);
   pthread_mutex_init(&c->event_lock, NULL);
   pthread_mutex_init(&c->event_write, NULL);
   c->repeats = repeat_table_create();
@@ -68,6 +71,7 @@ void mc_campaigns_close(mc_campaigns **campaigns)
   campaign_schemes_free(c);
   campaign_versions_free(c);
   campaign_vehicles_free(c);
+  campaign_templates_free(c);
   for (size_t i = 0; i < c->campaign.len; i++) {
     mc_arena_free(&c->campaign.at[i]->arena);
     free(c->campaign.at[i]);
@@ -83,6 +87,7 @@ void mc_campaigns_close(mc_campaigns **campaigns)
   mc_strmap_free(&c->scheme_known);
   pthread_mutex_destroy(&c->vocabulary);
   pthread_mutex_destroy(&c->lock);
+  pthread_mutex_destroy(&c->template_lock);
   pthread_mutex_destroy(&c->event_lock);
   pthread_mutex_destroy(&c->event_write);
   free(c->sink);
@@ -103,19 +108,23 @@ uint32_t campaign_vehicle_of(mc_campaigns *c, const mc_record *r, mc_slice name)
 
 mc_err mc_campaign_record(mc_campaigns *c, const mc_record *record, uint64_t next_offset, mc_why *why)
 {
-  mc_slice name;
-  mc_stream stream = mc_campaign_stream_of_topic(record->topic, &name);
-  if (stream == MC_STREAM_CHECKIN) {
+  mc_slice name, execution;
+  topic_kind kind = campaign_topic(record->topic, &name, &execution);
+  if (kind == TOPIC_CHECKIN) {
     mc_slice prefix = mc_slice_sub(record->topic, 0, (size_t)(name.data - record->topic.data) - (sizeof "vehicles/" - 1));
     return campaign_checkin(c, record, name, prefix, why);
   }
-  if (stream != MC_STREAM_TELEMETRY)
+  if (kind == TOPIC_OTHER)
     return MC_OK;
   uint32_t vehicle = campaign_vehicle_of(c, record, name);
   if (!vehicle) {
     atomic_fetch_add_explicit(&c->count.undecodable, 1, memory_order_relaxed);
     return MC_OK;
   }
+  if (kind == TOPIC_STATE)
+    return campaign_state_ingest(c, record, vehicle, name, next_offset, why);
+  if (kind == TOPIC_RESPONSE)
+    return campaign_command_answer(c, record, vehicle, name, execution);
   return campaign_ingest(c, record, vehicle, name, next_offset, why);
 }
 
@@ -124,6 +133,7 @@ mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why)
 {
   MC_TRY(campaign_events_write(c, why));
   MC_TRY(campaign_checkins_save(c, why));
+  MC_TRY(campaign_commands_save(c, why));
   enum { WINDOW = 64 << 20 }; /* bytes of journal read again at a start, at most */
   uint64_t begin = repeat_table_oldest(c->repeats, offset > WINDOW ? offset - WINDOW : 0); /* a record: readers begin nowhere else */
   if (begin > offset)

@@ -1,7 +1,7 @@
 /* Whether a campaign can be: names, target, times, sizes, its condition. What only one vehicle lacks is told where it converges (convergence.c). */
 #include "campaign/state.h"
 
-enum { MAX_SIGNALS = 1000, MIN_PERIOD_MS = 10, MAX_DESCRIPTION = 2048 };
+enum { MAX_SIGNALS = 1000000, MIN_PERIOD_MS = 10, MAX_DESCRIPTION = 2048 };
 
 static mc_err check_target(mc_campaigns *c, const mc_campaign *g, mc_why *why)
 {
@@ -102,7 +102,7 @@ mc_err mc_campaign_check_expression(mc_campaigns *c, uint32_t tenant, mc_slice t
   if (!err && !*fqns)
     err = MC_ERR_MEMORY;
   for (size_t i = 0; i < names.used.len && !err; i++)
-    (*fqns)[(*count)++] = mc_registry_signal_fqn(c->config.registry, tenant, names.used.at[i]);
+    (*fqns)[(*count)++] = mc_registry_signal_fqn(c->config.registry, tenant, names.used.at[i].id);
   if (!err)
     *depth = mc_expr_depth(e);
   mc_vec_free(&names.used);

@@ -54,9 +54,9 @@ static mc_err upload(const check_run *r, size_t index, const json_t *options)
   snprintf(where, sizeof where, "dataPartitions[%zu].uploadOptions.expression", index);
   mc_err err = expression(r, where, text_of(options, "expression"), false, &names);
   for (size_t i = 0; i < names.used.len && !err; i++)
-    if (!collects(r, names.used.at[i]))
+    if (!collects(r, names.used.at[i].id))
       err = mc_err_set(r->why, MC_ERR_INVALID, "%s: %.*s is not among the signals to collect, and an upload condition reads only those", where,
-                       MC_FMT(mc_registry_signal_fqn(r->c->config.registry, r->g->tenant, names.used.at[i])));
+                       MC_FMT(mc_registry_signal_fqn(r->c->config.registry, r->g->tenant, names.used.at[i].id)));
   mc_vec_free(&names.used);
   return err;
 }

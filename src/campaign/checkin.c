@@ -29,7 +29,7 @@ static mc_err take(mc_campaigns *c, const mc_record *record, const mc_vehicle *f
   if (read_again && record->time_us <= v->checkin_us)
     return MC_OK; /* a newer one is known already */
   if (v->reported.len && !in->sync_id_count) /* it begins anew: what was sent before is lost */
-    v->manifest = v->schemes = (shipment){0};
+    v->manifest = v->schemes = v->templates = (shipment){0};
   campaign_vehicle_forget(v);
   snprintf(v->name, sizeof v->name, "%s", facts->name);
   mc_slice_to_str(prefix, v->prefix, sizeof v->prefix);
@@ -40,6 +40,7 @@ static mc_err take(mc_campaigns *c, const mc_record *record, const mc_vehicle *f
   v->skew_ms = there ? there - record->time_us / 1000 : 0;
   v->manifest.checkins++;
   v->schemes.checkins++;
+  v->templates.checkins++;
   MC_TRY(campaign_vehicle_dirty(c, v));
   MC_TRY(campaign_vehicle_reported(c, v, in->sync_id, in->sync_id_count));
   return campaign_vehicle_errors(v, in->error, in->error_count);

@@ -62,20 +62,26 @@ static mc_type type_in_catalog(mc_campaigns *c, uint32_t tenant, uint32_t signal
   return mc_slice_eq_str(info.type, "STRING") ? MC_TYPE_STRING : MC_TYPE_FLOAT64;
 }
 
+static bool same_use(const condition_use *u, const mc_expr_name *n)
+{
+  return u->id == n->signal_id && u->path_count == n->path_count && (!n->path_count || memcmp(u->path, n->path, n->path_count * sizeof *n->path) == 0);
+}
+
 static mc_err find_name(void *ctx, mc_slice name, mc_expr_name *out, mc_why *why)
 {
   condition_names *n = ctx;
   uint32_t id;
-  if (mc_registry_signal_lookup(n->c->config.registry, n->tenant, name, &id)) {
-    n->unknown = true;
-    return campaign_unknown_signal(n->c, n->tenant, name, n->arena, why);
+  if (mc_registry_signal_lookup(n->c->config.registry, n->tenant, name, &id) == MC_OK) {
+    *out = (mc_expr_name){.signal_id = id, .type = type_in_catalog(n->c, n->tenant, id, n->arena)};
+  } else {
+    mc_err err = campaign_path_find(n->c, n->tenant, n->manifest, name, n->arena, out, why);
+    if (err)
+      return why->text[0] ? err : campaign_unknown_signal(n->c, n->tenant, name, n->arena, why);
   }
-  out->signal_id = id;
-  out->type = type_in_catalog(n->c, n->tenant, id, n->arena);
   for (size_t i = 0; i < n->used.len; i++)
-    if (n->used.at[i] == id)
+    if (same_use(&n->used.at[i], out))
       return MC_OK;
-  return mc_vec_push(&n->used, id);
+  return mc_vec_push(&n->used, ((condition_use){out->signal_id, out->path, out->path_count}));
 }
 
 mc_err campaign_condition_parse(condition_names *names, mc_slice text, mc_expr **out, mc_why *why)

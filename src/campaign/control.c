@@ -22,6 +22,7 @@ static const struct {
     {control_campaign, &control_campaign_count},
     {control_vocabulary, &control_vocabulary_count},
     {control_vehicle, &control_vehicle_count},
+    {control_state, &control_state_count},
 };
 enum { PARTS = sizeof part / sizeof part[0] };
 

@@ -94,8 +94,7 @@ static mc_err read_campaign(control_call *call, mc_campaign *g, mc_why *why)
                      .compress = !mc_slice_eq_str(control_text(call->in, "compression"), "OFF"),
                      .priority = priority > UINT32_MAX ? UINT32_MAX : (uint32_t)priority};
   MC_TRY(control_arn_name(call, "signalCatalogArn", control_text(call->in, "signalCatalogArn"), "signal-catalog", &g->catalog, why));
-  if (mc_control_find(MC_LIT("GetSignalCatalog"))) /* until catalogs have names */
-    MC_TRY(control_exists(call, "signal-catalog", g->catalog, why));
+  MC_TRY(control_exists(call, "signal-catalog", g->catalog, why));
   MC_TRY(read_target(call, g, why));
   MC_TRY(read_list(call, "dataExtraDimensions", &g->dimensions));
   MC_TRY(read_list(call, "dataDestinationConfigs", &g->destinations));

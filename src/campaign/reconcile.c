@@ -145,8 +145,24 @@ static void prepare(vehicle_state *v, const char *kind, document *d)
   snprintf(d->topic, sizeof d->topic, "%svehicles/%s/%s", v->prefix, v->name, kind);
 }
 
+/* The delta of state templates. Its version rises with the clock, so that a restored back-up does not go back to one that agents ignore. */
+static mc_err gather_templates(mc_campaigns *c, vehicle_state *v, const manifest_version *m, bool changed, int64_t now, document *out)
+{
+  template_plan p;
+  mc_err err = campaign_template_plan(c, v, m, &p);
+  int64_t before = v->templates.sent_us;
+  if (!err && m && !campaign_templates_match(v, &p) && due(p.hash, v, &v->templates, changed, now)) {
+    if (v->templates.sent_us < before + 1000)
+      v->templates.sent_us = before + 1000;
+    prepare(v, "last_known_states/config", out);
+    err = campaign_template_delta(c, v, m, &p, (uint64_t)(v->templates.sent_us / 1000), &out->payload);
+  }
+  mc_vec_free(&p.wanted);
+  return err;
+}
+
 /* With the lock held: fills the documents that are due. */
-static mc_err gather(mc_campaigns *c, vehicle_state *v, const mc_vehicle *vehicle, bool changed, document *manifest, document *schemes)
+static mc_err gather(mc_campaigns *c, vehicle_state *v, const mc_vehicle *vehicle, bool changed, document *manifest, document *schemes, document *templates)
 {
   vehicle_plan p;
   int64_t now = mc_clock_wall_us();
@@ -164,7 +180,9 @@ static mc_err gather(mc_campaigns *c, vehicle_state *v, const mc_vehicle *vehicl
     if (!err) /* also what makes an empty list acceptable */
       err = mc_proto_put_varint(&schemes->payload, 2, (uint64_t)(now / 1000));
   }
-  if (!err && (manifest->payload.len || schemes->payload.len))
+  if (!err)
+    err = gather_templates(c, v, p.m, changed, now, templates);
+  if (!err && (manifest->payload.len || schemes->payload.len || templates->payload.len))
     err = campaign_vehicle_dirty(c, v);
   mc_vec_free(&p.scheme);
   return err;
@@ -186,22 +204,24 @@ static void send(mc_campaigns *c, uint32_t tenant, document *d)
 
 void campaign_reconcile(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, bool changed)
 {
-  document manifest = {0}, schemes = {0};
+  document manifest = {0}, schemes = {0}, templates = {0};
   mc_vehicle facts;
   if (mc_registry_vehicle_get(c->config.registry, tenant, vehicle, &facts))
     return;
   pthread_mutex_lock(&c->lock);
   vehicle_state *v = campaign_vehicle_state(c, tenant, vehicle, false);
-  mc_err err = v && v->prefix[0] ? gather(c, v, &facts, changed, &manifest, &schemes) : MC_OK; /* never heard of: its first check-in asks */
+  mc_err err = v && v->prefix[0] ? gather(c, v, &facts, changed, &manifest, &schemes, &templates) : MC_OK; /* never heard of: its first check-in asks */
   pthread_mutex_unlock(&c->lock);
   if (err)
     mc_log(MC_LOG_WARN, "campaign", "documents could not be made", MC_KZ("vehicle", facts.name), MC_KZ("reason", mc_err_text(err)));
   send(c, tenant, &manifest); /* before the schemes: saves the agent one rebuild */
   send(c, tenant, &schemes);
-  if (manifest.failed || schemes.failed) {
+  send(c, tenant, &templates);
+  if (manifest.failed || schemes.failed || templates.failed) {
     pthread_mutex_lock(&c->lock);
     v->manifest.failed |= manifest.failed;
     v->schemes.failed |= schemes.failed;
+    v->templates.failed |= templates.failed;
     pthread_mutex_unlock(&c->lock);
   }
 }
@@ -225,5 +245,10 @@ void campaign_reconcile_all(mc_campaigns *c, uint32_t tenant)
 
 void mc_campaign_vehicle_changed(mc_campaigns *c, uint32_t tenant, uint32_t vehicle)
 {
+  pthread_mutex_lock(&c->lock);
+  vehicle_state *v = campaign_vehicle_state(c, tenant, vehicle, false);
+  if (v)
+    v->use_known = false;
+  pthread_mutex_unlock(&c->lock);
   campaign_reconcile(c, tenant, vehicle, true);
 }

@@ -45,5 +45,13 @@ const mc_migration campaign_migrations[] = {
      "document TEXT NOT NULL, PRIMARY KEY (tenant, manifest, key));"
      "CREATE TABLE vehicle_template (tenant BIGINT NOT NULL, vehicle BIGINT NOT NULL, template TEXT NOT NULL, period_ms BIGINT NOT NULL, PRIMARY KEY (tenant, vehicle, template));"
      "CREATE INDEX vehicle_template_of ON vehicle_template (tenant, template)"},
+    {"campaign.template", 1,
+     "CREATE TABLE state_template (tenant BIGINT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, document TEXT NOT NULL, created_us BIGINT NOT NULL, updated_us BIGINT NOT NULL, "
+     "PRIMARY KEY (tenant, id));"
+     "CREATE UNIQUE INDEX state_template_name ON state_template (tenant, name);"
+     "CREATE TABLE template_version (tenant BIGINT NOT NULL, sync_id TEXT NOT NULL, name TEXT NOT NULL, manifest TEXT NOT NULL, PRIMARY KEY (tenant, sync_id));"
+     "CREATE TABLE state_command (tenant BIGINT NOT NULL, id TEXT NOT NULL, vehicle BIGINT NOT NULL, template TEXT NOT NULL, action BIGINT NOT NULL, timeout_ms BIGINT NOT NULL, "
+     "issued_us BIGINT NOT NULL, answered_us BIGINT NOT NULL, status BIGINT NOT NULL, reason BIGINT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (tenant, id));"
+     "CREATE INDEX state_command_issued ON state_command (issued_us)"},
 };
 const size_t campaign_migration_count = sizeof campaign_migrations / sizeof campaign_migrations[0];

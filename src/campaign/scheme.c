@@ -30,27 +30,43 @@ bool campaign_manifest_decodes(const manifest_version *m, uint32_t signal)
 
 mc_fw_signal_info *scheme_info_of(compile_run *r, uint32_t signal)
 {
-  for (size_t i = 0; i < r->info.len; i++)
-    if (r->info.at[i].signal_id == signal)
-      return &r->info.at[i];
-  return NULL;
+  uint64_t index;
+  return mc_map_get(&r->info_index, signal, &index) ? &r->info.at[index] : NULL;
+}
+
+mc_err scheme_info_add(compile_run *r, mc_fw_signal_info info)
+{
+  if (!info.path_count)
+    MC_TRY(mc_map_put(&r->info_index, info.signal_id, r->info.len));
+  return mc_vec_push(&r->info, info);
+}
+
+/* Stands this part of a structured signal there already? */
+static bool has_path(const compile_run *r, const condition_use *use)
+{
+  for (size_t i = 0; i < r->info.len; i++) {
+    const mc_fw_signal_info *info = &r->info.at[i];
+    if (info->signal_id == use->id && info->path_count == use->path_count && memcmp(info->path, use->path, use->path_count * sizeof *use->path) == 0)
+      return true;
+  }
+  return false;
 }
 
 /* Every signal of an expression must be in signal_information, or it is undefined on the vehicle (contract fleetwise 5.3). False: the manifest does not
  * decode one. */
-static mc_err add_condition_signals(compile_run *r, const uint32_t *id, size_t count, bool *complete)
+static mc_err add_condition_signals(compile_run *r, const condition_use *use, size_t count, bool *complete)
 {
   *complete = true;
   for (size_t i = 0; i < count && *complete; i++) {
-    if (!campaign_manifest_decodes(r->m, id[i])) {
+    if (!campaign_manifest_decodes(r->m, use[i].id)) {
       char text[400];
-      mc_slice fqn = mc_registry_signal_fqn(r->c->config.registry, r->campaign->tenant, id[i]);
+      mc_slice fqn = mc_registry_signal_fqn(r->c->config.registry, r->campaign->tenant, use[i].id);
       snprintf(text, sizeof text, "the condition reads %.*s, which the vehicle's decoder manifest %s does not decode", MC_FMT(fqn), r->m->name);
       *complete = false;
       return scheme_leave_out(r, "condition_outside_manifest", text);
     }
-    if (!scheme_info_of(r, id[i]))
-      MC_TRY(mc_vec_push(&r->info, ((mc_fw_signal_info){.signal_id = id[i], .sample_buffer_size = 1, .condition_only = true})));
+    if (use[i].path_count ? !has_path(r, &use[i]) : !scheme_info_of(r, use[i].id)) /* each part of a structured signal stands for itself */
+      MC_TRY(scheme_info_add(r, ((mc_fw_signal_info){.signal_id = use[i].id, .sample_buffer_size = 1, .condition_only = true, .path = use[i].path, .path_count = use[i].path_count})));
   }
   return MC_OK;
 }
@@ -158,7 +174,7 @@ static mc_err fit_agent(compile_run *r, const char *where, mc_expr **e, bool *fi
 
 mc_err scheme_condition(compile_run *r, const char *where, mc_slice text, mc_fw_node **out, bool *complete)
 {
-  condition_names names = {.c = r->c, .tenant = r->campaign->tenant, .arena = &r->arena};
+  condition_names names = {.c = r->c, .tenant = r->campaign->tenant, .manifest = mc_slice_str(r->m->name), .arena = &r->arena};
   mc_expr *e;
   mc_why why = {0};
   mc_err err = campaign_condition_parse(&names, text, &e, &why);
@@ -183,7 +199,7 @@ static mc_err collect_one(compile_run *r, const mc_campaign_collect *s, uint32_t
 {
   if (scheme_info_of(r, id))
     return MC_OK;
-  return mc_vec_push(&r->info, ((mc_fw_signal_info){.signal_id = id,
+  return scheme_info_add(r, ((mc_fw_signal_info){.signal_id = id,
                                                     .sample_buffer_size = s->max_samples ? s->max_samples : DEFAULT_SAMPLES,
                                                     .minimum_sample_period_ms = s->min_period_ms,
                                                     .data_partition_id = scheme_partition_index(r->campaign, s->partition)}));
@@ -320,6 +336,7 @@ mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, con
   compile_run r = {.c = c, .campaign = campaign, .m = m, .agent = agent, .out = fresh};
   mc_err err = build(&r, sync_id);
   mc_vec_free(&r.info);
+  mc_map_free(&r.info_index);
   mc_arena_free(&r.arena);
   if (!err && fresh->bytes.len) {
     err = remember(c, campaign, sync_id, &fresh->sync_id, why);

@@ -11,6 +11,7 @@ typedef struct compile_run {
   agent_kind agent;
   mc_arena arena;
   MC_VEC(mc_fw_signal_info) info;
+  mc_map info_index; /* signal id -> index, of those without a path */
   mc_slice first_missing; /* of what it collects */
   compiled_scheme *out;
 } compile_run;
@@ -18,6 +19,7 @@ typedef struct compile_run {
 /* It is not sent to such a vehicle: says why, and that is no error. */
 mc_err scheme_leave_out(compile_run *r, const char *reason, const char *text);
 mc_fw_signal_info *scheme_info_of(compile_run *r, uint32_t signal);
+mc_err scheme_info_add(compile_run *r, mc_fw_signal_info info);
 /* One condition of it: parsed, its signals listed, fitted to the agent. *complete false: it is left out. where: before what is told ("expression"). */
 mc_err scheme_condition(compile_run *r, const char *where, mc_slice text, mc_fw_node **out, bool *complete);
 

@@ -116,7 +116,7 @@ static mc_err fetch(compile_run *r, const json_t *item, size_t index, mc_fw_fetc
   }
   *out = (mc_fw_fetch){.signal_id = id, .language_version = 1, .frequency_ms = (uint64_t)json_integer_value(json_object_get(timed, "executionFrequencyMs"))};
   if (!scheme_info_of(r, id))
-    MC_TRY(mc_vec_push(&r->info, ((mc_fw_signal_info){.signal_id = id, .sample_buffer_size = 1, .condition_only = true})));
+    MC_TRY(scheme_info_add(r, ((mc_fw_signal_info){.signal_id = id, .sample_buffer_size = 1, .condition_only = true})));
   if (conditional) {
     out->condition_based = true;
     out->trigger_mode = mc_slice_eq_str(text_of(conditional, "triggerMode"), "RISING_EDGE");

@@ -33,6 +33,35 @@ typedef struct scheme_version {
   bool compress;
 } scheme_version;
 
+/* One version of one state template against one manifest and strategy. */
+typedef struct template_version {
+  uint32_t tenant;
+  char *sync_id, *name, *manifest; /* name of the template; sync id of the manifest */
+} template_version;
+
+/* A state template as it is now. */
+typedef struct template_entry {
+  mc_state_template t; /* strings in the arena */
+  mc_arena arena;
+} template_entry;
+
+/* A template as one vehicle has it. */
+typedef struct template_use {
+  char name[101];
+  uint64_t period_ms; /* 0: on change */
+} template_use;
+
+/* One command about a state template, from its sending to its last answer. */
+typedef struct state_command {
+  uint32_t tenant, vehicle;
+  char id[27], template[101];
+  mc_state_action action;
+  uint32_t status, reason, timeout_ms; /* status: mc_fw_command_status; 0: no answer yet */
+  char text[300];
+  int64_t issued_us, answered_us;
+  bool dirty;
+} state_command;
+
 /* What a vehicle can say it holds. Ids that we made are kept as the version's own string: the same document, the same pointer. */
 typedef enum id_kind { ID_UNKNOWN, ID_SCHEME, ID_MANIFEST, ID_TEMPLATE } id_kind;
 typedef struct reported_id {
@@ -73,7 +102,9 @@ typedef struct vehicle_state {
   MC_VEC(char *) unknown;        /* ids that we never made, the first of them; owned */
   uint32_t unknown_count, dropped; /* of the last check-in: ids that we never made; ids beyond what is read */
   MC_VEC(char *) error;          /* "<sync id>: text" of the last check-in; owned */
-  shipment manifest, schemes;
+  shipment manifest, schemes, templates;
+  MC_VEC(template_use) use; /* its state templates, as the database has them */
+  bool use_known;
   trouble_count *trouble; /* TROUBLE_COUNT of them, or NULL; owned */
 } vehicle_state;
 
@@ -110,6 +141,14 @@ struct mc_campaigns {
   mc_strmap compiled;                /* "<campaign id>/<updated>/<manifest sync id>" -> compiled_scheme * */
   mc_map vehicle;                    /* tenant << 32 | vehicle -> vehicle_state * */
   MC_VEC(vehicle_state *) unsaved;   /* those that are dirty */
+  /* State templates are looked up inside transactions too (association.c), where `lock` may not be taken: they have a leaf lock beside it. Changing them needs
+   * both, reading either. */
+  pthread_mutex_t template_lock;
+  MC_VEC(template_entry *) template;         /* all; owned */
+  MC_VEC(template_version *) template_version; /* all; owned */
+  mc_strmap template_by_sync;                /* "<tenant>/<sync id>" -> template_version * */
+  mc_strmap template_compiled;               /* "<template id>/<updated>/<manifest sync id>/<period>" -> compiled_template * */
+  MC_VEC(state_command) command;             /* the newest last; the oldest go when there are many */
   campaign_metrics count;
   uint64_t limit[MC_CONTROL_LIMITS + 1]; /* by shape_limit; set before anyone calls */
   /* decoder thread only */
@@ -118,7 +157,7 @@ struct mc_campaigns {
   mc_block_builder block;
   mc_arena arena;
   mc_buf plain;
-  mc_strmap manifest_known, scheme_known; /* "<tenant>/<sync id>" -> version: what was looked up under the lock once */
+  mc_strmap manifest_known, scheme_known, template_known; /* "<tenant>/<sync id>" -> version: what was looked up under the lock once */
   /* Events waiting to be written. The decoder notes them under event_lock, which is held for moments only; whoever writes holds event_write
    * (first of all locks), takes what was noted and needs nothing but the database. */
   pthread_mutex_t event_lock;
@@ -230,13 +269,20 @@ bool campaign_manifest_decodes(const manifest_version *m, uint32_t signal);
 void campaign_schemes_free(mc_campaigns *c);
 mc_err campaign_schemes_load(mc_campaigns *c, mc_why *why);
 /* condition.c: what a name stands for, and the tree for the wire */
+typedef struct condition_use {
+  uint32_t id;
+  const uint32_t *path; /* into a structured signal; in the arena */
+  uint32_t path_count;
+} condition_use;
 typedef struct condition_names {
   mc_campaigns *c;
   uint32_t tenant;
+  mc_slice manifest; /* name of the decoder manifest by which paths are counted; empty: any that has the signal */
   mc_arena *arena;
-  MC_VEC(uint32_t) used; /* signal ids, each once; free with mc_vec_free */
-  bool unknown;
+  MC_VEC(condition_use) used; /* each once; free with mc_vec_free */
 } condition_names;
+/* signal_path.c: a name that goes into a structured signal. MC_ERR_NOT_FOUND without a text: it is none. */
+mc_err campaign_path_find(mc_campaigns *c, uint32_t tenant, mc_slice manifest, mc_slice name, mc_arena *arena, mc_expr_name *out, mc_why *why);
 /* Also balances what is deep, and refuses what is still too deep for the wire. */
 mc_err campaign_condition_parse(condition_names *names, mc_slice text, mc_expr **out, mc_why *why);
 /* What a fetch does: one custom function with literal arguments. */
@@ -301,6 +347,41 @@ bool campaign_targets(mc_campaigns *c, const mc_campaign *campaign, const mc_veh
 void campaign_reconcile(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, bool changed);
 void campaign_reconcile_all(mc_campaigns *c, uint32_t tenant);
 enum { RECONCILE_TRIES = 5, RECONCILE_PATIENCE = 2 /* check-ins */ };
+
+/* template.c: state templates. Lock held by the caller where it says so. */
+template_entry *campaign_template_find(mc_campaigns *c, uint32_t tenant, mc_slice identifier); /* name or id; lock or template_lock held */
+template_version *campaign_template_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id);  /* decoder */
+template_version *campaign_template_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id);
+mc_err campaign_template_index(mc_campaigns *c, template_version *v);
+mc_err campaign_new_id(char out[27], mc_why *why);
+mc_err campaign_templates_load(mc_campaigns *c, mc_why *why);
+void campaign_templates_free(mc_campaigns *c);
+/* also (may be NULL) runs inside the transaction */
+mc_err campaign_template_create(mc_campaigns *c, mc_state_template *t, mc_err (*also)(void *ctx, mc_why *why), void *ctx, mc_why *why);
+/* template_plan.c: the delta that a vehicle lacks. Lock held. */
+typedef struct compiled_template {
+  const char *sync_id; /* the version's own; NULL: the manifest decodes nothing of it */
+  MC_VEC(uint32_t) signal;
+  uint64_t period_ms, hash;
+  bool text_left_out;
+} compiled_template;
+typedef struct template_plan {
+  MC_VEC(const compiled_template *) wanted; /* in the order of vehicle_state.use; NULL where there is nothing to send */
+  uint64_t hash;
+} template_plan;
+mc_err campaign_template_plan(mc_campaigns *c, vehicle_state *v, const manifest_version *m, template_plan *out); /* free wanted */
+/* Appends the document to `out` when there is something to add or to take away; nothing otherwise. */
+mc_err campaign_template_delta(mc_campaigns *c, vehicle_state *v, const manifest_version *m, const template_plan *p, uint64_t version, mc_buf *out);
+bool campaign_templates_match(const vehicle_state *v, const template_plan *p);
+/* known_state.c */
+mc_err campaign_state_ingest(mc_campaigns *c, const mc_record *record, uint32_t vehicle, mc_slice vehicle_name, uint64_t next_offset, mc_why *why);
+/* state_command.c */
+mc_err campaign_command_answer(mc_campaigns *c, const mc_record *record, uint32_t vehicle, mc_slice vehicle_name, mc_slice execution);
+mc_err campaign_commands_load(mc_campaigns *c, mc_why *why);
+mc_err campaign_commands_save(mc_campaigns *c, mc_why *why);
+/* topic.c: "signals", "checkins", "last_known_states/data", or "response" with the execution's id */
+typedef enum topic_kind { TOPIC_OTHER, TOPIC_SIGNALS, TOPIC_CHECKIN, TOPIC_STATE, TOPIC_RESPONSE } topic_kind;
+topic_kind campaign_topic(mc_slice topic, mc_slice *vehicle_name, mc_slice *execution);
 
 /* name + "-" + 16 hex digits of the content's SHA-256 */
 void campaign_sync_id(mc_slice name, mc_slice content, char out[160]);

@@ -59,6 +59,7 @@ void campaign_vehicles_free(mc_campaigns *c)
     mc_vec_free(&v->reported);
     mc_vec_free(&v->unknown);
     mc_vec_free(&v->error);
+    mc_vec_free(&v->use);
     free(v->trouble);
     free(v);
   }
@@ -207,12 +208,14 @@ static mc_err errors_json(const vehicle_state *v, mc_buf *out)
   return mc_json_end(&j);
 }
 
-/* "1", the clock's skew, ids dropped, then hash, check-ins, tries, time and failure of manifest and schemes: README. */
+/* "1", the clock's skew, ids dropped, then hash, check-ins, tries, time and failure of manifest, schemes and templates: README. */
 static void progress_text(const vehicle_state *v, char *out, size_t size)
 {
   const shipment *m = &v->manifest, *s = &v->schemes;
-  snprintf(out, size, "1 %lld %u %016llx %u %u %lld %d %016llx %u %u %lld %d", (long long)v->skew_ms, v->dropped, (unsigned long long)m->hash, m->checkins, m->tries,
-           (long long)m->sent_us, m->failed, (unsigned long long)s->hash, s->checkins, s->tries, (long long)s->sent_us, s->failed);
+  const shipment *t = &v->templates;
+  snprintf(out, size, "1 %lld %u %016llx %u %u %lld %d %016llx %u %u %lld %d %016llx %u %u %lld %d", (long long)v->skew_ms, v->dropped, (unsigned long long)m->hash, m->checkins,
+           m->tries, (long long)m->sent_us, m->failed, (unsigned long long)s->hash, s->checkins, s->tries, (long long)s->sent_us, s->failed, (unsigned long long)t->hash,
+           t->checkins, t->tries, (long long)t->sent_us, t->failed);
 }
 
 static int64_t next_number(char **at, int base)
@@ -254,6 +257,7 @@ static void read_progress(vehicle_state *v, mc_slice text)
   v->dropped = next_count(&at);
   read_delivery(&at, &v->manifest);
   read_delivery(&at, &v->schemes);
+  read_delivery(&at, &v->templates); /* absent in rows of earlier versions: nothing sent */
 }
 
 static mc_err copy_row(vehicle_state *v, checkin_row *out)

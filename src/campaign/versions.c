@@ -49,7 +49,8 @@ reported_id campaign_id_find(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
   const manifest_version *m = find(c, &c->manifest_by_sync, key);
   if (m)
     return (reported_id){mc_slice_eq_str(sync_id, m->sync_id) ? m->sync_id : m->foreign_sync_id, ID_MANIFEST};
-  return (reported_id){0};
+  const template_version *t = find(c, &c->template_by_sync, key);
+  return t ? (reported_id){t->sync_id, ID_TEMPLATE} : (reported_id){0};
 }
 
 manifest_version *campaign_manifest_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)

@@ -47,6 +47,9 @@ static mc_err convert_function(campaign *c, const mc_fw_node *n, mc_expr *e, mc_
       return mc_err_set(why, MC_ERR_INVALID, "condition: isNull without an argument");
     return convert(c, n->left, &e->left, why);
   case MC_FW_FN_CUSTOM:
+    if (!mc_expr_builtin_known(n->text)) /* it would be undefined for ever (6.2): told instead */
+      return mc_err_set(why, MC_ERR_UNSUPPORTED, "condition: this agent has no function \"%.*s\"; it has abs, ceil, floor, pow, log, min and max",
+                        MC_FMT(mc_slice_sub(n->text, 0, 100)));
     e->kind = MC_EXPR_CUSTOM;
     c->polled = true;
     e->param_count = n->param_count;

@@ -5,30 +5,36 @@
 
 /* What clients publish: alias, policy, then the journal (QoS 1, retained, FleetWise) or straight to subscribers (QoS 0). */
 
-/* ---- streams ---- the same rule as campaign's; app checks that both agree */
+/* ---- streams ---- the same rule as campaign's; a test of api checks that both agree */
+static const char *const up_prefix[] = {"$aws/iotfleetwise/vehicles/", "cms/fleetwise/vehicles/"}, *const command_prefix[] = {"$aws/commands/things/", "cms/commands/things/"};
 static const struct {
-  const char *prefix;
-} stream_prefix[] = {{"$aws/iotfleetwise/vehicles/"}, {"cms/fleetwise/vehicles/"}};
-static const struct {
-  const char *last;
+  const char *rest;
   mc_stream stream;
-} stream_last[] = {{"signals", MC_STREAM_TELEMETRY}, {"checkins", MC_STREAM_CHECKIN}};
+} stream_rest[] = {{"signals", MC_STREAM_TELEMETRY}, {"checkins", MC_STREAM_CHECKIN}, {"last_known_states/data", MC_STREAM_TELEMETRY}};
+
+/* What stands behind one of two prefixes and a name; empty when it is neither. */
+static mc_slice behind_name(mc_slice topic, const char *const prefix[2])
+{
+  for (int i = 0; i < 2; i++) {
+    mc_slice p = mc_slice_str(prefix[i]);
+    if (!mc_slice_starts(topic, p))
+      continue;
+    size_t slash = mc_slice_find(topic, '/', p.len);
+    return slash == p.len ? (mc_slice){0} : mc_slice_sub(topic, slash + 1, topic.len);
+  }
+  return (mc_slice){0};
+}
 
 mc_stream mc_publish_stream_of(mc_slice topic)
 {
-  for (size_t i = 0; i < sizeof stream_prefix / sizeof stream_prefix[0]; i++) {
-    mc_slice prefix = mc_slice_str(stream_prefix[i].prefix);
-    if (!mc_slice_starts(topic, prefix))
-      continue;
-    size_t slash = mc_slice_find(topic, '/', prefix.len);
-    if (slash == prefix.len || slash == topic.len)
-      return MC_STREAM_MESSAGE;
-    mc_slice last = mc_slice_sub(topic, slash + 1, topic.len);
-    for (size_t k = 0; k < sizeof stream_last / sizeof stream_last[0]; k++)
-      if (mc_slice_eq_str(last, stream_last[k].last))
-        return stream_last[k].stream;
-    return MC_STREAM_MESSAGE;
-  }
+  mc_slice rest = behind_name(topic, up_prefix);
+  for (size_t k = 0; rest.len && k < sizeof stream_rest / sizeof stream_rest[0]; k++)
+    if (mc_slice_eq_str(rest, stream_rest[k].rest))
+      return stream_rest[k].stream;
+  mc_slice command = rest.len ? (mc_slice){0} : behind_name(topic, command_prefix), head = MC_LIT("executions/");
+  if (command.len && mc_slice_starts(command, head) &&
+      mc_slice_eq_str(mc_slice_sub(command, mc_slice_find(command, '/', head.len), command.len), "/response/protobuf"))
+    return MC_STREAM_CHECKIN;
   return MC_STREAM_MESSAGE;
 }
 

@@ -144,6 +144,7 @@ mc_err mc_expr_fits_foreign(const mc_expr *e, mc_why *why)
 
 /* ---- balance ---- */
 
+enum { BEST_OF = 256 };
 typedef MC_VEC(mc_expr *) expr_vec;
 
 static mc_err flatten(mc_expr *e, mc_expr_op op, mc_arena *arena, expr_vec *out)
@@ -158,8 +159,28 @@ static mc_err flatten(mc_expr *e, mc_expr_op op, mc_arena *arena, expr_vec *out)
 }
 
 /* The two shallowest under one node, again and again: no tree of these operands is shallower (Golumbic 1976). */
+static mc_err join_neighbours(expr_vec *v, const mc_expr *like, mc_arena *arena, size_t most)
+{
+  while (v->len > most) { /* so many that the best tree costs too much to find: halve them */
+    size_t kept = 0;
+    for (size_t i = 0; i < v->len; i += 2) {
+      mc_expr *node = v->at[i];
+      if (i + 1 < v->len) {
+        node = mc_arena_alloc(arena, sizeof *node);
+        if (!node)
+          return MC_ERR_MEMORY;
+        *node = (mc_expr){.kind = MC_EXPR_OP, .op = like->op, .left = v->at[i], .right = v->at[i + 1], .at = like->at};
+      }
+      v->at[kept++] = node;
+    }
+    v->len = kept;
+  }
+  return MC_OK;
+}
+
 static mc_err join(expr_vec *v, const mc_expr *like, mc_arena *arena, mc_expr **out)
 {
+  MC_TRY(join_neighbours(v, like, arena, BEST_OF));
   while (v->len > 1) {
     size_t least[2] = {0, 1};
     if (mc_expr_depth(v->at[1]) < mc_expr_depth(v->at[0])) {

@@ -3,7 +3,7 @@
  * mc_expr_print writes needs no more steps than the text that the tree came from. */
 #include "signal/expr_inside.h"
 
-enum { TEXT_MAX = 2048, NESTING_MAX = 128, PARAMS_MAX = 32, UNARY = 7 };
+enum { TEXT_MAX = 8192, NESTING_MAX = 128, PARAMS_MAX = 32, UNARY = 7 };
 
 typedef struct parser {
   mc_slice in;

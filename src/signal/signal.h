@@ -250,7 +250,7 @@ typedef struct mc_expr {
   uint32_t at;                  /* byte in the source text, for errors */
 } mc_expr;
 /* Grammar: $variable.`FQN`, numbers, 'str' or "str", true, false, ( ), ! && || < <= > >= == != + - * /, isNull(x),
- * custom_function('name', ...), last_window_min|max|avg(x), prev_last_window_min|max|avg(x). At most 2048 characters.
+ * custom_function('name', ...), last_window_min|max|avg(x), prev_last_window_min|max|avg(x). At most 8192 characters.
  * lookup gives the dense id of an FQN (0: unknown -> error that names it and the byte). Errors say byte, what was
  * found and what was expected. depth over 10 is refused when for_foreign_agent. */
 mc_err mc_expr_parse(mc_slice text, uint32_t (*lookup)(void *ctx, mc_slice fqn), void *ctx, bool for_foreign_agent, mc_arena *arena, mc_expr **out, mc_why *why);

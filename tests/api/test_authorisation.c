@@ -42,6 +42,8 @@ static const char *working_body(const api_operation *op)
       {"service_update", "{\"disabled\":true}"},
       {"vehicle_erase", "{\"reason\":\"theft\"}"},
       {"group_add", "{\"thing\":\"truck-7\"}"},
+      {"vehicle_template_give", "{\"template\":\"t\"}"},
+      {"vehicle_template_command", "{\"action\":\"activate\"}"},
       {"certificate_update", "{\"state\":\"revoked\"}"}, {"campaign_status", "{\"status\":\"running\"}"},
       {"campaign_update", "{\"target_kind\":\"all\",\"kind\":\"time\",\"period_ms\":1000,\"signals\":[{\"fqn\":\"Vehicle.Speed\"}]}"},
   };

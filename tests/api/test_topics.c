@@ -5,15 +5,16 @@
 
 static void test_gateway_and_campaign_agree_on_every_topic(void)
 {
-  static const char *const prefixes[] = {"$aws/iotfleetwise/", "cms/fleetwise/", "$aws/things/", "", "x/"};
-  static const char *const middles[] = {"vehicles/", "vehicle/", ""};
+  static const char *const prefixes[] = {"$aws/iotfleetwise/", "cms/fleetwise/", "$aws/things/", "", "x/", "$aws/commands/", "cms/commands/"};
+  static const char *const middles[] = {"vehicles/", "vehicle/", "", "things/"};
   static const char *const names[] = {"v1/", "a b/", "/", "\xc3\xa9/", ""};
-  static const char *const ends[] = {"signals", "checkins", "signals/", "signal", "checkins/x", ""};
+  static const char *const ends[] = {"signals", "checkins", "signals/", "signal", "checkins/x", "", "last_known_states/data", "executions/e1/response/protobuf", "executions//response/protobuf",
+                                     "executions/e1/response/json", "executions/e1/request/protobuf", "executions/e1/x/response/protobuf"};
   int told = 0;
-  for (size_t p = 0; p < 5; p++)
-    for (size_t m = 0; m < 3; m++)
+  for (size_t p = 0; p < 7; p++)
+    for (size_t m = 0; m < 4; m++)
       for (size_t n = 0; n < 5; n++)
-        for (size_t e = 0; e < 6; e++) {
+        for (size_t e = 0; e < 12; e++) {
           char topic[200];
           mc_slice name;
           snprintf(topic, sizeof topic, "%s%s%s%s", prefixes[p], middles[m], names[n], ends[e]);
@@ -22,7 +23,7 @@ static void test_gateway_and_campaign_agree_on_every_topic(void)
             TAP_FAIL("they differ on \"%s\"", topic);
           told += stream != MC_STREAM_MESSAGE;
         }
-  CHECK_INT(told, 2 * 3 * 2); /* two prefixes, three names, two kinds */
+  CHECK_INT(told, 2 * 3 * 3 + 2 * 3 * 2); /* two prefixes, three names, three kinds; two prefixes of commands, three names, with and without an id */
 }
 
 int main(void)

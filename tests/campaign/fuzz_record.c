@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "campaign/campaign.h"
 
@@ -46,6 +47,18 @@ static void begin(void)
       mc_registry_vehicle_create(registry, &car, &why) || mc_registry_thing_find(registry, 1, MC_LIT("car-1"), &thing) ||
       mc_campaign_import_dbc(campaigns, &in, &report, &why))
     abort();
+  /* what check-ins are compared with, and what states and answers name */
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  mc_signal_info *signal;
+  size_t n;
+  snprintf(car.manifest, sizeof car.manifest, "m");
+  if (mc_registry_vehicle_update(registry, &car, &why) || mc_campaign_signals(campaigns, 1, (mc_slice){0}, (mc_slice){0}, 1, &arena, &signal, &n, &why) || !n)
+    abort();
+  mc_campaign_collect collect = {.fqn = signal[0].fqn};
+  mc_campaign g = {.tenant = 1, .name = MC_LIT("c"), .target_kind = MC_LIT("all"), .period_ms = 1000, .signal = &collect, .signal_count = 1};
+  mc_state_template t = {.tenant = 1, .name = MC_LIT("t"), .signal = &signal[0].fqn, .signal_count = 1};
+  if (mc_campaign_create(campaigns, &g, true, &arena, &why) || mc_template_create(campaigns, &t, &why) || mc_template_give(campaigns, 1, car.id, MC_LIT("t"), 0, &why))
+    abort();
   mc_buf_free(&ca);
   mc_buf_free(&ca_key);
   atexit(end);
@@ -54,14 +67,16 @@ static void begin(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   static const char *const topics[] = {"$aws/iotfleetwise/vehicles/car-1/signals", "$aws/iotfleetwise/vehicles/car-1/checkins",
-                                       "cms/fleetwise/vehicles/car-1/signals", "cms/fleetwise/vehicles/car-1/checkins"};
+                                       "cms/fleetwise/vehicles/car-1/signals", "cms/fleetwise/vehicles/car-1/checkins",
+                                       "$aws/iotfleetwise/vehicles/car-1/last_known_states/data", "$aws/commands/things/car-1/executions/e1/response/protobuf",
+                                       "cms/fleetwise/vehicles/car-1/last_known_states/data", "cms/commands/things/car-1/executions//response/protobuf"};
   static uint64_t offset = 1000;
   if (!size)
     return 0;
   if (!campaigns)
     begin();
   mc_slice name;
-  mc_record r = {.offset = offset, .tenant = 1, .principal = thing.id, .time_us = 1700000000000000LL, .topic = mc_slice_str(topics[data[0] & 3]),
+  mc_record r = {.offset = offset, .tenant = 1, .principal = thing.id, .time_us = mc_clock_wall_us(), .topic = mc_slice_str(topics[data[0] & 7]),
                  .payload = mc_slice_of(data + 1, size - 1)};
   r.stream = mc_campaign_stream_of_topic(r.topic, &name);
   mc_why why = {0};

@@ -43,11 +43,16 @@ static void furnish(mc_campaigns *c)
     fprintf(stderr, "%s\n", why.text);
     abort();
   }
+  mc_slice fqn = MC_LIT("Vehicle.ENGINE.Rpm");
+  mc_state_template t = {.tenant = 1, .name = MC_LIT("t"), .signal = &fqn, .signal_count = 1};
+  char command[27];
+  if (mc_template_create(c, &t, &why) || mc_template_give(c, 1, car.id, MC_LIT("t"), 0, &why))
+    abort();
   mc_campaign_vehicle_changed(c, 1, car.id);
   static const uint8_t checkin[] = {0x0A, 3, 'x', '-', '1', 0x10, 1}; /* holds a document x-1 */
   mc_record r = {.stream = MC_STREAM_CHECKIN, .tenant = 1, .time_us = mc_clock_wall_us(), .topic = MC_LIT("$aws/iotfleetwise/vehicles/car-1/checkins"),
                  .payload = mc_slice_of(checkin, sizeof checkin), .offset = 10};
-  if (mc_campaign_record(c, &r, 20, &why) || mc_campaign_checkpoint(c, 20, &why))
+  if (mc_campaign_record(c, &r, 20, &why) || mc_template_command(c, 1, car.id, MC_LIT("t"), MC_STATE_ACTIVATE, 0, 0, command, &why) || mc_campaign_checkpoint(c, 20, &why))
     abort();
 }
 
@@ -68,7 +73,8 @@ static void begin(void)
   damage_columns_read(db, &all);
   for (size_t i = 0; i < all.len; i++) /* the registry's own are its own target's */
     if ((!strncmp(all.at[i].table, "campaign", 8) || !strcmp(all.at[i].table, "catalog_node") || !strcmp(all.at[i].table, "decoder_manifest") ||
-         !strcmp(all.at[i].table, "scheme_version") || !strcmp(all.at[i].table, "vehicle_model")) &&
+         !strcmp(all.at[i].table, "scheme_version") || !strcmp(all.at[i].table, "state_template") || !strcmp(all.at[i].table, "template_version") ||
+         !strcmp(all.at[i].table, "state_command") || !strcmp(all.at[i].table, "vehicle_template") || !strcmp(all.at[i].table, "vehicle_model")) &&
         mc_vec_push(&columns, all.at[i]))
       abort();
   mc_vec_free(&all);
@@ -102,6 +108,15 @@ static void look(mc_campaigns *c)
       mc_campaign_vehicles(c, 1, campaigns[i].id, 10, &arena, &vehicles, &m, &why);
     }
   mc_campaign_events(c, 1, car.id, 10, &arena, &events, &n, &why);
+  mc_state_template *templates;
+  mc_vehicle_template *held;
+  mc_state_command *commands;
+  mc_vehicle_campaign *standing;
+  mc_vehicle_agent agent;
+  mc_template_list(c, 1, &arena, &templates, &n, &why);
+  mc_templates_of_vehicle(c, 1, car.id, &arena, &held, &n, &why);
+  mc_template_commands(c, 1, car.id, 10, &arena, &commands, &n, &why);
+  mc_campaign_of_vehicle(c, 1, car.id, &arena, &standing, &n, &agent, &why);
   mc_campaign_vehicle_changed(c, 1, car.id);
   mc_record r = {.stream = MC_STREAM_TELEMETRY, .tenant = 1, .time_us = mc_clock_wall_us(), .topic = MC_LIT("$aws/iotfleetwise/vehicles/car-1/signals"),
                  .payload = MC_LIT("\x0A\x03x-1"), .offset = 30};

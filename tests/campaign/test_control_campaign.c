@@ -42,9 +42,7 @@ static bool ready(void)
   vehicle_clock_ms = 0;
   if (!begin() || import(dbc_text, "", &report, &why) || give_manifest())
     return false;
-  if (mc_control_find(MC_LIT("CreateSignalCatalog")))
-    call("CreateSignalCatalog", "{\"name\":\"cat\",\"nodes\":[{\"branch\":{\"fullyQualifiedName\":\"Vehicle\"}}]}");
-  return true;
+  return call("CreateSignalCatalog", "{\"name\":\"cat\",\"nodes\":[{\"branch\":{\"fullyQualifiedName\":\"Vehicle\"}}]}") == MC_OK;
 }
 
 static void finish(void)

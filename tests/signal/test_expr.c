@@ -225,12 +225,12 @@ static void test_errors_name_the_byte_and_what_was_expected(void)
 static void test_refuses_too_long_and_too_deep(void)
 {
   MC_ARENA_AUTO mc_arena a = MC_ARENA(0);
-  static char text[8000];
+  static char text[20000];
   mc_expr *e;
-  memset(text, ' ', 2047);
-  strcpy(text + 2047, "1");
+  memset(text, ' ', 8191);
+  strcpy(text + 8191, "1");
   CHECK_OK(parse(text, false, &a, &e));
-  strcpy(text + 2048, "1");
+  strcpy(text + 8192, "1");
   CHECK_INT(parse(text, false, &a, &e), MC_ERR_TOO_LARGE);
   memset(text, '(', 2000);
   text[2000] = 0;

@@ -901,6 +901,86 @@ export interface TroubleCodeList {
   next?: string
 }
 
+export interface StateTemplate {
+  /** 26 characters; the name serves as well */
+  id: string
+  name: string
+  description: string
+  /** fully qualified names */
+  signals: string[]
+  created: string
+  updated: string
+}
+
+export interface StateTemplateList {
+  items: StateTemplate[]
+}
+
+export interface StateTemplateCreate {
+  name: string
+  description?: string
+  /** fully qualified names */
+  signals: string[]
+}
+
+export interface StateTemplateUpdate {
+  description?: string
+  /** fully qualified names */
+  signals: string[]
+}
+
+export interface VehicleTemplate {
+  /** its name */
+  template: string
+  /** absent: on change */
+  period_ms?: number
+  state: "pending" | "healthy" | "none"
+  /** as of campaigns */
+  reason: string
+  text?: string
+  /** absent: nothing of it can be sent there */
+  sync_id?: string
+}
+
+export interface StateCommand {
+  id: string
+  template: string
+  action: "activate" | "deactivate" | "fetch"
+  /** no_answer: our own timer ended it */
+  status: "sent" | "in_progress" | "succeeded" | "failed" | "timed_out" | "no_answer"
+  /** FleetWise's number; 0: none */
+  reason: number
+  text?: string
+  issued: string
+  answered?: string
+}
+
+export interface VehicleTemplateList {
+  items: VehicleTemplate[]
+  /** the newest first */
+  commands: StateCommand[]
+}
+
+export interface VehicleTemplateGive {
+  /** name or id */
+  template: string
+  /** 0: on change */
+  period_ms?: number
+}
+
+export interface StateCommandCreate {
+  action: "activate" | "deactivate" | "fetch"
+  /** of activate; 0: never */
+  deactivate_after_s?: number
+  /** 0: 60 s */
+  timeout_ms?: number
+}
+
+export interface StateCommandCreated {
+  /** of the command, for the list of commands */
+  id: string
+}
+
 export interface Operations {
   /** Is the platform able to work? No details without a sign-in. */
   health: { path: undefined; query: undefined; body: undefined; reply: Health }
@@ -1016,6 +1096,24 @@ export interface Operations {
   campaign_destinations: { path: { id: string | number }; query: undefined; body: undefined; reply: DestinationStatusList }
   /** Tell on which vehicles a campaign would run, and what the others lack, without storing it. */
   campaign_reach: { path: undefined; query: undefined; body: CampaignReachAsk; reply: CampaignReach }
+  /** State templates: what of a vehicle's state is to be known at once. */
+  template_list: { path: undefined; query: undefined; body: undefined; reply: StateTemplateList }
+  /** Create a state template. */
+  template_create: { path: undefined; query: undefined; body: StateTemplateCreate; reply: StateTemplate }
+  /** One state template. */
+  template_get: { path: { template: string | number }; query: undefined; body: undefined; reply: StateTemplate }
+  /** Change a state template; vehicles that have it get the difference. */
+  template_update: { path: { template: string | number }; query: undefined; body: StateTemplateUpdate; reply: StateTemplate }
+  /** Delete a state template; vehicles lose it. */
+  template_delete: { path: { template: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** State templates of a vehicle: where each stands and why, and commands about them. */
+  vehicle_templates: { path: { id: string | number }; query: undefined; body: undefined; reply: VehicleTemplateList }
+  /** Give a vehicle a state template, or change how it is sent. */
+  vehicle_template_give: { path: { id: string | number }; query: undefined; body: VehicleTemplateGive; reply: VehicleTemplateList }
+  /** Take a state template from a vehicle. */
+  vehicle_template_take: { path: { id: string | number; template: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Activate or silence a state template in the vehicle, or ask for its state once. */
+  vehicle_template_command: { path: { id: string | number; template: string | number }; query: undefined; body: StateCommandCreate; reply: StateCommandCreated }
   /** Check a trigger expression without storing it. */
   expression_check: { path: undefined; query: undefined; body: ExpressionCheck; reply: ExpressionResult }
   /** Thing groups, ordered by name. */
@@ -1100,6 +1198,15 @@ export const operations = {
   campaign_vehicles: { method: "GET", path: "/api/v1/campaigns/{id}/vehicles", permission: "campaign:read" },
   campaign_destinations: { method: "GET", path: "/api/v1/campaigns/{id}/destinations", permission: "campaign:read" },
   campaign_reach: { method: "POST", path: "/api/v1/campaigns/reach", permission: "campaign:read" },
+  template_list: { method: "GET", path: "/api/v1/templates", permission: "campaign:read" },
+  template_create: { method: "POST", path: "/api/v1/templates", permission: "campaign:write" },
+  template_get: { method: "GET", path: "/api/v1/templates/{template}", permission: "campaign:read" },
+  template_update: { method: "PUT", path: "/api/v1/templates/{template}", permission: "campaign:write" },
+  template_delete: { method: "DELETE", path: "/api/v1/templates/{template}", permission: "campaign:write" },
+  vehicle_templates: { method: "GET", path: "/api/v1/vehicles/{id}/templates", permission: "campaign:read" },
+  vehicle_template_give: { method: "POST", path: "/api/v1/vehicles/{id}/templates", permission: "campaign:write" },
+  vehicle_template_take: { method: "DELETE", path: "/api/v1/vehicles/{id}/templates/{template}", permission: "campaign:write" },
+  vehicle_template_command: { method: "POST", path: "/api/v1/vehicles/{id}/templates/{template}/commands", permission: "campaign:write" },
   expression_check: { method: "POST", path: "/api/v1/expressions/check", permission: "campaign:read" },
   group_list: { method: "GET", path: "/api/v1/groups", permission: "vehicle:read" },
   group_create: { method: "POST", path: "/api/v1/groups", permission: "vehicle:write" },

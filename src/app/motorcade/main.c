@@ -27,6 +27,7 @@ static const command commands[] = {
     {"group", command_group, "list, create, add, remove: thing groups and their MQTT profile"},
     {"catalog", command_catalog, "import, list, manifests: signal catalog and decoder manifests from DBC files"},
     {"campaign", command_campaign, "list, create, show, approve, suspend, resume, end, delete, vehicles, of: what vehicles send, and why not"},
+    {"template", command_template, "list, create, give, take, activate, deactivate, fetch, of: what of a vehicle's state is known at once"},
     {"journal", command_journal, "tail, verify, stats, repair: the durable log"},
     {"store", command_store, "verify, stats: history segments"},
     {"key", command_key, "create, list, rewrap, check: keys of an enciphered data folder, receipts of erasures"},
