@@ -316,7 +316,10 @@ static mc_err step_compacted(mc_journal_reader *r, mc_record *out, bool *got, mc
     MC_TRY(oldest_offset(r, &r->compacted_until, why));
     if (r->at >= r->compacted_until)
       return MC_OK;
-    MC_TRY(mc_compacted_open(r->fs, dir_of(r), &r->compacted, why));
+    mc_err err = mc_compacted_open(r->fs, dir_of(r), &r->compacted, why);
+    if (err == MC_ERR_CHECKSUM) /* told once, as all damage: the next call goes on behind it */
+      r->at = r->limit = r->compacted_until;
+    MC_TRY(err);
   }
   mc_record rec;
   mc_err err = r->compacted ? MC_OK : MC_ERR_END;

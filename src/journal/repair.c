@@ -411,11 +411,11 @@ static mc_err mend_compacted(repair *p)
     return MC_OK;
   mc_buf out = {0};
   uint64_t records = 0, before = p->out->ranges;
-  bool header = c->header_damaged;
   mc_err err = mc_buf_reserve(&out, MC_COMPACTED_HEADER) ? memory(p) : MC_OK;
   out.len = err ? 0 : MC_COMPACTED_HEADER;
   if (!err)
     err = copy_whole(p, c, &out, &records);
+  bool header = c->header_damaged || records != c->h.records;
   if (!err && (header || p->out->ranges != before)) {
     mc_compacted_header h = c->h;
     h.bytes = out.len - MC_COMPACTED_HEADER;

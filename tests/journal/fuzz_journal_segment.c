@@ -1,4 +1,4 @@
-/* Arbitrary bytes as a segment: open, verify, readers and read_at refuse or read them, and never more than that.
+/* Arbitrary bytes as a segment: open, verify, readers and read_at refuse or read them, and never more than that; after a repair nothing is damaged.
  * Input: one mode byte, then the file's bytes. Mode bit 0: the sums of headers are made right first, so that the fuzzer
  * gets behind them; bit 1: a whole second segment follows. */
 #include <stdio.h>
@@ -81,6 +81,19 @@ static uint64_t drain(mc_journal_reader *r, uint64_t limit)
   return sum;
 }
 
+static void repair(const char *dir)
+{
+  mc_journal_repair_report repaired;
+  mc_journal_report report;
+  mc_why why = {0};
+  if (mc_journal_repair(mc_fs_posix(), dir, NULL, NULL, &repaired, &why))
+    return;
+  if (mc_journal_verify(mc_fs_posix(), dir, &report, &why) || report.damaged_at != UINT64_MAX) {
+    fprintf(stderr, "damaged behind a repair: %s\n", why.text);
+    abort();
+  }
+}
+
 static void use(const char *dir, size_t size)
 {
   mc_journal_report report;
@@ -136,7 +149,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mc_segment_header_put(next, &h);
     write_file(dir, "0000000000004000.mcj", next, sizeof next);
   }
+  use(dir, size);
+  mc_fs_list(mc_fs_posix(), dir, remove_one, dir, NULL); /* the same again, as it came */
+  write_file(dir, "0000000000000000.mcj", copy, size - 1);
   free(copy);
+  repair(dir);
   use(dir, size);
   mc_fs_list(mc_fs_posix(), dir, remove_one, dir, NULL);
   rmdir(dir);

@@ -179,6 +179,51 @@ static void test_retained_messages_outlive_their_segments(void)
   mc_journal_close(&j);
 }
 
+/* A reader that goes on behind damage, as they all do, would never come to an end. */
+static void test_a_damaged_head_of_the_compacted_file_is_told_once(void)
+{
+  mc_journal *j;
+  mc_journal_config config = small(mc_fs_posix(), rig_fresh_dir());
+  config.keep.bytes = 32768;
+  CHECK_OK(mc_journal_open(&config, &j, &why));
+  uint64_t offset;
+  CHECK_OK(put(j, "a", "kept", MC_RECORD_RETAIN, MC_STREAM_MESSAGE, &offset));
+  fill(j, 60);
+  CHECK(until(first_passed, j, offset));
+  CHECK_STR(live_state(j), "a=kept ");
+  mc_compacted *c;
+  char path[MC_JOURNAL_PATH];
+  CHECK_OK(mc_compacted_open(mc_fs_posix(), rig_dir, &c, &why));
+  CHECK(c);
+  snprintf(path, sizeof path, "%s", c->path);
+  mc_compacted_close(&c);
+  mc_file *file;
+  CHECK_OK(mc_file_open(mc_fs_posix(), path, MC_FILE_WRITE, &file, &why));
+  CHECK_OK(mc_file_pwrite(file, "?", 1, 40, &why));
+  mc_file_close(&file);
+  for (int live = 0; live < 2; live++) {
+    mc_journal_reader *reader;
+    mc_record r;
+    mc_journal_filter filter = {.compacted = true};
+    int damaged = 0, steps = 0;
+    CHECK_OK(live ? mc_journal_reader_create(j, 0, filter, &reader, &why) : mc_journal_open_reader(mc_fs_posix(), rig_dir, 0, filter, &reader, &why));
+    for (mc_err err = MC_OK; (!err || err == MC_ERR_CHECKSUM) && steps < 1000; steps++) {
+      err = mc_journal_reader_next(reader, &r, &why);
+      damaged += err == MC_ERR_CHECKSUM;
+    }
+    mc_journal_reader_destroy(&reader);
+    CHECK_INT(damaged, 1);
+    CHECK(steps > 2 && steps < 1000); /* what lies in the segments comes behind it */
+  }
+  mc_journal_close(&j);
+  mc_journal_repair_report repaired;
+  mc_journal_report report;
+  CHECK_OK(mc_journal_repair(mc_fs_posix(), rig_dir, NULL, NULL, &repaired, &why));
+  CHECK_OK(mc_journal_verify(mc_fs_posix(), rig_dir, &report, &why));
+  CHECK(!report.compacted_damaged);
+  CHECK_STR(offline_state(mc_fs_posix(), rig_dir), "a=kept ");
+}
+
 static void test_a_reader_that_retention_passes_goes_on_in_the_compacted_file(void)
 {
   mc_journal *j;
@@ -553,6 +598,7 @@ int main(void)
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
   mc_clock_set_source(turned_wall, turned_mono);
   RUN(test_retained_messages_outlive_their_segments);
+  RUN(test_a_damaged_head_of_the_compacted_file_is_told_once);
   RUN(test_a_reader_that_retention_passes_goes_on_in_the_compacted_file);
   RUN(test_keyed_streams_keep_the_last_record_of_a_topic);
   RUN(test_a_stream_may_live_longer_than_the_rest);
