@@ -59,6 +59,7 @@ check: build/build.ninja portal/node_modules/.installed
 	@tools/setup.sh check
 	@python3 tools/check_layering.py
 	@python3 tools/check_format.py
+	@python3 tools/check_parsers.py
 	@python3 tools/generate_api.py --check portal/src/api/types.ts
 	@python3 tools/check_tidy.py
 	@cd portal && npm run --silent check

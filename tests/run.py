@@ -2,7 +2,8 @@
 """Builds and runs every test and ends with one line: N passed, N failed.
 
 Stages, in this order; each prints one line a program, and the whole output of what failed:
-  layering and form      tools/check_layering.py, tools/check_format.py; the portal's types are those of src/api/operations.json
+  layering and form      tools/check_layering.py, tools/check_format.py; the portal's types are those of src/api/operations.json; what reads
+                         from outside has a fuzz target (docs/parsers.md)
   C, address+undefined   tests/<module>/test_*.c and the fuzz targets over their seed corpora
   C, thread              the same programs for the modules that have threads
   system                 tests/system/test_*.py: real programs, real clients, kill -9
@@ -125,6 +126,7 @@ def main():
     if "form" in stages:
         tally.program("layering", [sys.executable, "tools/check_layering.py"])
         tally.program("form", [sys.executable, "tools/check_format.py"])
+        tally.program("parsers", [sys.executable, "tools/check_parsers.py"])
         tally.program("types of the portal", [sys.executable, "tools/generate_api.py", "--check", "portal/src/api/types.ts"])
     if "count" in stages and only in "hot path":
         tally.program("hot path", [sys.executable, "tools/hot_path.py"])
