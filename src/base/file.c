@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/file_seam.h"
+#include "base/file_ring.h"
 
 /* The public face: checks arguments and passes the seam. The system itself is in file_posix.c. */
 
@@ -37,7 +37,7 @@ mc_err mc_file_pwrite(mc_file *file, const void *data, size_t len, uint64_t offs
   return mc_file_pwritev(file, &(mc_iov){data, len}, 1, offset, why);
 }
 
-mc_err mc_file_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why)
+static mc_err check_range(const mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why)
 {
   size_t total = 0;
   for (size_t i = 0; i < count; i++)
@@ -45,7 +45,22 @@ mc_err mc_file_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint64_t 
       total = SIZE_MAX;
   if (offset > INT64_MAX || total > INT64_MAX - offset)
     return mc_err_set(why, MC_ERR_INVALID, "write %s: %zu bytes at %llu are out of range", file->path, total, (unsigned long long)offset);
+  return MC_OK;
+}
+
+mc_err mc_file_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why)
+{
+  MC_TRY(check_range(file, iov, count, offset, why));
   return file->ops->pwritev(file, iov, count, offset, why);
+}
+
+mc_err mc_file_commit(mc_file *file, mc_file_ring *ring, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why)
+{
+  MC_TRY(check_range(file, iov, count, offset, why));
+  if (ring)
+    return mc_file_ring_commit(ring, file, iov, count, offset, why);
+  MC_TRY(file->ops->pwritev(file, iov, count, offset, why));
+  return file->ops->sync(file, why);
 }
 
 mc_err mc_file_sync(mc_file *file, mc_why *why)

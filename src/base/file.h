@@ -37,6 +37,13 @@ mc_err mc_file_pwrite(mc_file *file, const void *data, size_t len, uint64_t offs
 mc_err mc_file_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why);
 /* Data and the size needed to read it are on the device when this returns MC_OK (fdatasync). */
 mc_err mc_file_sync(mc_file *file, mc_why *why);
+/* mc_file_pwritev, then mc_file_sync. ring NULL: as two calls; else as linked operations of one submission to io_uring, and MC_ERR_UNSUPPORTED tells that it does
+ * not do that here: nothing is durable then, and it is to be done without the ring. */
+typedef struct mc_file_ring mc_file_ring;
+mc_err mc_file_commit(mc_file *file, mc_file_ring *ring, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why);
+/* For one thread at a time, and files of this fs. MC_ERR_UNSUPPORTED: the kernel, or what guards it, does not permit; why says what. */
+mc_err mc_file_ring_create(const mc_fs *fs, mc_file_ring **out, mc_why *why);
+void mc_file_ring_destroy(mc_file_ring **ring); /* NULL content is fine */
 /* Waits until [offset, offset + len) was handed to the device, without making it durable: spreads the work of a later sync.
  * A hint: does nothing where the system cannot. */
 mc_err mc_file_write_behind(mc_file *file, uint64_t offset, uint64_t len, mc_why *why);
@@ -75,6 +82,7 @@ typedef enum mc_fault_kind {
   MC_FAULT_ENOSPC,     /* the call fails with a full disk */
   MC_FAULT_EROFS,      /* the call fails: the disk became read-only */
   MC_FAULT_SHORT,      /* half of a write lands, then the call fails */
+  MC_FAULT_PART,       /* half of a write lands, and the kernel says so: it goes on. Only a ring sees that */
   MC_FAULT_POWER_CUT   /* from this call on everything fails; see mc_fs_fault_recover */
 } mc_fault_kind;
 
@@ -89,6 +97,19 @@ void mc_fs_fault_hold(mc_fs *fs, mc_fault_kind kind);
 void mc_fs_fault_on_sync(mc_fs *fs, void (*slow)(void *ctx), void *ctx);
 /* What mc_fs_free_bytes says from now on; UINT64_MAX: the truth. */
 void mc_fs_fault_free_bytes(mc_fs *fs, uint64_t bytes);
+/* What io_uring is like from now on, for rings that are made and those that are there. */
+typedef enum mc_fault_ring {
+  MC_FAULT_RING_NONE,     /* it works */
+  MC_FAULT_RING_ABSENT,   /* the kernel has none */
+  MC_FAULT_RING_REFUSED,  /* not permitted */
+  MC_FAULT_RING_OLD,      /* cannot be asked what it can do */
+  MC_FAULT_RING_NO_SYNC,  /* says that it cannot sync */
+  MC_FAULT_RING_NO_MEMORY,
+  MC_FAULT_RING_BREAKS,   /* says that it can, and then refuses each operation */
+  MC_FAULT_RING_CLOSED,   /* the same, and takes none at all: a filter that came later */
+  MC_FAULT_RING_SLOW      /* takes one operation at a time, is busy and interrupted in between */
+} mc_fault_ring;
+void mc_fs_fault_ring(mc_fs *fs, mc_fault_ring kind);
 uint64_t mc_fs_fault_calls(const mc_fs *fs); /* calls seen so far: walk every failure point 1..N */
 /* After a power cut: reverts all files to what was synced, plus a random (seeded) subset and a torn
  * prefix of unsynced writes; unsynced renames and creations may vanish. Then works normally again. */

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file_seam.h"
+#include "base/file_fault.h"
 #include "base/file_undo.h"
 
 /* The twin does every call on the real directory at once, and keeps beside it how to undo what no sync has
@@ -20,39 +20,7 @@
 
 #define GRAVE ".mc-grave-"
 
-typedef struct name_change {
-  enum { NAME_CREATE, NAME_RENAME, NAME_UNLINK } kind;
-  char *path;  /* owned; rename: from */
-  char *to;    /* owned; rename only */
-  char *grave; /* owned; where the replaced or removed file waits, or NULL */
-} name_change;
-
-typedef struct fault_fs {
-  mc_fs base;
-  pthread_mutex_t lock;
-  uint64_t calls, fault_at, generation, graves;
-  mc_fault_kind kind, held;
-  bool dead;
-  uint64_t free_bytes; /* as told; UINT64_MAX: as it is */
-  mc_inode *inodes;
-  MC_VEC(name_change) name;
-  void (*slow)(void *ctx);
-  void *slow_ctx;
-} fault_fs;
-
-typedef struct fault_file {
-  mc_file base;
-  fault_fs *fs;
-  mc_inode *node;
-  uint64_t generation; /* of the power supply when it was opened */
-} fault_file;
-
 static const mc_fs_ops fault_ops;
-
-static fault_fs *twin(const mc_fs *fs)
-{
-  return (fault_fs *)(uintptr_t)fs; /* made by mc_fs_fault_open, never const there */
-}
 
 /* ---- what happens to a call ---- */
 
@@ -62,8 +30,7 @@ static mc_err refuse(mc_fault_kind kind, const char *verb, const char *path, mc_
   return mc_err_errno(why, "%s %s (injected fault)", verb, path);
 }
 
-/* Counts the call and tells what it must suffer. Lock held. */
-static mc_fault_kind fate(fault_fs *fs, bool writes)
+mc_fault_kind mc_fault_fate(mc_fault_fs *fs, bool writes)
 {
   fs->calls++;
   if (fs->dead)
@@ -77,8 +44,14 @@ static mc_fault_kind fate(fault_fs *fs, bool writes)
   return writes ? fs->held : MC_FAULT_NONE;
 }
 
+static mc_fault_kind fate(mc_fault_fs *fs, bool writes)
+{
+  mc_fault_kind kind = mc_fault_fate(fs, writes);
+  return kind == MC_FAULT_PART ? MC_FAULT_NONE : kind; /* the file layer writes the rest itself */
+}
+
 /* For calls that change nothing, or whose change a power cut in the middle simply prevents. */
-static mc_err pass(fault_fs *fs, bool writes, const char *verb, const char *path, mc_why *why)
+static mc_err pass(mc_fault_fs *fs, bool writes, const char *verb, const char *path, mc_why *why)
 {
   pthread_mutex_lock(&fs->lock);
   mc_fault_kind kind = fate(fs, writes);
@@ -86,14 +59,9 @@ static mc_err pass(fault_fs *fs, bool writes, const char *verb, const char *path
   return kind == MC_FAULT_NONE ? MC_OK : refuse(kind, verb, path, why);
 }
 
-static bool stale(const fault_file *f)
-{
-  return f->generation != f->fs->generation;
-}
-
 /* ---- names ---- */
 
-static void name_free(name_change *c)
+static void name_free(mc_fault_name *c)
 {
   free(c->path);
   free(c->to);
@@ -107,7 +75,7 @@ static size_t folder_len(const char *path)
 }
 
 /* A hidden name beside path, or NULL. */
-static char *grave_for(fault_fs *fs, const char *path)
+static char *grave_for(mc_fault_fs *fs, const char *path)
 {
   size_t dir = folder_len(path);
   size_t size = dir + 40;
@@ -126,16 +94,16 @@ static bool in_folder(const char *path, const char *folder)
 }
 
 /* Records a change to names; takes over grave. */
-static mc_err note_name(fault_fs *fs, int kind, const char *path, const char *to, char *grave, mc_why *why)
+static mc_err note_name(mc_fault_fs *fs, int kind, const char *path, const char *to, char *grave, mc_why *why)
 {
-  name_change c = {.kind = kind, .path = strdup(path), .to = to ? strdup(to) : NULL, .grave = grave};
+  mc_fault_name c = {.kind = kind, .path = strdup(path), .to = to ? strdup(to) : NULL, .grave = grave};
   if (c.path && (c.to || !to) && !mc_vec_push(&fs->name, c))
     return MC_OK;
   name_free(&c);
   return mc_err_set(why, MC_ERR_MEMORY, "fault twin: out of memory");
 }
 
-static bool undo_name(const name_change *c)
+static bool undo_name(const mc_fault_name *c)
 {
   bool ok = true;
   if (c->kind == NAME_CREATE)
@@ -147,7 +115,7 @@ static bool undo_name(const name_change *c)
   return ok;
 }
 
-static bool cut_names(fault_fs *fs, uint64_t *seed)
+static bool cut_names(mc_fault_fs *fs, uint64_t *seed)
 {
   bool ok = true;
   size_t keep = fs->name.len ? mc_undo_draw(seed) % (fs->name.len + 1) : 0;
@@ -166,7 +134,7 @@ static bool cut_names(fault_fs *fs, uint64_t *seed)
 /* ---- the calls ---- */
 
 /* Opens the real file and notes what that changed. Lock held. */
-static mc_err open_now(fault_fs *fs, fault_file *f, const char *path, int flags, unsigned mode, mc_why *why)
+static mc_err open_now(mc_fault_fs *fs, mc_fault_file *f, const char *path, int flags, unsigned mode, mc_why *why)
 {
   mc_file *real = NULL;
   bool existed = access(path, F_OK) == 0;
@@ -189,37 +157,59 @@ static mc_err open_now(fault_fs *fs, fault_file *f, const char *path, int flags,
   return ftruncate(f->base.fd, 0) ? mc_err_errno(why, "truncate %s", path) : MC_OK;
 }
 
+static void fault_close(mc_file *file)
+{
+  mc_fault_file *f = (mc_fault_file *)file;
+  mc_fault_fs *fs = f->fs;
+  pthread_mutex_lock(&fs->lock);
+  mc_fault_file **mine = &fs->files;
+  while (*mine != f)
+    mine = &(*mine)->next;
+  *mine = f->next;
+  mc_inode **at = &fs->inodes;
+  while (f->node && *at != f->node)
+    at = &(*at)->next;
+  if (f->node && --f->node->opens == 0 && !f->node->change.len) {
+    *at = f->node->next;
+    mc_inode_free(f->node);
+  }
+  pthread_mutex_unlock(&fs->lock);
+  if (file->ops)
+    mc_fs_posix_ops.close(file); /* base is the first member: this frees the whole */
+  else
+    free(f);
+}
+
 static mc_err fault_open(const mc_fs *base, const char *path, int flags, unsigned mode, mc_file **out, mc_why *why)
 {
-  fault_fs *fs = twin(base);
-  fault_file *f = calloc(1, sizeof *f);
+  mc_fault_fs *fs = mc_fault_twin(base);
+  mc_fault_file *f = calloc(1, sizeof *f);
   if (!f)
     return mc_err_set(why, MC_ERR_MEMORY, "open %s: out of memory", path);
   pthread_mutex_lock(&fs->lock);
   f->fs = fs;
   f->generation = fs->generation;
   mc_err err = open_now(fs, f, path, flags, mode, why);
+  f->next = fs->files;
+  fs->files = f;
   pthread_mutex_unlock(&fs->lock);
   if (!err)
     *out = &f->base;
-  else if (f->base.ops)
-    f->base.ops->close(&f->base);
   else
-    free(f);
+    fault_close(&f->base);
   return err;
 }
 
 static mc_err fault_pread(mc_file *file, void *out, size_t len, uint64_t offset, size_t *got, mc_why *why)
 {
-  fault_file *f = (fault_file *)file;
+  mc_fault_file *f = (mc_fault_file *)file;
   MC_TRY(pass(f->fs, false, "read", file->path, why));
-  if (stale(f))
+  if (mc_fault_stale(f))
     return refuse(MC_FAULT_EIO, "read", file->path, why);
   return mc_fs_posix_ops.pread(file, out, len, offset, got, why);
 }
 
-/* Lands the first `lands` bytes of fresh (owned). Lock held. */
-static mc_err land(fault_file *f, uint8_t *fresh, uint64_t lands, uint64_t offset, mc_why *why)
+mc_err mc_fault_land(mc_fault_file *f, uint8_t *fresh, uint64_t lands, uint64_t offset, mc_why *why)
 {
   if (!lands) {
     free(fresh);
@@ -231,22 +221,22 @@ static mc_err land(fault_file *f, uint8_t *fresh, uint64_t lands, uint64_t offse
   return MC_OK;
 }
 
-static mc_err write_faulted(fault_file *f, uint8_t *fresh, uint64_t len, uint64_t offset, mc_why *why)
+static mc_err write_faulted(mc_fault_file *f, uint8_t *fresh, uint64_t len, uint64_t offset, mc_why *why)
 {
   mc_fault_kind kind = fate(f->fs, true);
-  if (stale(f))
+  if (mc_fault_stale(f))
     kind = MC_FAULT_EIO;
   if (kind == MC_FAULT_EIO || kind == MC_FAULT_ENOSPC || kind == MC_FAULT_EROFS) {
     free(fresh);
     return refuse(kind, "write", f->base.path, why);
   }
-  MC_TRY(land(f, fresh, kind == MC_FAULT_SHORT ? len / 2 : len, offset, why));
+  MC_TRY(mc_fault_land(f, fresh, kind == MC_FAULT_SHORT ? len / 2 : len, offset, why));
   return kind == MC_FAULT_NONE ? MC_OK : refuse(kind, "write", f->base.path, why);
 }
 
 static mc_err fault_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why)
 {
-  fault_file *f = (fault_file *)file;
+  mc_fault_file *f = (mc_fault_file *)file;
   size_t len = 0, at = 0;
   for (size_t i = 0; i < count; i++)
     len += iov[i].len;
@@ -264,16 +254,15 @@ static mc_err fault_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint
 
 static mc_err fault_preallocate(mc_file *file, uint64_t size, mc_why *why)
 {
-  fault_file *f = (fault_file *)file;
+  mc_fault_file *f = (mc_fault_file *)file;
   pthread_mutex_lock(&f->fs->lock);
   mc_err err = write_faulted(f, NULL, size, 0, why);
   pthread_mutex_unlock(&f->fs->lock);
   return err;
 }
 
-static mc_err fault_sync(mc_file *file, mc_why *why)
+mc_fault_kind mc_fault_sync(mc_fault_file *f)
 {
-  fault_file *f = (fault_file *)file;
   pthread_mutex_lock(&f->fs->lock);
   void (*slow)(void *ctx) = f->fs->slow;
   void *ctx = f->fs->slow_ctx;
@@ -282,20 +271,26 @@ static mc_err fault_sync(mc_file *file, mc_why *why)
     slow(ctx);
   pthread_mutex_lock(&f->fs->lock);
   mc_fault_kind kind = fate(f->fs, true);
-  if (stale(f))
+  if (mc_fault_stale(f))
     kind = MC_FAULT_EIO;
   else if (!f->fs->dead && f->node)
     mc_inode_settle(f->node, kind == MC_FAULT_NONE);
   pthread_mutex_unlock(&f->fs->lock);
+  return kind;
+}
+
+static mc_err fault_sync(mc_file *file, mc_why *why)
+{
+  mc_fault_kind kind = mc_fault_sync((mc_fault_file *)file);
   return kind == MC_FAULT_NONE ? MC_OK : refuse(kind, "sync", file->path, why);
 }
 
 static mc_err fault_truncate(mc_file *file, uint64_t size, mc_why *why)
 {
-  fault_file *f = (fault_file *)file;
+  mc_fault_file *f = (mc_fault_file *)file;
   pthread_mutex_lock(&f->fs->lock);
   mc_fault_kind kind = fate(f->fs, true);
-  if (stale(f))
+  if (mc_fault_stale(f))
     kind = MC_FAULT_EIO;
   mc_err err = MC_OK;
   if (kind == MC_FAULT_NONE || kind == MC_FAULT_POWER_CUT) {
@@ -309,27 +304,27 @@ static mc_err fault_truncate(mc_file *file, uint64_t size, mc_why *why)
 
 static mc_err fault_size(mc_file *file, uint64_t *out, mc_why *why)
 {
-  fault_file *f = (fault_file *)file;
+  mc_fault_file *f = (mc_fault_file *)file;
   MC_TRY(pass(f->fs, false, "size of", file->path, why));
-  return stale(f) ? refuse(MC_FAULT_EIO, "size of", file->path, why) : mc_fs_posix_ops.size(file, out, why);
+  return mc_fault_stale(f) ? refuse(MC_FAULT_EIO, "size of", file->path, why) : mc_fs_posix_ops.size(file, out, why);
 }
 
 static mc_err fault_write_behind(mc_file *file, uint64_t offset, uint64_t len, mc_why *why)
 {
-  fault_file *f = (fault_file *)file;
+  mc_fault_file *f = (mc_fault_file *)file;
   MC_TRY(pass(f->fs, true, "write behind", file->path, why));
-  return stale(f) ? refuse(MC_FAULT_EIO, "write behind", file->path, why) : MC_OK; /* promises nothing, so does nothing */
+  return mc_fault_stale(f) ? refuse(MC_FAULT_EIO, "write behind", file->path, why) : MC_OK; /* promises nothing, so does nothing */
 }
 
 static mc_err fault_lock(mc_file *file, mc_why *why)
 {
-  fault_file *f = (fault_file *)file;
+  mc_fault_file *f = (mc_fault_file *)file;
   MC_TRY(pass(f->fs, false, "lock", file->path, why));
   return mc_fs_posix_ops.lock(file, why);
 }
 
 /* Moves an existing file at path out of sight; *grave stays NULL when there is none. */
-static mc_err bury(fault_fs *fs, const char *path, char **grave, mc_why *why)
+static mc_err bury(mc_fault_fs *fs, const char *path, char **grave, mc_why *why)
 {
   *grave = NULL;
   if (access(path, F_OK))
@@ -345,7 +340,7 @@ static mc_err bury(fault_fs *fs, const char *path, char **grave, mc_why *why)
   return err;
 }
 
-static mc_err rename_now(fault_fs *fs, const char *from, const char *to, mc_why *why)
+static mc_err rename_now(mc_fault_fs *fs, const char *from, const char *to, mc_why *why)
 {
   char *grave;
   if (access(from, F_OK))
@@ -363,7 +358,7 @@ static mc_err rename_now(fault_fs *fs, const char *from, const char *to, mc_why 
 
 static mc_err fault_rename(const mc_fs *base, const char *from, const char *to, mc_why *why)
 {
-  fault_fs *fs = twin(base);
+  mc_fault_fs *fs = mc_fault_twin(base);
   pthread_mutex_lock(&fs->lock);
   mc_fault_kind kind = fate(fs, true);
   mc_err err = MC_OK;
@@ -375,7 +370,7 @@ static mc_err fault_rename(const mc_fs *base, const char *from, const char *to, 
 
 static mc_err fault_link(const mc_fs *base, const char *from, const char *to, mc_why *why)
 {
-  fault_fs *fs = twin(base);
+  mc_fault_fs *fs = mc_fault_twin(base);
   pthread_mutex_lock(&fs->lock);
   mc_fault_kind kind = fate(fs, true);
   mc_err err = MC_OK;
@@ -390,7 +385,7 @@ static mc_err fault_link(const mc_fs *base, const char *from, const char *to, mc
 
 static mc_err fault_unlink(const mc_fs *base, const char *path, mc_why *why)
 {
-  fault_fs *fs = twin(base);
+  mc_fault_fs *fs = mc_fault_twin(base);
   pthread_mutex_lock(&fs->lock);
   mc_fault_kind kind = fate(fs, true);
   mc_err err = MC_OK;
@@ -406,19 +401,19 @@ static mc_err fault_unlink(const mc_fs *base, const char *path, mc_why *why)
 
 static mc_err fault_mkdirs(const mc_fs *base, const char *path, mc_why *why)
 {
-  MC_TRY(pass(twin(base), true, "create folder", path, why));
+  MC_TRY(pass(mc_fault_twin(base), true, "create folder", path, why));
   return mc_fs_posix_ops.mkdirs(base, path, why); /* folders are taken as durable at once */
 }
 
 static mc_err fault_sync_dir(const mc_fs *base, const char *path, mc_why *why)
 {
-  fault_fs *fs = twin(base);
+  mc_fault_fs *fs = mc_fault_twin(base);
   pthread_mutex_lock(&fs->lock);
   mc_fault_kind kind = fate(fs, true);
   size_t keep = 0;
   mc_err err = access(path, F_OK) ? mc_err_errno(why, "open folder %s", path) : MC_OK;
   for (size_t i = 0; i < fs->name.len; i++) {
-    name_change *c = &fs->name.at[i];
+    mc_fault_name *c = &fs->name.at[i];
     if (kind != MC_FAULT_NONE || !in_folder(c->to ? c->to : c->path, path)) {
       fs->name.at[keep++] = *c;
       continue;
@@ -445,34 +440,18 @@ static mc_err visit_visible(void *ctx, const char *name)
 
 static mc_err fault_list(const mc_fs *base, const char *path, mc_err (*visit)(void *ctx, const char *name), void *ctx, mc_why *why)
 {
-  MC_TRY(pass(twin(base), false, "list folder", path, why));
+  MC_TRY(pass(mc_fault_twin(base), false, "list folder", path, why));
   return mc_fs_posix_ops.list(base, path, visit_visible, &(struct visible){visit, ctx}, why);
 }
 
 static mc_err fault_free_bytes(const mc_fs *base, const char *path, uint64_t *out, mc_why *why)
 {
-  fault_fs *fs = twin(base);
+  mc_fault_fs *fs = mc_fault_twin(base);
   MC_TRY(pass(fs, false, "free space at", path, why));
   pthread_mutex_lock(&fs->lock);
   *out = fs->free_bytes;
   pthread_mutex_unlock(&fs->lock);
   return *out == UINT64_MAX ? mc_fs_posix_ops.free_bytes(base, path, out, why) : MC_OK;
-}
-
-static void fault_close(mc_file *file)
-{
-  fault_file *f = (fault_file *)file;
-  fault_fs *fs = f->fs;
-  pthread_mutex_lock(&fs->lock);
-  mc_inode **at = &fs->inodes;
-  while (f->node && *at != f->node)
-    at = &(*at)->next;
-  if (f->node && --f->node->opens == 0 && !f->node->change.len) {
-    *at = f->node->next;
-    mc_inode_free(f->node);
-  }
-  pthread_mutex_unlock(&fs->lock);
-  mc_fs_posix_ops.close(file); /* base is the first member: this frees the whole */
 }
 
 static const mc_fs_ops fault_ops = {
@@ -493,6 +472,7 @@ static const mc_fs_ops fault_ops = {
     .sync_dir = fault_sync_dir,
     .list = fault_list,
     .free_bytes = fault_free_bytes,
+    .ring = &mc_ring_kernel_fault,
 };
 
 /* ---- control ---- */
@@ -500,7 +480,7 @@ static const mc_fs_ops fault_ops = {
 mc_err mc_fs_fault_open(mc_fs **out, mc_why *why)
 {
   *out = NULL;
-  fault_fs *fs = calloc(1, sizeof *fs);
+  mc_fault_fs *fs = calloc(1, sizeof *fs);
   if (!fs || pthread_mutex_init(&fs->lock, NULL)) {
     free(fs);
     return mc_err_set(why, MC_ERR_MEMORY, "fault twin: out of memory");
@@ -513,7 +493,7 @@ mc_err mc_fs_fault_open(mc_fs **out, mc_why *why)
 
 void mc_fs_fault_arm(mc_fs *base, uint64_t call, mc_fault_kind kind)
 {
-  fault_fs *fs = twin(base);
+  mc_fault_fs *fs = mc_fault_twin(base);
   pthread_mutex_lock(&fs->lock);
   fs->fault_at = call && kind != MC_FAULT_NONE ? fs->calls + call : 0;
   fs->kind = kind;
@@ -522,7 +502,7 @@ void mc_fs_fault_arm(mc_fs *base, uint64_t call, mc_fault_kind kind)
 
 void mc_fs_fault_hold(mc_fs *base, mc_fault_kind kind)
 {
-  fault_fs *fs = twin(base);
+  mc_fault_fs *fs = mc_fault_twin(base);
   pthread_mutex_lock(&fs->lock);
   fs->held = kind;
   pthread_mutex_unlock(&fs->lock);
@@ -530,7 +510,7 @@ void mc_fs_fault_hold(mc_fs *base, mc_fault_kind kind)
 
 void mc_fs_fault_on_sync(mc_fs *base, void (*slow)(void *ctx), void *ctx)
 {
-  fault_fs *fs = twin(base);
+  mc_fault_fs *fs = mc_fault_twin(base);
   pthread_mutex_lock(&fs->lock);
   fs->slow = slow;
   fs->slow_ctx = ctx;
@@ -539,7 +519,7 @@ void mc_fs_fault_on_sync(mc_fs *base, void (*slow)(void *ctx), void *ctx)
 
 void mc_fs_fault_free_bytes(mc_fs *base, uint64_t bytes)
 {
-  fault_fs *fs = twin(base);
+  mc_fault_fs *fs = mc_fault_twin(base);
   pthread_mutex_lock(&fs->lock);
   fs->free_bytes = bytes;
   pthread_mutex_unlock(&fs->lock);
@@ -547,7 +527,7 @@ void mc_fs_fault_free_bytes(mc_fs *base, uint64_t bytes)
 
 uint64_t mc_fs_fault_calls(const mc_fs *base)
 {
-  fault_fs *fs = twin(base);
+  mc_fault_fs *fs = mc_fault_twin(base);
   pthread_mutex_lock(&fs->lock);
   uint64_t calls = fs->calls;
   pthread_mutex_unlock(&fs->lock);
@@ -556,7 +536,7 @@ uint64_t mc_fs_fault_calls(const mc_fs *base)
 
 mc_err mc_fs_fault_recover(mc_fs *base, uint64_t seed, mc_why *why)
 {
-  fault_fs *fs = twin(base);
+  mc_fault_fs *fs = mc_fault_twin(base);
   pthread_mutex_lock(&fs->lock);
   bool ok = true;
   for (mc_inode *n = fs->inodes; n; n = n->next)
@@ -574,7 +554,7 @@ void mc_fs_fault_close(mc_fs **base)
 {
   if (!*base)
     return;
-  fault_fs *fs = twin(*base);
+  mc_fault_fs *fs = mc_fault_twin(*base);
   while (fs->inodes) {
     mc_inode *n = fs->inodes;
     fs->inodes = n->next;

@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/file_seam.h"
+#include "base/file_ring.h"
 #include "base/vec.h"
 
 enum { IOV_BATCH = 64, ZERO_PIECE = 1 << 20 };
@@ -302,6 +302,7 @@ const mc_fs_ops mc_fs_posix_ops = {
     .sync_dir = posix_sync_dir,
     .list = posix_list,
     .free_bytes = posix_free_bytes,
+    .ring = &mc_ring_kernel_linux,
 };
 
 const mc_fs *mc_fs_posix(void)

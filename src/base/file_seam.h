@@ -24,6 +24,7 @@ typedef struct mc_fs_ops {
   mc_err (*sync_dir)(const mc_fs *fs, const char *path, mc_why *why);
   mc_err (*list)(const mc_fs *fs, const char *path, mc_err (*visit)(void *ctx, const char *name), void *ctx, mc_why *why);
   mc_err (*free_bytes)(const mc_fs *fs, const char *path, uint64_t *out, mc_why *why);
+  const struct mc_ring_kernel *ring; /* file_ring.h */
 } mc_fs_ops;
 
 struct mc_fs {
