@@ -244,18 +244,12 @@ static mc_err copy_all(copier *c)
 mc_err mc_journal_backup(const mc_fs *fs, const char *dir, const char *to, const char *base, mc_journal_copied told, void *ctx, mc_journal_copy *out, mc_why *why)
 {
   copier c = {.fs = fs, .from = dir, .to = to, .base = base, .told = told, .ctx = ctx, .out = out, .cut = UINT64_MAX, .why = why};
-  char path[MC_JOURNAL_PATH];
   mc_file *hold = NULL;
   uint64_t oldest, newest;
   *out = (mc_journal_copy){0};
   MC_TRY(mc_journal_identify(fs, dir, c.id, &oldest, &newest, why));
   MC_TRY(mc_fs_mkdirs(fs, to, why));
-  mc_segment_name(dir, MC_JOURNAL_HOLD, path, sizeof path);
-  mc_err err = mc_file_open(fs, path, MC_FILE_READ | MC_FILE_WRITE | MC_FILE_CREATE, &hold, why);
-  if (!err)
-    err = mc_file_lock(hold, why); /* segments and the compacted file stay while they are copied */
-  if (err == MC_ERR_CONFLICT)
-    mc_err_set(why, err, "journal %s: another backup or a repair is at work; wait until it is done", dir);
+  mc_err err = mc_journal_hold(fs, dir, &hold, why);
   if (!err)
     err = copy_compacted(&c);
   if (!err)

@@ -115,6 +115,8 @@ struct mc_journal {
   pthread_t committer;
   bool committer_runs, failing;
   mc_file *file; /* of the active segment */
+  mc_file_ring *ring; /* NULL: plain calls */
+  atomic_bool uring;  /* there is one */
   uint64_t seg_first, seg_size, at;
   uint32_t seg_summary;     /* 0 when the segment was begun by an earlier run */
   int64_t seg_last_us;
@@ -126,6 +128,7 @@ struct mc_journal {
   bool stopping; /* under commit_lock */
   pthread_mutex_t why_lock;
   mc_why last_why;
+  mc_why ring_why; /* err: why a ring that was asked for is not used */
 
   /* keeper: next segment */
   pthread_t keeper;
@@ -179,7 +182,7 @@ struct mc_journal {
 
   mc_metric *m_erased, *m_records, *m_bytes, *m_groups, *m_failures, *m_sync;
   mc_metric *m_retired, *m_held, *m_compactions, *m_compacted;
-  mc_metric *m_sync_cost, *m_throughput, *m_wait, *m_budget;
+  mc_metric *m_sync_cost, *m_throughput, *m_wait, *m_budget, *m_uring;
 };
 
 void mc_journal_ref(mc_journal *j);
@@ -196,6 +199,10 @@ static inline uint64_t mc_segment_room(uint64_t segment_bytes)
 /* committer.c */
 void *mc_committer_run(void *journal);
 void mc_committer_wake(mc_journal *j);
+/* ring.c: before the threads run, and the committer's thread. */
+void mc_journal_ring_open(mc_journal *j, mc_journal_io io);
+/* Writes and syncs, by the ring as long as there is one. */
+mc_err mc_journal_put(mc_journal *j, const mc_iov *iov, size_t count, mc_why *why);
 
 /* segment.c */
 typedef MC_VEC(uint64_t) mc_offsets;
@@ -208,6 +215,8 @@ mc_err mc_segment_list(const mc_fs *fs, const char *dir, mc_offsets *out, mc_why
 mc_err mc_segment_read_header(mc_file *file, const char *path, mc_segment_header *out, mc_why *why);
 /* The size of a segment whose header is damaged: the file's, made possible. */
 mc_err mc_segment_guess_size(mc_file *file, uint64_t *out, mc_why *why);
+/* Backup and repair: segments and the compacted file stay while *out is open. Waits a little. MC_ERR_CONFLICT: another one is at work. */
+mc_err mc_journal_hold(const mc_fs *fs, const char *dir, mc_file **out, mc_why *why);
 /* Makes a zero-filled, synced segment and gives it its name. pace (may be NULL) is asked before each piece and may
  * block, or stop it with an error. Takes the spare when there is one. Keeper, or before the threads run. */
 mc_err mc_segment_create(mc_journal *j, uint64_t first, mc_err (*pace)(mc_journal *j, uint64_t done), mc_file **out, mc_why *why);
@@ -274,6 +283,8 @@ typedef enum mc_found {
 /* What stands at offset. With payload: checks the group's payload as well. */
 mc_err mc_scan_at(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t id[MC_JOURNAL_ID], bool payload, mc_found *found,
                   mc_group_header *h, mc_why *why);
+/* The records of a whole group: *bad is where one is none, the group's own offset when it holds another number than it says, else UINT64_MAX. by_stream is added to. */
+mc_err mc_scan_records(mc_window *w, uint64_t group, const mc_group_header *h, uint64_t by_stream[16], uint64_t *bad, mc_why *why);
 /* The next whole group or seal at or behind offset; UINT64_MAX when there is none before limit. */
 mc_err mc_scan_ahead(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t id[MC_JOURNAL_ID], uint64_t *out, mc_why *why);
 /* As mc_scan_ahead behind `offset`, where nothing whole was found, beside a process that writes: when something follows, what stands at

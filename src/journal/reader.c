@@ -203,6 +203,11 @@ static mc_err offline_group(mc_journal_reader *r, mc_why *why)
   if (next == UINT64_MAX)
     MC_TRY(next_has_groups(r, &more, why));
   r->window.buf.len = 0;
+  if (more) { /* since it was read the writer may have gone on, sealed it and begun the next one: it is looked at anew */
+    MC_TRY(mc_scan_at(&r->window, r->at, seg_end, r->id, true, &found, &h, why));
+    if (found == MC_FOUND_GROUP || found == MC_FOUND_SEAL)
+      return MC_OK;
+  }
   if (next == UINT64_MAX && !more) {
     r->nothing_behind = r->at;
     return MC_ERR_END;
@@ -518,7 +523,7 @@ static mc_err seek_end(mc_journal_reader *r, mc_why *why)
       r->at = r->seg_first + MC_SEGMENT_HEADER;
     if (!err)
       err = offline_group(r, why);
-    if (!err)
+    if (!err && r->limit > r->at) /* else it is looked at anew */
       r->at = r->limit;
   }
   r->limit = r->at;

@@ -271,8 +271,14 @@ static mc_err mend_groups(repair *p, mc_window *w, uint64_t limit, bool closed)
     if (found == MC_FOUND_SEAL)
       return MC_OK;
     if (found == MC_FOUND_GROUP) {
+      uint64_t end = at + MC_GROUP_HEADER + (uint64_t)h.length, bad, by_stream[16] = {0};
+      MC_TRY(mc_scan_records(w, at, &h, by_stream, &bad, p->why));
+      if (bad != UINT64_MAX) { /* its sum is right, and a record is none: damaged before it was written */
+        MC_TRY(mend(p, w->file, w->first, at, end, end));
+        w->buf.len = 0;
+      }
       p->time_us = h.time_us;
-      at += MC_GROUP_HEADER + (uint64_t)h.length;
+      at = end;
       continue;
     }
     uint64_t next;
@@ -449,9 +455,7 @@ mc_err mc_journal_repair(const mc_fs *fs, const char *dir, mc_journal_repair_tol
   uint64_t oldest, newest;
   *out = (mc_journal_repair_report){0};
   MC_TRY(mc_journal_identify(fs, dir, p.id, &oldest, &newest, why));
-  mc_err err = lock_file(&p, MC_JOURNAL_HOLD, &hold);
-  if (err == MC_ERR_CONFLICT)
-    mc_err_set(why, err, "journal %s: a backup or another repair is at work; wait until it is done", dir);
+  mc_err err = mc_journal_hold(fs, dir, &hold, why);
   if (!err) {
     err = lock_file(&p, "lock", &lock);
     bool live = err == MC_ERR_CONFLICT;

@@ -89,6 +89,31 @@ mc_err mc_scan_at(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t i
   return MC_OK;
 }
 
+mc_err mc_scan_records(mc_window *w, uint64_t group, const mc_group_header *h, uint64_t by_stream[16], uint64_t *bad, mc_why *why)
+{
+  uint64_t at = group + MC_GROUP_HEADER, end = at + h->length;
+  uint32_t count = 0;
+  *bad = UINT64_MAX;
+  for (; at < end; count++) {
+    mc_slice in;
+    mc_record r;
+    uint32_t size;
+    MC_TRY(mc_window_need(w, at, MC_RECORD_HEADER, end, &in, why));
+    mc_err err = mc_record_peek(in, &size);
+    if (!err)
+      MC_TRY(mc_window_need(w, at, size, end, &in, why));
+    if (err || mc_record_get(in, &r, &size)) {
+      *bad = at;
+      return MC_OK;
+    }
+    by_stream[r.stream]++;
+    at += size;
+  }
+  if (count != h->count)
+    *bad = group;
+  return MC_OK;
+}
+
 mc_err mc_scan_ahead(mc_window *w, uint64_t offset, uint64_t limit, const uint8_t id[MC_JOURNAL_ID], uint64_t *out, mc_why *why)
 {
   *out = UINT64_MAX;

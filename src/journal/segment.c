@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "journal/inside.h"
@@ -67,6 +68,23 @@ mc_err mc_segment_guess_size(mc_file *file, uint64_t *out, mc_why *why)
   if (*out > MC_SEGMENT_MAX)
     *out = MC_SEGMENT_MAX;
   return MC_OK;
+}
+
+mc_err mc_journal_hold(const mc_fs *fs, const char *dir, mc_file **out, mc_why *why)
+{
+  enum { TRIES = 200, PAUSE_US = 10000 }; /* two seconds: retention holds it while it works, which is mostly a moment */
+  char path[MC_JOURNAL_PATH];
+  mc_segment_name(dir, MC_JOURNAL_HOLD, path, sizeof path);
+  MC_TRY(mc_file_open(fs, path, MC_FILE_READ | MC_FILE_WRITE | MC_FILE_CREATE, out, why));
+  mc_err err = MC_ERR_CONFLICT;
+  for (int i = 0; i < TRIES && err == MC_ERR_CONFLICT; i++) {
+    if (i)
+      usleep(PAUSE_US);
+    err = mc_file_lock(*out, why);
+  }
+  if (err)
+    mc_file_close(out);
+  return err == MC_ERR_CONFLICT ? mc_err_set(why, err, "journal %s: a backup, a repair or a long compaction is at work; wait until it is done", dir) : err;
 }
 
 /* ---- making one ---- */
