@@ -309,13 +309,26 @@ static uint64_t begin_of(recovery *r, uint64_t floor)
   return floor > end ? 0 : floor;
 }
 
+/* A floor at which no record begins - the journal was mended or replaced, or something else wrote the checkpoint - does not refuse the start: what begins just
+ * before it is handled again, which loses nothing. */
+static mc_err open_reader(recovery *r, uint64_t from, mc_journal_filter filter, mc_journal_reader **out, mc_why *why)
+{
+  uint64_t at;
+  mc_err err = mc_journal_reader_create(r->g->journal, from, filter, out, why);
+  if (err != MC_ERR_INVALID)
+    return err;
+  MC_TRY(mc_journal_boundary(r->g->journal, from, &at, why));
+  mc_log(MC_LOG_WARN, "gateway", "no record of the journal begins where the session checkpoint ends: it is read from the place before, and a message there may be delivered twice",
+         MC_KU("checkpoint", from), MC_KU("read_from", at));
+  return mc_journal_reader_create(r->g->journal, at, filter, out, why);
+}
+
 static mc_err replay(recovery *r, uint64_t floor, mc_why *why)
 {
-  mc_gateway *g = r->g;
   mc_journal_filter filter = {.streams = 1u << MC_STREAM_SESSION | 1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND,
                               .compacted = true};
   mc_journal_reader *reader;
-  MC_TRY(mc_journal_reader_create(g->journal, begin_of(r, floor), filter, &reader, why));
+  MC_TRY(open_reader(r, begin_of(r, floor), filter, &reader, why));
   mc_record record;
   mc_err err;
   mc_why told = {0};
@@ -327,7 +340,7 @@ static mc_err replay(recovery *r, uint64_t floor, mc_why *why)
     }
     r->records++;
     r->oldest_us = r->oldest_us ? r->oldest_us : record.time_us;
-    int64_t time_us = mc_wall_corrected(&g->wall, record.offset, record.time_us);
+    int64_t time_us = mc_wall_corrected(&r->g->wall, record.offset, record.time_us);
     if (time_us > r->last_us) {
       r->last_us = time_us;
       r->last_offset = record.offset + 1;

@@ -77,6 +77,10 @@ typedef struct mc_journal_retention {
   int64_t tombstone_us;       /* an empty last record, which says that its topic has none, goes after this; 0: a day */
 } mc_journal_retention;
 
+/* How groups reach the disk. AUTO is what was measured to be the quicker one (docs/decisions/0007): plain calls. URING falls back to them where io_uring is not to be had,
+ * at the start or later, and says so in the log and in mc_journal_state. */
+typedef enum mc_journal_io { MC_JOURNAL_IO_AUTO, MC_JOURNAL_IO_PLAIN, MC_JOURNAL_IO_URING } mc_journal_io;
+
 typedef struct mc_journal_config {
   const mc_fs *fs;
   const char *dir;           /* created when missing, locked */
@@ -84,6 +88,7 @@ typedef struct mc_journal_config {
   uint32_t group_bytes;      /* commit at once when this much is staged; 0: 256 KiB */
   uint32_t group_wait_us;    /* else after this long at most, less at a light load; 0: 1000 */
   mc_journal_retention keep;
+  mc_journal_io io;
   uint32_t max_staged_bytes; /* per writer; append fails with MC_ERR_FULL beyond it, on a slow disk beyond twice; 0: 16 MiB */
   const mc_journal_cipher *cipher; /* copied; NULL: nothing is enciphered */
   uint64_t journal_id[2];    /* of a journal that is made; zeros: random. Only tests set it */
@@ -128,6 +133,9 @@ mc_err mc_journal_append_sync(mc_journal *journal, const mc_record *record, uint
 uint64_t mc_journal_first_offset(const mc_journal *journal); /* oldest kept */
 /* Start of the segment that holds this offset: a reader can always begin there. MC_ERR_NOT_FOUND when it is not kept. */
 mc_err mc_journal_segment_start(mc_journal *journal, uint64_t offset, uint64_t *start, mc_why *why);
+/* The last place at or below offset at which a record begins, the segment does, or reading goes on behind damage; of an offset beyond the end: the end. For
+ * offsets kept elsewhere, at which no record begins. Reads up to one segment. MC_ERR_NOT_FOUND when it is not kept. */
+mc_err mc_journal_boundary(mc_journal *journal, uint64_t offset, uint64_t *at, mc_why *why);
 uint64_t mc_journal_end_offset(const mc_journal *journal);   /* everything below is durable */
 /* How the journal does; shown by metrics too. */
 typedef struct mc_journal_state {
@@ -136,6 +144,8 @@ typedef struct mc_journal_state {
   uint64_t held_bytes; /* due to go, kept for a consumer or a tool */
   char held_by[80];    /* the consumer's name, or what else; empty: nobody */
   bool recycles;       /* its next segment is a file of its own that retention gave up: it needs no more room */
+  bool uring;          /* groups go by io_uring */
+  char uring_refused[MC_WHY_TEXT]; /* it was asked for, and why it is not used; else empty */
 } mc_journal_state;
 void mc_journal_state_get(mc_journal *journal, mc_journal_state *out);
 mc_err mc_journal_room(const mc_journal *journal, uint64_t *free_bytes); /* of its disk */

@@ -599,6 +599,41 @@ static void test_a_damaged_part_of_the_journal_does_not_stop_a_start(void)
   rig_remove(&r);
 }
 
+/* A checkpoint whose floor is no place of the journal: the start goes on from the place before, and nothing is lost. */
+static void test_a_floor_at_which_no_record_begins_does_not_stop_a_start(void)
+{
+  rig r = {.journal_config = {.segment_bytes = 1 << 20}};
+  mc_buf file = {0};
+  mc_gateway_stats stats;
+  mc_why why = {0};
+  rig_start(&r, 2);
+  leave_things_behind(mc_gateway_port(r.g, true), 10);
+  rig_stop(&r);
+  CHECK_OK(read_checkpoint(&r, &file));
+  uint64_t floor = mc_load_le64(file.data + 8);
+  CHECK(floor > 1000);
+  const uint64_t wrong[] = {1, 12, 72, floor / 2 | 1, floor - 1000, floor - 100, floor - 16, floor - 3, floor - 8};
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    mc_store_le64(file.data + 8, wrong[i]);
+    mc_store_le32(file.data + file.len - 4, mc_crc32c(0, file.data, file.len - 4));
+    CHECK_OK(write_checkpoint(&r, mc_buf_slice(&file)));
+    mc_err err = try_start(&r, &stats, &why);
+    if (err || stats.sessions != 1 || stats.retained != 1)
+      TAP_FAIL("floor %llu instead of %llu: %s, %llu sessions, %llu retained", (unsigned long long)wrong[i], (unsigned long long)floor, err ? why.text : "started",
+               (unsigned long long)stats.sessions, (unsigned long long)stats.retained);
+  }
+  mc_buf_free(&file);
+  char log_path[64], told[8192];
+  int fd = log_to(log_path);
+  rig_start(&r, 2);
+  log_back(fd, log_path, told, sizeof told);
+  CHECK(strstr(told, "no record of the journal begins where the session checkpoint ends"));
+  CHECK(strstr(told, "read_from="));
+  find_things_again(mc_gateway_port(r.g, true), 10);
+  rig_stop(&r);
+  rig_remove(&r);
+}
+
 /* A start that fails (a port in use) stops a gateway whose loops never ran; and silent connections do not hold a stop up. */
 static void test_stops_without_loops_and_with_silent_connections(void)
 {
@@ -696,5 +731,6 @@ int main(void)
   RUN(test_what_neither_checkpoint_nor_journal_holds_is_told);
   RUN(test_damaged_bytes_survive_a_disk_that_refuses_any_call);
   RUN(test_a_damaged_part_of_the_journal_does_not_stop_a_start);
+  RUN(test_a_floor_at_which_no_record_begins_does_not_stop_a_start);
   return tap_done();
 }

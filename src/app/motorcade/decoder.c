@@ -66,7 +66,8 @@ static void *save(void *arg)
   return NULL;
 }
 
-/* Versions before this one saved offsets at which no record begins: then the segment is read from its start, what is there already is passed over. */
+/* An offset at which no record begins - early versions saved such, a journal that was mended may have some: the place before it will do, what is there
+ * already is passed over. */
 static mc_err open_reader(server *s, mc_why *why)
 {
   uint64_t from = least(least(least(mc_store_offset(s->store), mc_twin_offset(s->twin)), mc_campaign_offset(s->campaigns)), mc_fleet_offset(s->fleet));
@@ -77,9 +78,10 @@ static mc_err open_reader(server *s, mc_why *why)
   mc_err err = mc_journal_reader_create(s->journal, from, filter, &s->decoder_reader, why);
   if (err != MC_ERR_INVALID || from >= mc_journal_end_offset(s->journal))
     return err;
-  mc_log(MC_LOG_WARN, "decoder", "no record begins where reading should go on; it begins at the start of the segment", MC_KU("offset", from));
-  MC_TRY(mc_journal_segment_start(s->journal, from, &from, why));
-  return mc_journal_reader_create(s->journal, from, filter, &s->decoder_reader, why);
+  uint64_t at;
+  MC_TRY(mc_journal_boundary(s->journal, from, &at, why));
+  mc_log(MC_LOG_WARN, "decoder", "no record begins where reading should go on; it goes on at the place before", MC_KU("offset", from), MC_KU("read_from", at));
+  return mc_journal_reader_create(s->journal, at, filter, &s->decoder_reader, why);
 }
 
 static void *decode(void *arg)
