@@ -26,18 +26,27 @@ static void write_part(mc_json *j, const char *name, bool ok, const char *text)
   mc_json_object_end(j);
 }
 
+/* What it holds, and how it writes where somebody asked for more than plain calls. */
+static void journal_text(mc_journal *journal, char *out, size_t size)
+{
+  mc_journal_state state;
+  mc_journal_state_get(journal, &state);
+  snprintf(out, size, "holds %.1f MiB%s%s", (double)(state.end_offset - state.first_offset) / (1 << 20), state.uring ? ", written by io_uring" : "",
+           state.uring_refused[0] ? ", written by plain calls: io_uring was asked for and is not to be had here" : "");
+}
+
 /* Public: says whether it works, not who is on it. Each part is asked now. */
 mc_err api_op_health(api_call *c)
 {
   const mc_api *api = c->api;
   mc_journal *journal = api->config.journal;
   mc_why why = {0};
-  char decoder[96], held[64];
+  char decoder[96], held[160];
   int64_t lag = lag_ms(api);
   bool current = lag < 5000, database = mc_db_run(api->config.db, &why, "SELECT 1", "") == MC_OK;
   snprintf(decoder, sizeof decoder, current ? "decoded up to %lld ms ago" : "%lld ms behind; the disk or the processor is too slow for what arrives", (long long)lag);
   if (journal)
-    snprintf(held, sizeof held, "holds %.1f MiB", (double)(mc_journal_end_offset(journal) - mc_journal_first_offset(journal)) / (1 << 20));
+    journal_text(journal, held, sizeof held);
   bool ok = current && database && journal;
   if (!ok)
     c->status = 503;

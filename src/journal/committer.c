@@ -99,8 +99,7 @@ static mc_err write_seal(mc_journal *j, mc_why *why)
   mc_group_header h = {.seal = true, .offset = j->at, .time_us = mc_clock_wall_us()};
   memcpy(h.id, j->id, sizeof h.id);
   mc_group_header_put(header, &h);
-  MC_TRY(mc_file_pwrite(j->file, header, sizeof header, j->at - j->seg_first, why));
-  return mc_file_sync(j->file, why);
+  return mc_journal_put(j, &(mc_iov){header, sizeof header}, 1, why);
 }
 
 /* Retention asks how old the sealed segment is, and whether something in it is to be kept. */
@@ -165,8 +164,7 @@ static mc_err write_group(mc_journal *j, const group *g, mc_why *why)
   mc_group_header_put(header, &h);
   iov[0] = (mc_iov){header, sizeof header};
   int64_t began_us = mc_clock_mono_us();
-  MC_TRY(mc_file_pwritev(j->file, iov, pieces, j->at - j->seg_first, why));
-  MC_TRY(mc_file_sync(j->file, why));
+  MC_TRY(mc_journal_put(j, iov, pieces, why));
   learn(j, g->bytes, mc_clock_mono_us() - began_us);
   if (j->seg_summary)
     j->seg_summary |= h.summary;

@@ -94,6 +94,7 @@ static void get_metrics(mc_journal *j)
   j->m_throughput = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_disk_bytes_per_second", "Learned: how fast this disk takes groups.", NULL);
   j->m_wait = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_group_wait_us", "How long a group gathers at the present load.", NULL);
   j->m_budget = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_group_limit_bytes", "Largest group on this disk at present.", NULL);
+  j->m_uring = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_uring", "1 while groups are written by io_uring.", NULL);
   j->m_sync = mc_metric_get(MC_METRIC_HISTOGRAM, "motorcade_journal_sync_seconds", "Time to write and sync a group.", NULL);
 }
 
@@ -106,6 +107,8 @@ static mc_err check_config(const mc_journal_config *c, mc_why *why)
   if (c->segment_bytes && (c->segment_bytes < MC_SEGMENT_MIN || c->segment_bytes > MC_SEGMENT_MAX || c->segment_bytes % 8))
     return mc_err_set(why, MC_ERR_INVALID, "journal: segment size %llu must be a multiple of 8 from %d to %llu bytes",
                       (unsigned long long)c->segment_bytes, MC_SEGMENT_MIN, (unsigned long long)MC_SEGMENT_MAX);
+  if (c->io > MC_JOURNAL_IO_URING)
+    return mc_err_set(why, MC_ERR_INVALID, "journal: there is no way %d to write groups", (int)c->io);
   return MC_OK;
 }
 
@@ -178,6 +181,8 @@ mc_err mc_journal_open(const mc_journal_config *config, mc_journal **out, mc_why
   if (!err)
     err = mc_consumers_load(j, why);
   if (!err)
+    mc_journal_ring_open(j, config->io);
+  if (!err)
     err = start(j, why);
   if (err)
     mc_journal_close(&j);
@@ -230,6 +235,7 @@ void mc_journal_close(mc_journal **journal)
   if (j->keeper_runs && mc_consumers_flush(j, &why))
     mc_log(MC_LOG_WARN, "journal", "consumers' offsets could not be written; some records will be read again", MC_KZ("error", why.text));
   drop_writers(j);
+  mc_file_ring_destroy(&j->ring);
   mc_file_close(&j->file);
   mc_file_close(&j->next_file);
   mc_file_close(&j->cache_file);
@@ -263,6 +269,11 @@ void mc_journal_state_get(mc_journal *j, mc_journal_state *out)
   pthread_mutex_lock(&j->consumer_lock);
   memcpy(out->held_by, j->held_by, sizeof out->held_by);
   pthread_mutex_unlock(&j->consumer_lock);
+  out->uring = atomic_load(&j->uring);
+  pthread_mutex_lock(&j->why_lock);
+  if (j->ring_why.err)
+    memcpy(out->uring_refused, j->ring_why.text, sizeof out->uring_refused);
+  pthread_mutex_unlock(&j->why_lock);
 }
 
 mc_err mc_journal_room(const mc_journal *j, uint64_t *free_bytes) { return mc_fs_free_bytes(j->fs, j->dir, free_bytes, NULL); }

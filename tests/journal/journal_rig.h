@@ -44,10 +44,15 @@ static inline const char *rig_fresh_dir(void)
   return rig_dir;
 }
 
+static mc_journal_io rig_io; /* how groups are written: what is promised holds for each way */
+
 static inline mc_journal_config rig_config(const mc_fs *fs, const char *dir)
 {
-  return (mc_journal_config){.fs = fs, .dir = dir, .segment_bytes = 64 << 10};
+  return (mc_journal_config){.fs = fs, .dir = dir, .segment_bytes = 64 << 10, .io = rig_io};
 }
+
+/* For every way to write groups; a kernel that refuses io_uring is told, and the second round is like the first. */
+#define RIG_EACH_IO for (rig_io = MC_JOURNAL_IO_PLAIN; rig_io <= MC_JOURNAL_IO_URING && printf("# groups by %s\n", rig_io == MC_JOURNAL_IO_URING ? "io_uring" : "plain calls"); rig_io++)
 
 /* Record number n of writer w: both stand in the payload, its length varies with n. */
 static inline mc_record rig_record(uint8_t payload[256], uint32_t w, uint64_t n)

@@ -161,7 +161,9 @@ static void test_many_writers_and_readers_beside_retention(void)
   CHECK_OK(mc_journal_consumer_commit(journal, "reader-0", 0, &why));
   CHECK_OK(mc_journal_consumer_commit(journal, "reader-1", 0, &why));
   pthread_t writing[WRITERS], syncing[SYNCERS], reading[READERS], overtaken;
-  static writer w[WRITERS];
+  writer w[WRITERS] = {0};
+  atomic_store(&acknowledged, 0);
+  atomic_store(&writers_done, false);
   static uint32_t ids[4] = {0, 1, 2, 3};
   for (int i = 0; i < READERS; i++)
     pthread_create(&reading[i], NULL, read_records, &ids[i]);
@@ -217,8 +219,10 @@ static void test_close_wakes_who_waits(void)
 int main(void)
 {
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
-  RUN(test_many_writers_and_readers_beside_retention);
-  RUN(test_close_wakes_who_waits);
+  RIG_EACH_IO {
+    RUN(test_many_writers_and_readers_beside_retention);
+    RUN(test_close_wakes_who_waits);
+  }
   rig_remove_all(rig_dir);
   return tap_done();
 }
