@@ -63,7 +63,7 @@ static mc_err write_receipt(mc_buf *out, const mc_vehicle *v, size_t keys, const
   mc_json_uint_field(&j, "keys_destroyed", keys);
   mc_json_str_field(&j, "keys_digest", hex);
   mc_json_str_field(&j, "unreadable", "every message of this vehicle that was enciphered under these keys: in the journal, in queues and retained messages, and in copies and back-ups of the journal");
-  mc_json_str_field(&j, "not_covered", "back-ups of the database made before (they hold the wrapped keys), the vehicle's entry in the registry, its latest values and its history segments");
+  mc_json_str_field(&j, "not_covered", "back-ups made before (they hold the wrapped keys; restore with this receipt), the vehicle's entry in the registry, its latest values and its history segments");
   mc_json_text_field(&j, "by", by);
   mc_json_text_field(&j, "reason", reason);
   mc_json_object_end(&j);

@@ -235,6 +235,18 @@ uint32_t mc_registry_key_of_thing(mc_registry *r, uint32_t tenant, uint32_t thin
 mc_err mc_registry_vehicle_erase(mc_registry *r, uint32_t tenant, uint32_t vehicle, mc_slice by, mc_slice reason, mc_buf *receipt, mc_why *why);
 /* Is it a receipt that this CA signed, unchanged? */
 mc_err mc_registry_receipt_check(mc_slice ca_cert_pem, mc_slice receipt, mc_why *why);
+/* A database that was restored from a backup knows nothing of what was taken away since: counts of what was taken away once more. */
+typedef struct mc_taken_away {
+  uint64_t keys, certificates, devices, tokens, accounts; /* destroyed; revoked or set inactive; disabled; revoked; disabled or with another password */
+} mc_taken_away;
+/* As a newer database of the same installation tells it; no master key is needed. The counts are added to. */
+mc_err mc_registry_take_away_as(mc_db *restored, mc_db *newer, mc_taken_away *out, mc_why *why);
+/* The keys that a receipt says were destroyed; MC_ERR_MALFORMED, MC_ERR_DENIED: it is none of this CA. restored NULL: only the receipt is looked at. */
+mc_err mc_registry_take_away_by_receipt(mc_db *restored, mc_slice ca_cert_pem, mc_slice receipt, mc_taken_away *out, mc_why *why);
+/* Sign-ins of the time of the backup end: who signed out since stays out. */
+mc_err mc_registry_end_sessions(mc_db *restored, mc_why *why);
+/* Subjects (vehicles, persons) that have a key of their own: those that could have been erased since. */
+mc_err mc_registry_keys_left(mc_db *db, uint64_t *subjects, mc_why *why);
 /* Wraps every key anew under another master key, in one transaction. The ring goes on under the new one, which is then borrowed instead. */
 mc_err mc_keyring_rewrap(mc_keyring *k, mc_master *fresh, mc_why *why);
 

@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mc_buf_append_slice(&text, bytes);
   }
   mc_slice receipt = mc_buf_slice(&text);
-  mc_err err = data[0] & 2 ? mc_registry_receipt_check(receipt, mc_buf_slice(&good), &why) : mc_registry_receipt_check(mc_buf_slice(&ca), receipt, &why);
+  mc_err err = data[0] & 2 ? mc_registry_receipt_check(receipt, mc_buf_slice(&good), &why) : mc_registry_take_away_by_receipt(NULL, mc_buf_slice(&ca), receipt, NULL, &why);
   if (err && !why.text[0])
     abort(); /* a refusal without a reason */
   size_t facts = mc_slice_find(mc_buf_slice(&good), '\n', 0);

@@ -6,7 +6,7 @@ import os
 import pathlib
 import subprocess
 
-from platform_under_test import ApiError, Platform, Tap, wait_for
+from platform_under_test import MOTORCADE, ApiError, Platform, Tap, wait_for
 from raw_mqtt import RawMqtt
 
 tap = Tap()
@@ -53,6 +53,28 @@ def erase(name, receipt, reason="sold"):
     return platform.command("vehicle", "erase", name, "--reason", reason, "--out", str(receipt), check=False)
 
 
+def restore(backup, name, *arguments):
+    """A folder of that name out of the backup; what the command said, and its code."""
+    target = platform.base / name / "data"
+    done = subprocess.run([MOTORCADE, "restore", "--from", str(backup), "--data", str(target), *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    return target, done.returncode, done.stdout, done.stderr
+
+
+def kept_messages(data, count):
+    """Retained messages of a platform that is started on the folder."""
+    p = Platform(data=data.parent)
+    p.settings = list(platform.settings)
+    p.start()
+    reader = RawMqtt(p.dev, "reader")
+    reader.subscribe("dt/+/kept", 1)
+    got = sorted(payload for _, payload in hear(reader, count))
+    more = not nothing_more(reader)
+    reader.close()
+    p.stop()
+    p.close()
+    return got, more
+
+
 plain = Platform()
 platform = Platform()
 try:
@@ -97,6 +119,10 @@ try:
     tap.equal(sorted(p for _, p in hear(late, 2)), [MARK + b"3", MARK + b"4"], "retained messages come back from it")
     late.close()
 
+    backup = platform.base / "backup"
+    done = subprocess.run([MOTORCADE, "backup", "--data", str(platform.data), "--out", str(backup)], capture_output=True, text=True, timeout=60)
+    tap.equal(done.returncode, 0, f"a backup is made {done.stderr}")
+
     # erasing one vehicle
     send(truck, "dt/truck/a", MARK + b"7")
     send(car, "dt/car/a", MARK + b"8")
@@ -133,6 +159,19 @@ try:
         tap.ok(False, "an erasure without a reason is refused")
     except ApiError as problem:
         tap.ok(problem.status == 400 and "reason" in str(problem), "an erasure without a reason is refused", problem)
+
+    # a backup from before the erasure
+    target, code, out, err = restore(backup, "open")
+    tap.ok(code == 0 and "READABLE again" in out and "--receipt" in out, "a restore that was not told of the erasure says what is readable again", out + err)
+    tap.equal(kept_messages(target, 2), ([MARK + b"3", MARK + b"4"], False), "and so it is")
+    target, code, out, err = restore(backup, "by-receipt", "--receipt", receipt, "--json")
+    tap.ok(code == 0 and json.loads(out)["taken_away"]["keys"] == 1, "told by the receipt, it destroys the key again", out + err)
+    tap.equal(kept_messages(target, 1), ([MARK + b"4"], False), "what was erased stays erased, and the others' messages are there")
+    target, code, out, err = restore(backup, "by-newer", "--newer", platform.data, "--json")
+    tap.ok(code == 0 and json.loads(out)["taken_away"]["keys"] == 1, "told by the data folder as it is now, too", out + err)
+    for arguments, text in ((("--receipt", forged), "was changed since"), (("--receipt", key), "not an erasure receipt"), (("--newer", plain.data), "another installation")):
+        target, code, out, err = restore(backup, "never", *arguments)
+        tap.ok(code == 1 and text in err and not target.exists(), f"{arguments[0]} {pathlib.Path(arguments[1]).name}: refused before anything is written", err)
 
     # the master key
     platform.kill()

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/vec.h"
+#include "registry/registry.h"
 
 enum { BACKUP_PATH = 1024 };
 
@@ -47,8 +48,17 @@ typedef struct restore_report {
   bool kept[BACKUP_STATES];   /* came with the backup; else rebuilt from the journal */
   bool history_newer;         /* history holds rows that arrived behind the cut */
   uint64_t records_behind[16]; /* of the backup's journal, per stream, behind the cut */
+  mc_taken_away taken;        /* what was taken away since the backup was made, and was taken away again */
+  uint64_t subject_keys;      /* vehicles and persons that have a key of their own in the restored folder */
 } restore_report;
+/* Who knows what was erased and revoked since the backup was made. */
+enum { RESTORE_RECEIPTS = 64 };
+typedef struct restore_later {
+  const char *newer; /* a data folder or a later backup of the same installation; NULL: none */
+  const char *receipt[RESTORE_RECEIPTS];
+  size_t receipts;
+} restore_later;
 /* A data folder out of a backup, as it was at an offset (UINT64_MAX: its end) or a time (INT64_MAX: none). data is empty or missing. */
-mc_err backup_restore(const mc_fs *fs, const char *from, const char *data, uint64_t at, int64_t at_us, restore_report *out, mc_why *why);
+mc_err backup_restore(const mc_fs *fs, const char *from, const char *data, uint64_t at, int64_t at_us, const restore_later *later, restore_report *out, mc_why *why);
 
 #endif

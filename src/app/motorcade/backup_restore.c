@@ -16,6 +16,7 @@ enum { CHAIN_MAX = 64, STREAMS = 16 };
 typedef struct way_back {
   const mc_fs *fs;
   const char *from, *data;
+  const restore_later *later;
   restore_report *out;
   backup_manifest m;
   mc_why *why;
@@ -176,6 +177,72 @@ static mc_err restore_journal(way_back *b, uint64_t at, int64_t at_us)
   return err == MC_ERR_END ? MC_OK : err;
 }
 
+/* ---- what was erased and revoked since ---- */
+
+static mc_err read_ca(const way_back *b, const char *dir, mc_buf *out)
+{
+  char path[BACKUP_PATH];
+  snprintf(path, sizeof path, "%s/ca.pem", dir);
+  return mc_fs_read(b->fs, path, 1 << 20, out, b->why);
+}
+
+static mc_err apply_receipts(way_back *b, mc_db *db)
+{
+  mc_buf ca = {0};
+  mc_err err = b->later->receipts ? read_ca(b, b->from, &ca) : MC_OK;
+  for (size_t i = 0; !err && i < b->later->receipts; i++) {
+    mc_buf receipt = {0};
+    err = mc_fs_read(b->fs, b->later->receipt[i], 1 << 20, &receipt, b->why);
+    if (!err && (err = mc_registry_take_away_by_receipt(db, mc_buf_slice(&ca), mc_buf_slice(&receipt), &b->out->taken, b->why)))
+      mc_err_prefix(b->why, "%s", b->later->receipt[i]);
+    mc_buf_free(&receipt);
+  }
+  mc_buf_free(&ca);
+  return err;
+}
+
+/* Another installation has other vehicles under the same numbers. */
+static mc_err check_newer(const way_back *b)
+{
+  mc_buf ours = {0}, theirs = {0};
+  if (!b->later->newer)
+    return MC_OK;
+  mc_err err = read_ca(b, b->from, &ours);
+  if (!err)
+    err = read_ca(b, b->later->newer, &theirs);
+  if (!err && !mc_slice_eq(mc_buf_slice(&ours), mc_buf_slice(&theirs)))
+    err = mc_err_set(b->why, MC_ERR_INVALID, "%s has another certificate authority than %s: it is another installation", b->later->newer, b->from);
+  mc_buf_free(&ours);
+  mc_buf_free(&theirs);
+  return err;
+}
+
+/* A backup's database is copied before it is opened, so that the backup stays as it is; a data folder's is in use, and is opened where it stands. */
+static mc_err apply_newer(way_back *b, mc_db *db)
+{
+  char path[BACKUP_PATH], copy[BACKUP_PATH], manifest[BACKUP_PATH];
+  mc_file *file = NULL;
+  mc_db *newer = NULL;
+  uint64_t bytes;
+  uint32_t crc;
+  if (!b->later->newer)
+    return MC_OK;
+  snprintf(path, sizeof path, "%s/motorcade.db", b->later->newer);
+  snprintf(copy, sizeof copy, "%s/newer.tmp", b->data);
+  snprintf(manifest, sizeof manifest, "%s/backup", b->later->newer);
+  bool is_backup = mc_file_open(b->fs, manifest, MC_FILE_READ, &file, NULL) == MC_OK;
+  mc_file_close(&file);
+  mc_err err = is_backup ? mc_fs_copy(b->fs, path, copy, 0600, &bytes, &crc, b->why) : MC_OK;
+  if (!err)
+    err = mc_db_open_sqlite(is_backup ? copy : path, &newer, b->why);
+  if (!err)
+    err = mc_registry_take_away_as(db, newer, &b->out->taken, b->why);
+  mc_db_close(&newer);
+  if (is_backup)
+    mc_fs_unlink(b->fs, copy, NULL);
+  return err;
+}
+
 static mc_err rewind_database(way_back *b)
 {
   char path[BACKUP_PATH];
@@ -187,6 +254,14 @@ static mc_err rewind_database(way_back *b)
     err = mc_fleet_rewind(db, b->out->cut, b->why);
   if (!err)
     err = mc_delivery_rewind(db, b->out->cut, b->why);
+  if (!err)
+    err = apply_newer(b, db);
+  if (!err)
+    err = apply_receipts(b, db);
+  if (!err)
+    err = mc_registry_end_sessions(db, b->why);
+  if (!err)
+    err = mc_registry_keys_left(db, &b->out->subject_keys, b->why);
   mc_db_close(&db);
   return err;
 }
@@ -194,6 +269,8 @@ static mc_err rewind_database(way_back *b)
 static mc_err restore(way_back *b, uint64_t at, int64_t at_us)
 {
   MC_TRY(backup_check(b->fs, b->from, &b->m, b->why));
+  MC_TRY(check_newer(b));
+  MC_TRY(apply_receipts(b, NULL)); /* a look at them, before anything is written */
   MC_TRY(mc_fs_mkdirs(b->fs, b->data, b->why));
   MC_TRY(restore_journal(b, at, at_us));
   MC_TRY(restore_states(b));
@@ -203,11 +280,11 @@ static mc_err restore(way_back *b, uint64_t at, int64_t at_us)
   return mc_fs_sync_dir(b->fs, b->data, b->why);
 }
 
-mc_err backup_restore(const mc_fs *fs, const char *from, const char *data, uint64_t at, int64_t at_us, restore_report *out, mc_why *why)
+mc_err backup_restore(const mc_fs *fs, const char *from, const char *data, uint64_t at, int64_t at_us, const restore_later *later, restore_report *out, mc_why *why)
 {
-  way_back b = {.fs = fs, .from = from, .data = data, .out = out, .why = why};
+  way_back b = {.fs = fs, .from = from, .data = data, .later = later, .out = out, .why = why};
   *out = (restore_report){0};
-  if (strlen(from) > 400 || strlen(data) > 400)
+  if (strlen(from) > 400 || strlen(data) > 400 || (later->newer && strlen(later->newer) > 400))
     return mc_err_set(why, MC_ERR_TOO_LARGE, "restore: a folder's name has at most 400 characters");
   MC_TRY(backup_manifest_read(fs, from, &b.m, why));
   mc_err err = check_empty(&b);
