@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds and runs every test and ends with one line: N passed, N failed.
 
-Stages, in this order; each prints one line a program, and the whole output of what failed:
+Stages, in this order (the last two together); each prints one line a program, and the whole output of what failed:
   layering and form      tools/check_layering.py, tools/check_format.py; the portal's types are those of src/api/operations.json; what reads
                          from outside has a fuzz target (docs/parsers.md)
   C, address+undefined   tests/<module>/test_*.c and the fuzz targets over their seed corpora
@@ -25,6 +25,12 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 THREADED = ["base", "journal", "net", "registry", "twin", "store", "gateway", "campaign", "api", "aws", "db"]
 TIMEOUT_S = 600
+# Begun first, longest first: what would otherwise be alone at the end of its stage.
+SLOW = [
+    "portal", "test_kill", "test_clients", "test_interoperability", "test_models", "test_edge_program", "test_disk_full", "gateway_test_restart", "gateway_test_profile",
+    "journal_test_compaction_faults", "journal_test_crash", "api_test_live", "geo_test_town", "journal_test_backup", "gateway_test_clock_jump", "gateway_test_gateway",
+    "gateway_test_pressure", "gateway_test_will", "gateway_test_share",
+]
 
 
 class Tally:
@@ -33,10 +39,12 @@ class Tally:
         self.failures = []
         self.lock = threading.Lock()
 
-    def programs(self, jobs, env):
-        """Several (name, command), as many at once as there are processors."""
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            list(pool.map(lambda job: self.program(job[0], job[1], env=env), jobs))
+    def programs(self, jobs, env=None, timeout=TIMEOUT_S):
+        """Several (name, command), one more at once than there are processors: most of them wait for something most of the time."""
+        rank = {name: i for i, name in enumerate(SLOW)}
+        jobs = sorted(jobs, key=lambda job: rank.get(job[0].split()[-1], len(SLOW)))
+        with concurrent.futures.ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
+            list(pool.map(lambda job: self.program(job[0], job[1], env=env, timeout=timeout), jobs))
 
     def program(self, name, command, env=None, cwd=None, timeout=TIMEOUT_S):
         """Runs one program and counts its TAP lines (nested ones of node:test too); no TAP at all counts by exit code."""
@@ -136,12 +144,12 @@ def main():
         run_c(tally, "build-tsan", THREADED, only, "tsan", fuzz=False)
     if "system" in stages or "portal" in stages:
         if tally.step("make programs", ["make", "--no-print-directory", "programs"]) and tally.step("make portal", ["make", "--no-print-directory", "portal"]):
-            if "system" in stages and tally.step("build the server of the power cuts", ["ninja", "-C", str(ROOT / "build"), "powercut_server"]):
-                for test in sorted((ROOT / "tests/system").glob("test_*.py")):
-                    if only in test.name:
-                        tally.program(f"system {test.stem}", [sys.executable, str(test)], timeout=1200)
+            jobs = []
             if "portal" in stages and only in "portal":
-                tally.program("portal", [sys.executable, str(ROOT / "tests/system/portal.py")], timeout=1200)
+                jobs.append(("portal", [sys.executable, str(ROOT / "tests/system/portal.py")]))
+            if "system" in stages and tally.step("build the server of the power cuts", ["ninja", "-C", str(ROOT / "build"), "powercut_server"]):
+                jobs += [(f"system {test.stem}", [sys.executable, str(test)]) for test in sorted((ROOT / "tests/system").glob("test_*.py")) if only in test.name]
+            tally.programs(jobs, timeout=1200)
     if tally.failures:
         print("failed: " + ", ".join(tally.failures))
     print(f"{tally.passed} passed, {tally.failed} failed" + (f", {tally.skipped} skipped" if tally.skipped else ""))

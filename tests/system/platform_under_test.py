@@ -3,6 +3,7 @@
 Everything is started by process id and ended by it. Standard library only; MQTT comes from the tests that need it.
 """
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -98,10 +99,22 @@ class Tap:
         sys.exit(1 if self.failed else 0)
 
 
+ports = itertools.count()
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody listens on, out of a hundred that are this process's: tests run side by side. Below those that the system gives to outgoing connections, so that it
+    is still free when a platform comes back to it."""
+    first = 10000 + os.getpid() % 220 * 100
+    for _ in range(100):
+        port = first + next(ports) % 100
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError(f"no port is free from {first} on")
 
 
 def wait_for(condition, seconds, what="", step=0.02):

@@ -185,6 +185,7 @@ def rounds(platform, chance, first):
     for number in range(1, ROUNDS + 1):
         time.sleep(chance.uniform(0.3, 2.2))
         platform.kill()
+        platform.settings = ["--journal-io", "uring" if number % 2 else "plain"]  # what one way wrote the other one reads
         platform.start(wait=False)
         if chance.random() < 0.1:  # in the middle of the recovery too
             time.sleep(chance.uniform(0, 0.1))
@@ -212,6 +213,7 @@ def main():
             p.start()
         first = set()
         starts = rounds(platform, chance, first)
+        tap.holds(platform.log.read_text(errors="replace"), "io_uring", "every other round wrote its groups by io_uring, or was told why not")
         time.sleep(0.5)
         platform.wait_ready()
         for p in tele + plain + secure:
