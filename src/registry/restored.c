@@ -11,22 +11,38 @@ typedef struct step {
   const char *write; /* takes the columns in their order */
   const char *kinds; /* of the columns: i, t, b */
   size_t counter;
+  const char *module; /* of the migration that made the table; NULL: it was always there */
 } step;
 
 #define COUNT(member) offsetof(mc_taken_away, member)
 
 static const step steps[] = {
     {"SELECT state, fingerprint, created_us FROM certificate WHERE state <> 0", "UPDATE certificate SET state = $1 WHERE fingerprint = $2 AND created_us = $3 AND state < $1", "ibi",
-     COUNT(certificates)},
-    {"SELECT id, created_us FROM thing WHERE disabled <> 0", "UPDATE thing SET disabled = 1 WHERE id = $1 AND created_us = $2 AND disabled = 0", "ii", COUNT(devices)},
-    {"SELECT id, created_us FROM token WHERE revoked <> 0", "UPDATE token SET revoked = 1 WHERE id = $1 AND created_us = $2 AND revoked = 0", "ii", COUNT(tokens)},
+     COUNT(certificates), NULL},
+    {"SELECT id, created_us FROM thing WHERE disabled <> 0", "UPDATE thing SET disabled = 1 WHERE id = $1 AND created_us = $2 AND disabled = 0", "ii", COUNT(devices), NULL},
+    {"SELECT id, created_us FROM token WHERE revoked <> 0", "UPDATE token SET revoked = 1 WHERE id = $1 AND created_us = $2 AND revoked = 0", "ii", COUNT(tokens), NULL},
     {"SELECT id, created_us, disabled, password FROM account",
-     "UPDATE account SET disabled = $3, password = $4 WHERE id = $1 AND created_us = $2 AND (disabled < $3 OR (password <> $4 AND disabled <= $3))", "iiit", COUNT(accounts)},
+     "UPDATE account SET disabled = $3, password = $4 WHERE id = $1 AND created_us = $2 AND (disabled < $3 OR (password <> $4 AND disabled <= $3))", "iiit", COUNT(accounts), NULL},
+    {"SELECT id, created_us, secret FROM access_key WHERE revoked <> 0", "UPDATE access_key SET revoked = 1, secret = $3 WHERE id = $1 AND created_us = $2 AND revoked = 0", "iib",
+     COUNT(tokens), "registry.access_key"},
+    {"SELECT destroyed_us, id, tenant, subject, subject_id, created_us FROM data_key WHERE wrapped IS NULL",
+     "UPDATE data_key SET wrapped = NULL, destroyed_us = $1 WHERE id = $2 AND tenant = $3 AND subject = $4 AND subject_id = $5 AND created_us = $6 AND wrapped IS NOT NULL", "iiiiii",
+     COUNT(keys), "keyring"},
 };
-static const step key_step = {"SELECT destroyed_us, id, tenant, subject, subject_id, created_us FROM data_key WHERE wrapped IS NULL",
-                              "UPDATE data_key SET wrapped = NULL, destroyed_us = $1 WHERE id = $2 AND tenant = $3 AND subject = $4 AND subject_id = $5 AND created_us = $6"
-                              " AND wrapped IS NOT NULL",
-                              "iiiiii", COUNT(keys)};
+
+static mc_err has(mc_db *db, const char *module, bool *out, mc_why *why)
+{
+  mc_stmt *s;
+  *out = !module;
+  if (!module)
+    return MC_OK;
+  MC_TRY(mc_db_prepare(db, "SELECT 1 FROM schema_migration WHERE module = $1", &s, why));
+  mc_stmt_bind_text(s, 1, mc_slice_str(module));
+  mc_err err = mc_stmt_step(s, why);
+  mc_stmt_release(&s);
+  *out = err == MC_OK;
+  return err == MC_ERR_END ? MC_OK : err;
+}
 
 static void bind(mc_stmt *to, mc_stmt *from, const char *kinds)
 {
@@ -35,15 +51,22 @@ static void bind(mc_stmt *to, mc_stmt *from, const char *kinds)
       mc_stmt_bind_int(to, i + 1, mc_stmt_int(from, i));
     else if (kinds[i] == 't')
       mc_stmt_bind_text(to, i + 1, mc_stmt_text(from, i));
-    else
+    else if (mc_stmt_blob(from, i).len)
       mc_stmt_bind_blob(to, i + 1, mc_stmt_blob(from, i));
+    else
+      mc_stmt_bind_blob(to, i + 1, MC_LIT("")); /* empty is not NULL */
 }
 
 /* Both between begin and end. */
 static mc_err take(mc_db *restored, mc_db *newer, const step *t, mc_taken_away *out, mc_why *why)
 {
   mc_stmt *from, *to;
-  mc_err err;
+  bool there;
+  mc_err err = has(restored, t->module, &there, why);
+  if (!err && there)
+    err = has(newer, t->module, &there, why);
+  if (err || !there) /* made by a version that did not know of such */
+    return err;
   MC_TRY(mc_db_prepare(newer, t->read, &from, why));
   while ((err = mc_stmt_step(from, why)) == MC_OK) {
     err = mc_db_prepare(restored, t->write, &to, why);
@@ -60,15 +83,13 @@ static mc_err take(mc_db *restored, mc_db *newer, const step *t, mc_taken_away *
   return err == MC_ERR_END ? MC_OK : err;
 }
 
-static mc_err take_all(mc_db *restored, mc_db *newer, bool keys, mc_taken_away *out, mc_why *why)
+static mc_err take_all(mc_db *restored, mc_db *newer, mc_taken_away *out, mc_why *why)
 {
   MC_TRY(mc_db_begin(restored, true, why));
   mc_err err = mc_db_begin(newer, false, why);
   bool reading = !err;
   for (size_t i = 0; !err && i < sizeof steps / sizeof steps[0]; i++)
     err = take(restored, newer, &steps[i], out, why);
-  if (!err && keys)
-    err = take(restored, newer, &key_step, out, why);
   if (reading)
     mc_db_end(newer, true, NULL);
   mc_err ended = mc_db_end(restored, !err, err ? NULL : why);
@@ -77,11 +98,7 @@ static mc_err take_all(mc_db *restored, mc_db *newer, bool keys, mc_taken_away *
 
 mc_err mc_registry_take_away_as(mc_db *restored, mc_db *newer, mc_taken_away *out, mc_why *why)
 {
-  bool keys = false;
-  MC_TRY(mc_keyring_exists(restored, &keys, why));
-  if (keys)
-    MC_TRY(mc_keyring_exists(newer, &keys, why));
-  MC_TRY(take_all(restored, newer, keys, out, why));
+  MC_TRY(take_all(restored, newer, out, why));
   return mc_db_settle(restored, why); /* destroyed is what stands in no file any more */
 }
 
