@@ -47,7 +47,7 @@ def typescript(doc):
         required = set(schema.get("required", []))
         properties = schema.get("properties", {})
         if not properties:
-            out.append(f"export type {name} = Record<string, never>\n")
+            out.append(f"export type {name} = Record<string, {'unknown' if schema.get('additionalProperties') is True else 'never'}>\n")
             continue
         lines = [f"export interface {name} {{\n"]
         for key, value in properties.items():
@@ -219,6 +219,8 @@ def c_source(doc):
         if schema["type"] == "object":
             table, count = fields(schema.get("properties", {}), schema.get("required", []), "fields_" + name)
             parts += [f".field = {table}", f".field_count = {count}"]
+            if schema.get("additionalProperties") is True:
+                parts.append(".open = true")
         if "items" in schema:
             parts.append(f".items = {ref(schema['items'], 'item')}")
         if "enum" in schema:

@@ -16,11 +16,12 @@ typedef struct api_field {
   const api_schema *schema;
 } api_field;
 
-/* The part of JSON Schema that the description uses. Unknown members of an object are refused. */
+/* The part of JSON Schema that the description uses. Unknown members of an object are refused, unless it is open. */
 struct api_schema {
   api_type type;
   const api_field *field; /* object */
   size_t field_count;
+  bool open; /* object: other members are somebody else's matter */
   const api_schema *items;    /* array */
   size_t min_items, max_items; /* max 0: no limit */
   const char *const *values;  /* enum, ends with NULL */

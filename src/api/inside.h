@@ -75,6 +75,7 @@ struct api_call {
   /* the problem, when run() failed */
   mc_why why;
   char field[160];
+  mc_buf members; /* more members of its document, with commas between them */
 };
 
 /* ---- router.c ---- */

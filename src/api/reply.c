@@ -11,6 +11,7 @@ void call_free(api_call *c)
   if (c->body)
     json_decref(c->body);
   mc_buf_free(&c->out);
+  mc_buf_free(&c->members);
   mc_arena_free(&c->arena);
   free(c);
 }
@@ -138,6 +139,8 @@ void reply_problem(api_call *c, int status)
   if (c->field[0])
     mc_json_str_field(&j, "field", c->field);
   mc_json_str_field(&j, "request_id", id);
+  if (c->members.len && !j.err && (mc_buf_append_u8(&c->out, ',') || mc_buf_append_slice(&c->out, mc_buf_slice(&c->members))))
+    j.err = MC_ERR_MEMORY;
   mc_json_object_end(&j);
   if (mc_json_end(&j))
     mc_buf_clear(&c->out); /* no memory: the status line still tells */

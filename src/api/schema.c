@@ -156,6 +156,10 @@ static mc_err check_object(walk *w, const api_schema *s, json_t *value)
   json_object_foreach (value, name, member) {
     size_t before = enter(w, "/%.60s", name);
     const api_field *f = field_named(s, name);
+    if (!f && s->open) {
+      leave(w, before);
+      continue;
+    }
     if (!f)
       return mc_err_set(w->why, MC_ERR_INVALID, "\"%.60s\" is not known here; check its spelling", name);
     MC_TRY(check_value(w, f->schema, member));

@@ -133,6 +133,8 @@ static mc_err check_place(catalog_change *g, const json_t *node, const catalog_n
     return MC_OK;
   if (parent.kind != NODE_NONE)
     return bad_node(g, node, "%.*s: a %s cannot stand below the %s \"%.*s\"", MC_FMT(n->fqn), node_member[n->kind], node_member[parent.kind], MC_FMT(above));
+  if (mc_strmap_get(&g->removed, above, NULL))
+    return bad_node(g, node, "%.*s: \"%.*s\" above it is removed in the same request", MC_FMT(n->fqn), MC_FMT(above));
   if (n->kind == NODE_PROPERTY)
     return bad_node(g, node, "%.*s: there is no struct \"%.*s\"", MC_FMT(n->fqn), MC_FMT(above));
   return MC_OK;

@@ -426,7 +426,9 @@ static mc_err update_locked(control_call *call, mc_why *why)
 mc_err control_update_decoder_manifest(control_call *call, mc_why *why)
 {
   MC_TRY(vocabulary_locked(call, update_locked, why));
-  campaign_reconcile_all(call->c, call->tenant);
+  /* Only vehicles that were given the name before it meant anything: others get it when they are attached. */
+  if (mc_registry_vehicles_with_manifest(call->c->config.registry, call->tenant, control_text(call->in, "name")))
+    campaign_reconcile_all(call->c, call->tenant);
   return MC_OK;
 }
 

@@ -71,8 +71,7 @@ mc_err control_delete_fleet(control_call *call, mc_why *why)
   if (err && err != MC_ERR_NOT_FOUND)
     return mc_err_set(why, err, "%s", inner.text);
   MC_TRY(tags(call, false, why));
-  answer(call);
-  campaign_reconcile_all(call->c, call->tenant);
+  answer(call); /* it was empty: no vehicle is concerned */
   return MC_OK;
 }
 

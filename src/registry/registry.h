@@ -61,6 +61,7 @@ mc_err mc_registry_vehicle_get(mc_registry *r, uint32_t tenant, uint32_t id, mc_
 mc_err mc_registry_vehicle_find(mc_registry *r, uint32_t tenant, mc_slice name, mc_vehicle *out);
 /* Ordered by name; after: name to go on from (cursor), filter: substring of name/VIN/make/model or empty. *out in arena. */
 mc_err mc_registry_vehicle_list(mc_registry *r, uint32_t tenant, mc_slice after, mc_slice filter, size_t limit, mc_arena *arena, mc_vehicle **out, size_t *count, mc_why *why);
+bool mc_registry_vehicle_exists(mc_registry *r, uint32_t tenant, uint32_t id); /* from memory, without a copy */
 uint32_t mc_registry_vehicle_count(mc_registry *r, uint32_t tenant);
 /* How many have this manifest. From memory. */
 uint32_t mc_registry_vehicles_with_manifest(mc_registry *r, uint32_t tenant, mc_slice manifest);

@@ -210,6 +210,15 @@ mc_err mc_registry_vehicle_get(mc_registry *r, uint32_t tenant, uint32_t id, mc_
   return err;
 }
 
+bool mc_registry_vehicle_exists(mc_registry *r, uint32_t tenant, uint32_t id)
+{
+  pthread_rwlock_rdlock(&r->lock);
+  const mc_vehicle *v = registry_vehicle(r, id);
+  bool found = v && v->tenant == tenant;
+  pthread_rwlock_unlock(&r->lock);
+  return found;
+}
+
 mc_err mc_registry_vehicle_find(mc_registry *r, uint32_t tenant, mc_slice name, mc_vehicle *out)
 {
   scoped_key k = registry_key(tenant, name);

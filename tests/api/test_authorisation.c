@@ -44,6 +44,10 @@ static const char *working_body(const api_operation *op)
       {"group_add", "{\"thing\":\"truck-7\"}"},
       {"vehicle_template_give", "{\"template\":\"t\"}"},
       {"vehicle_template_command", "{\"action\":\"activate\"}"},
+      {"catalog_update", "{\"description\":\"theirs\"}"},
+      {"model_update", "{\"description\":\"theirs\"}"},
+      {"decoder_update", "{\"description\":\"theirs\"}"},
+      {"decoder_import", "{\"networkFileDefinitions\":[{\"canDbc\":{\"networkInterface\":\"can0\",\"canDbcFiles\":[\"QQ==\"]}}]}"},
       {"certificate_update", "{\"state\":\"revoked\"}"}, {"campaign_status", "{\"status\":\"running\"}"},
       {"campaign_update", "{\"target_kind\":\"all\",\"kind\":\"time\",\"period_ms\":1000,\"signals\":[{\"fqn\":\"Vehicle.Speed\"}]}"},
   };

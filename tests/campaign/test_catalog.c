@@ -124,6 +124,8 @@ static void test_a_catalog_changes_whole_or_not_at_all(void)
   CHECK(holds(&fault.members, "'name':'Types.Pos'"));
   CHECK(call("UpdateSignalCatalog", "{'name':'car','nodesToRemove':['Types.Pos','Types.Pos.Lat','Types.Pos.Lon']}") != MC_OK); /* a sensor is of it */
   CHECK(failed(MC_CONTROL_INVALID_SIGNALS, "Vehicle.Pos"));
+  CHECK(call("UpdateSignalCatalog", "{'name':'car','nodesToRemove':['Vehicle.Cabin','Vehicle.Cabin.Temp'],'nodesToAdd':[" SENSOR("Vehicle.Cabin.Noise", "INT8") "]}") != MC_OK);
+  CHECK(failed(MC_CONTROL_INVALID_NODE, "'Vehicle.Cabin.Noise'"));
   CHECK_OK(call("UpdateSignalCatalog", "{'name':'car','nodesToRemove':['Vehicle.Cabin','Vehicle.Cabin.Temp']}"));
   CHECK_OK(call("GetSignalCatalog", "{'name':'car'}"));
   CHECK(answers("'description':'new'"));

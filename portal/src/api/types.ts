@@ -981,6 +981,20 @@ export interface StateCommandCreated {
   id: string
 }
 
+export type FleetwiseDocument = Record<string, unknown>
+
+export interface FleetwiseList {
+  items: FleetwiseDocument[]
+  /** cursor of the next page; absent on the last */
+  next?: string
+}
+
+export interface FleetwiseNames {
+  items: string[]
+  /** cursor of the next page; absent on the last */
+  next?: string
+}
+
 export interface Operations {
   /** Is the platform able to work? No details without a sign-in. */
   health: { path: undefined; query: undefined; body: undefined; reply: Health }
@@ -1138,6 +1152,70 @@ export interface Operations {
   metrics: { path: undefined; query: undefined; body: undefined; reply: undefined }
   /** WebSocket with live positions and values; see `live`. */
   live: { path: undefined; query: undefined; body: undefined; reply: undefined }
+  /** Signal catalogs, ordered by name. */
+  catalog_list: { path: undefined; query: { after?: string; limit?: number }; body: undefined; reply: FleetwiseList }
+  /** Create a signal catalog: as CreateSignalCatalog (name, description, nodes), or with vss as ImportSignalCatalog. */
+  catalog_create: { path: undefined; query: undefined; body: FleetwiseDocument; reply: FleetwiseDocument }
+  /** One signal catalog with the number of its nodes. */
+  catalog_get: { path: { name: string | number }; query: undefined; body: undefined; reply: FleetwiseDocument }
+  /** Change a catalog: as UpdateSignalCatalog (description, nodesToAdd, nodesToUpdate, nodesToRemove). Whole or not at all. */
+  catalog_update: { path: { name: string | number }; query: undefined; body: FleetwiseDocument; reply: FleetwiseDocument }
+  /** Delete a catalog that no model and no fleet names. */
+  catalog_delete: { path: { name: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Nodes of a catalog, ordered by name. */
+  catalog_nodes: { path: { name: string | number }; query: { after?: string; limit?: number; type?: "SENSOR" | "ACTUATOR" | "ATTRIBUTE" | "BRANCH" | "CUSTOM_STRUCT" | "CUSTOM_PROPERTY" }; body: undefined; reply: FleetwiseList }
+  /** Vehicle models, ordered by name. */
+  model_list: { path: undefined; query: { after?: string; limit?: number; catalog?: string }; body: undefined; reply: FleetwiseList }
+  /** Create a vehicle model: as CreateModelManifest (name, signalCatalogArn, nodes; a branch stands for all below it). */
+  model_create: { path: undefined; query: undefined; body: FleetwiseDocument; reply: FleetwiseDocument }
+  /** One vehicle model. */
+  model_get: { path: { name: string | number }; query: undefined; body: undefined; reply: FleetwiseDocument }
+  /** Change a model that is a draft, or its status: as UpdateModelManifest. */
+  model_update: { path: { name: string | number }; query: undefined; body: FleetwiseDocument; reply: FleetwiseDocument }
+  /** Delete a model that no decoder manifest is made for. */
+  model_delete: { path: { name: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Nodes of a model, ordered by name. */
+  model_nodes: { path: { name: string | number }; query: { after?: string; limit?: number }; body: undefined; reply: FleetwiseList }
+  /** Decoder manifests in any state, ordered by name. */
+  decoder_list: { path: undefined; query: { after?: string; limit?: number; model?: string }; body: undefined; reply: FleetwiseList }
+  /** Create a decoder manifest as a draft: as CreateDecoderManifest. */
+  decoder_create: { path: undefined; query: undefined; body: FleetwiseDocument; reply: FleetwiseDocument }
+  /** One decoder manifest. */
+  decoder_get: { path: { name: string | number }; query: undefined; body: undefined; reply: FleetwiseDocument }
+  /** Change a decoder manifest that is a draft, or its status: as UpdateDecoderManifest. An ACTIVE one goes to its vehicles. */
+  decoder_update: { path: { name: string | number }; query: undefined; body: FleetwiseDocument; reply: FleetwiseDocument }
+  /** Delete a decoder manifest that no vehicle uses. */
+  decoder_delete: { path: { name: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** DBC files into a draft: as ImportDecoderManifest (networkFileDefinitions). */
+  decoder_import: { path: { name: string | number }; query: undefined; body: FleetwiseDocument; reply: FleetwiseDocument }
+  /** Decoders of a manifest, ordered by signal. */
+  decoder_signals: { path: { name: string | number }; query: { after?: string; limit?: number }; body: undefined; reply: FleetwiseList }
+  /** Network interfaces of a decoder manifest. */
+  decoder_interfaces: { path: { name: string | number }; query: { after?: string; limit?: number }; body: undefined; reply: FleetwiseList }
+  /** What FleetWise knows of the vehicle: model, decoder manifest, attributes, state templates. */
+  vehicle_definition: { path: { id: string | number }; query: undefined; body: undefined; reply: FleetwiseDocument }
+  /** Change it: as UpdateVehicle (attributes with attributeUpdateMode, manifests, state templates). */
+  vehicle_define: { path: { id: string | number }; query: undefined; body: FleetwiseDocument; reply: FleetwiseDocument }
+  /** Delete a vehicle. Its device stays, and can be fitted to another vehicle. */
+  vehicle_delete: { path: { id: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Fleets that the vehicle is in. */
+  vehicle_fleets: { path: { id: string | number }; query: { after?: string; limit?: number }; body: undefined; reply: FleetwiseNames }
+  /** Fleets, ordered by id. */
+  fleet_list: { path: undefined; query: { after?: string; limit?: number }; body: undefined; reply: FleetwiseList }
+  /** Create a fleet: as CreateFleet (fleetId, description, signalCatalogArn). */
+  fleet_create: { path: undefined; query: undefined; body: FleetwiseDocument; reply: FleetwiseDocument }
+  /** One fleet. */
+  fleet_get: { path: { fleet: string | number }; query: undefined; body: undefined; reply: FleetwiseDocument }
+  /** Change a fleet's description. */
+  fleet_update: { path: { fleet: string | number }; query: undefined; body: FleetwiseDocument; reply: FleetwiseDocument }
+  /** Delete a fleet that has no vehicles. */
+  fleet_delete: { path: { fleet: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Names of the vehicles in a fleet. */
+  fleet_vehicles: { path: { fleet: string | number }; query: { after?: string; limit?: number }; body: undefined; reply: FleetwiseNames }
+  /** Put a vehicle into a fleet. Campaigns of the fleet go to it. */
+  fleet_join: { path: { fleet: string | number; vehicle: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Take a vehicle out of a fleet. */
+  fleet_leave: { path: { fleet: string | number; vehicle: string | number }; query: undefined; body: undefined; reply: undefined }
 }
 
 export const operations = {
@@ -1219,6 +1297,38 @@ export const operations = {
   map_tile: { method: "GET", path: "/api/v1/map/tiles/{z}/{x}/{y}", permission: "vehicle:read" },
   metrics: { method: "GET", path: "/metrics", permission: "system:read" },
   live: { method: "GET", path: "/api/v1/live", permission: "vehicle:read" },
+  catalog_list: { method: "GET", path: "/api/v1/catalogs", permission: "signal:read" },
+  catalog_create: { method: "POST", path: "/api/v1/catalogs", permission: "signal:write" },
+  catalog_get: { method: "GET", path: "/api/v1/catalogs/{name}", permission: "signal:read" },
+  catalog_update: { method: "PATCH", path: "/api/v1/catalogs/{name}", permission: "signal:write" },
+  catalog_delete: { method: "DELETE", path: "/api/v1/catalogs/{name}", permission: "signal:write" },
+  catalog_nodes: { method: "GET", path: "/api/v1/catalogs/{name}/nodes", permission: "signal:read" },
+  model_list: { method: "GET", path: "/api/v1/models", permission: "signal:read" },
+  model_create: { method: "POST", path: "/api/v1/models", permission: "signal:write" },
+  model_get: { method: "GET", path: "/api/v1/models/{name}", permission: "signal:read" },
+  model_update: { method: "PATCH", path: "/api/v1/models/{name}", permission: "signal:write" },
+  model_delete: { method: "DELETE", path: "/api/v1/models/{name}", permission: "signal:write" },
+  model_nodes: { method: "GET", path: "/api/v1/models/{name}/nodes", permission: "signal:read" },
+  decoder_list: { method: "GET", path: "/api/v1/decoders", permission: "signal:read" },
+  decoder_create: { method: "POST", path: "/api/v1/decoders", permission: "signal:write" },
+  decoder_get: { method: "GET", path: "/api/v1/decoders/{name}", permission: "signal:read" },
+  decoder_update: { method: "PATCH", path: "/api/v1/decoders/{name}", permission: "signal:write" },
+  decoder_delete: { method: "DELETE", path: "/api/v1/decoders/{name}", permission: "signal:write" },
+  decoder_import: { method: "POST", path: "/api/v1/decoders/{name}/import", permission: "signal:write" },
+  decoder_signals: { method: "GET", path: "/api/v1/decoders/{name}/signals", permission: "signal:read" },
+  decoder_interfaces: { method: "GET", path: "/api/v1/decoders/{name}/interfaces", permission: "signal:read" },
+  vehicle_definition: { method: "GET", path: "/api/v1/vehicles/{id}/definition", permission: "vehicle:read" },
+  vehicle_define: { method: "PATCH", path: "/api/v1/vehicles/{id}/definition", permission: "vehicle:write" },
+  vehicle_delete: { method: "DELETE", path: "/api/v1/vehicles/{id}", permission: "vehicle:write" },
+  vehicle_fleets: { method: "GET", path: "/api/v1/vehicles/{id}/fleets", permission: "vehicle:read" },
+  fleet_list: { method: "GET", path: "/api/v1/fleets", permission: "vehicle:read" },
+  fleet_create: { method: "POST", path: "/api/v1/fleets", permission: "vehicle:write" },
+  fleet_get: { method: "GET", path: "/api/v1/fleets/{fleet}", permission: "vehicle:read" },
+  fleet_update: { method: "PATCH", path: "/api/v1/fleets/{fleet}", permission: "vehicle:write" },
+  fleet_delete: { method: "DELETE", path: "/api/v1/fleets/{fleet}", permission: "vehicle:write" },
+  fleet_vehicles: { method: "GET", path: "/api/v1/fleets/{fleet}/vehicles", permission: "vehicle:read" },
+  fleet_join: { method: "PUT", path: "/api/v1/fleets/{fleet}/vehicles/{vehicle}", permission: "vehicle:write" },
+  fleet_leave: { method: "DELETE", path: "/api/v1/fleets/{fleet}/vehicles/{vehicle}", permission: "vehicle:write" },
 } as const
 
 /** Sizes in bytes of the live stream's binary frames. */

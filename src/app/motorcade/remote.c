@@ -143,26 +143,32 @@ static void print_table(json_t *items, const char *const *field, int fields)
   }
 }
 
-/* All pages of a list. */
-int remote_list(remote *r, const char *path, const char *const *field, int fields)
+json_t *remote_all(remote *r, const char *path)
 {
   json_t *all = json_array();
   char cursor[400] = "";
   for (;;) {
-    char url[2100], safe[1300];
+    char url[2900], safe[1300];
     snprintf(url, sizeof url, "%s%slimit=1000%s%s", path, strchr(path, '?') ? "&" : "?", cursor[0] ? "&after=" : "", remote_escaped(cursor, safe, sizeof safe));
     json_t *page = remote_ask(r, "GET", url, NULL);
     if (!page) {
       json_decref(all);
-      return 1;
+      return NULL;
     }
     json_array_extend(all, json_object_get(page, "items"));
     const char *next = json_string_value(json_object_get(page, "next"));
     snprintf(cursor, sizeof cursor, "%s", next ? next : "");
     json_decref(page);
     if (!cursor[0])
-      break;
+      return all;
   }
+}
+
+int remote_list(remote *r, const char *path, const char *const *field, int fields)
+{
+  json_t *all = remote_all(r, path);
+  if (!all)
+    return 1;
   remote_print(r, all, field, fields);
   json_decref(all);
   return 0;

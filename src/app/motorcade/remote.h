@@ -30,6 +30,8 @@ const char *remote_escaped(const char *text, char *out, size_t size);
 json_t *remote_ask(remote *r, const char *method, const char *path, json_t *body);
 /* A member as text for people; "-" when absent. Valid for the next seven calls. */
 const char *remote_text(json_t *object, const char *key);
+/* The items of all pages of a list; NULL: said why. */
+json_t *remote_all(remote *r, const char *path);
 /* Lists as a table of the named fields ("key=heading" where the heading says more), or as JSON; all pages, or the one there is. The exit code. */
 int remote_list(remote *r, const char *path, const char *const *field, int fields);
 int remote_list_once(remote *r, const char *path, const char *const *field, int fields);

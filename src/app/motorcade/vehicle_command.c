@@ -1,4 +1,5 @@
 #include "app/motorcade/remote.h"
+#include "app/motorcade/resource_command.h"
 #include "app/motorcade/vehicle_import.h"
 
 #include <inttypes.h>
@@ -84,6 +85,17 @@ static int erase_vehicle(remote *r, json_int_t id, const char *reason, const cha
   return code;
 }
 
+/* What FleetWise knows of it; with a file, changed as UpdateVehicle does. */
+static int define(remote *r, json_int_t id, const char *file)
+{
+  char path[128];
+  json_t *body = file ? resource_document(r, file) : NULL;
+  if (file && !body)
+    return 1;
+  snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT "/definition", id);
+  return remote_show(r, remote_ask(r, file ? "PATCH" : "GET", path, body));
+}
+
 int command_vehicle(int argc, char **argv)
 {
   static const char usage[] =
@@ -94,10 +106,14 @@ int command_vehicle(int argc, char **argv)
       "       motorcade vehicle show NAME\n"
       "       motorcade vehicle latest NAME [--json]\n"
       "       motorcade vehicle set NAME [--vin V] [--make M] [--model M] [--kind K] [--manifest NAME]\n"
+      "       motorcade vehicle definition NAME\n"
+      "       motorcade vehicle define NAME --file FILE.json\n"
+      "       motorcade vehicle delete NAME\n"
       "       motorcade vehicle erase NAME --reason TEXT --out RECEIPT\n"
       "--out writes cert.pem, key.pem and ca.pem for the vehicle's agent. A CSV list begins with a line of column names (name, vin, make,\n"
       "model, kind, year, manifest); a JSON list is an array of such objects. Rows that are there already with the same facts are left as\n"
-      "they are, so a corrected list may be sent again. erase destroys the vehicle's data key (setting subject_keys)\n"
+      "they are, so a corrected list may be sent again. definition shows model, manifest, attributes and state templates; define changes them,\n"
+      "FILE has the members of FleetWise's UpdateVehicle. A deleted vehicle leaves its device. erase destroys the vehicle's data key (setting subject_keys)\n"
       "and writes a signed receipt, which says what can no longer be read; nothing brings it back.\n";
   int ended;
   if (command_help(&argc, argv, usage, &ended))
@@ -116,7 +132,8 @@ int command_vehicle(int argc, char **argv)
     return 1;
   const char *what = option_word(&argc, argv), *name = option_word(&argc, argv);
   bool lists = what && !strcmp(what, "list"), imports = what && file && !strcmp(what, "create");
-  if (!what || (lists || imports) == (name != NULL) || (imports && (out || json_object_size(body))) || (file && !imports))
+  bool defines = what && file && !strcmp(what, "define");
+  if (!what || (lists || imports) == (name != NULL) || (imports && (out || json_object_size(body))) || (file && !imports && !defines))
     return remote_unclear(&r, what, usage);
   int code = remote_reach(&r, argc, argv, usage);
   if (code)
@@ -160,7 +177,15 @@ int command_vehicle(int argc, char **argv)
     snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT "/latest", id);
     return remote_list_once(&r, path, field, 6);
   }
+  if (defines || !strcmp(what, "definition")) {
+    json_decref(body);
+    return define(&r, id, file);
+  }
   snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT, id);
+  if (!strcmp(what, "delete")) {
+    json_decref(body);
+    return json_is_null(remote_ask(&r, "DELETE", path, NULL)) ? 0 : 1;
+  }
   if (!strcmp(what, "show")) {
     json_decref(body);
     return remote_show(&r, remote_ask(&r, "GET", path, NULL));
