@@ -20,7 +20,7 @@ struct mc_claim {
   mc_buf filters;    /* the session's subscriptions on their way */
   uint32_t tenant, thing, expiry_s, kicks;
   uint16_t asked_keep_alive_s;
-  bool clean, assigned, clamped, present, held, wants_response_info;
+  bool clean, assigned, clamped, present, storing /* the session is here, and CONNACK waits for the disk */, wants_response_info;
   char *thing_name; /* NULL: the client id */
   char address[56];
   uint16_t id_len;
@@ -276,10 +276,64 @@ static void admitted(mc_session *s, struct mc_claim *c)
          MC_KU("version", link->version), MC_KI("resumed", c->present));
 }
 
+/* Takes c. What CONNACK tells is so, whatever happens now. */
+static void enter(struct mc_claim *c, mc_session *s)
+{
+  mc_link *link = c->link;
+  link->claim = NULL;
+  s->stored = link->profile->replay_per_s && s->outbox ? (uint32_t)mc_outbox_queued(s->outbox) : 0;
+  mc_qos2_resume(s);
+  connack(link, c);
+  admitted(s, c);
+  mc_link_set_keep_alive(link);
+  mc_deliver_resume(s);
+  mc_share_connected(s);
+  mc_conn_pause(link->conn, false);
+  claim_free(c);
+}
+
+void mc_admission_stored(const mc_pending *p, mc_err err)
+{
+  mc_link *link = p->link;
+  struct mc_claim *c = link->claim;
+  if (!c) /* it closed meanwhile */
+    return;
+  if (err == MC_OK && mc_link_open(link) && link->session == p->session) {
+    enter(c, p->session);
+    return;
+  }
+  const char *text = err == MC_ERR_FULL ? "the server's disk is full, and the session or its will could not be stored; connect again later"
+                                        : "the server could not store the session or its will; connect again later";
+  if (link->session)
+    mc_session_detach(link->session, link, link->end_text ? link->end_text : text);
+  link->claim = NULL;
+  claim_free(c);
+  if (err == MC_OK || !mc_link_open(link))
+    return;
+  link->told = true;
+  mc_admission_refuse(link, link->version, err == MC_ERR_FULL ? MC_MQTT_QUOTA : MC_MQTT_UNAVAILABLE, text);
+}
+
+/* A will is the server's to keep from CONNACK on (MQTT 5.0, 3.1.2-7), and so is it that what was there before is gone (3.1.2-4): both are on disk then. */
+static void journal_open(struct mc_claim *c, mc_session *s, bool clears)
+{
+  mc_link *link = c->link;
+  bool has_will = s->will;
+  c->storing = has_will || clears;
+  if (!c->storing) {
+    mc_session_journal(s, MC_SESSION_OPEN, !c->present);
+    return;
+  }
+  mc_session_journal_for(s, MC_SESSION_OPEN, !c->present, has_will ? MC_PENDING_CONNACK_MORE : MC_PENDING_CONNACK, link);
+  if (has_will && link->claim == c)
+    mc_will_journal(s, MC_PENDING_CONNACK, link);
+}
+
 /* Takes c. The session is on this loop and has no link. */
 static void finish(struct mc_claim *c, mc_session *s)
 {
   mc_link *link = c->link;
+  bool clears = c->clean && s->persistent && !s->ended;
   if (c->clean || s->ended) {
     mc_will_fire(s); /* its session ends here */
     mc_session_clear(s);
@@ -298,24 +352,15 @@ static void finish(struct mc_claim *c, mc_session *s)
   s->hold_until_us = 0;
   s->link = link;
   link->session = s;
-  link->claim = NULL;
   fill_card(s, link, c);
   if (s->subs.count || s->shares)
     drop_forbidden(link, s);
   mc_conduct_resume(s);
+  bool waits = s->will || clears; /* asked before: c and s may be gone behind it */
   if (s->recorded || was_recorded)
-    mc_session_journal(s, MC_SESSION_OPEN, !c->present);
-  if (s->will)
-    mc_will_journal(s);
-  s->stored = link->profile->replay_per_s && s->outbox ? (uint32_t)mc_outbox_queued(s->outbox) : 0;
-  mc_qos2_resume(s);
-  connack(link, c);
-  admitted(s, c);
-  mc_link_set_keep_alive(link);
-  mc_deliver_resume(s);
-  mc_share_connected(s);
-  mc_conn_pause(link->conn, false);
-  claim_free(c);
+    journal_open(c, s, clears);
+  if (!waits)
+    enter(c, s);
 }
 
 /* The one that was there makes room: both addresses are named, for two devices with one id is what this often is. */
@@ -520,7 +565,10 @@ static void claim_try(struct mc_claim *c)
 
 void mc_admission_abandon(mc_link *link)
 {
-  link->claim->link = NULL; /* the claim finds out when the session comes, or at its retry */
+  struct mc_claim *c = link->claim;
+  if (c->storing) /* link->claim stays until the session left: it was never told that it is connected */
+    return;
+  c->link = NULL; /* the claim finds out when the session comes, or at its retry */
   link->claim = NULL;
 }
 

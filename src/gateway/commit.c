@@ -4,10 +4,12 @@
 
 /* From the journal back: answers first, then delivery here, then to the loops that have subscribers. */
 
+static bool has_origin(const mc_record *r) { return r->flags & (MC_RECORD_QOS2 | MC_RECORD_ORIGIN); }
+
 bool mc_origin_of_record(const mc_record *r, uint16_t *packet_id, mc_slice *client_id)
 {
   mc_slice props = r->props;
-  return r->stream != MC_STREAM_SESSION && (r->flags & MC_RECORD_QOS2) && mc_origin_take(&props, packet_id, client_id) && client_id->len;
+  return r->stream != MC_STREAM_SESSION && has_origin(r) && mc_origin_take(&props, packet_id, client_id) && client_id->len;
 }
 
 bool mc_message_of_record(const mc_record *r, mc_message *out)
@@ -26,7 +28,7 @@ bool mc_message_of_record(const mc_record *r, mc_message *out)
                       .payload = r->payload};
   uint16_t packet_id;
   mc_slice client_id;
-  return out->qos < 2 || mc_origin_take(&out->props, &packet_id, &client_id);
+  return !has_origin(r) || mc_origin_take(&out->props, &packet_id, &client_id);
 }
 
 bool mc_fan_out_wanted(const mc_gateway_loop *l)
@@ -45,10 +47,10 @@ typedef struct fan_post {
 
 enum { BATCH_HEAD = 25 };
 
-/* A QoS 0 message on an ordinary topic is journaled only if it is retained, and was delivered when it arrived. */
+/* A QoS 0 message on an ordinary topic is journaled only if it is retained, and was delivered when it arrived; or it is a will. */
 static bool deliverable(const mc_record *r, mc_message *out)
 {
-  return mc_message_of_record(r, out) && (out->qos || r->stream != MC_STREAM_MESSAGE);
+  return mc_message_of_record(r, out) && (out->qos || r->stream != MC_STREAM_MESSAGE || (r->flags & MC_RECORD_ORIGIN));
 }
 
 /* Enciphered ones are opened for delivery. False: the key was destroyed between commit and now, or there is no memory. */
@@ -239,6 +241,10 @@ static void answer_failure(mc_gateway_loop *l, const mc_pending *p, mc_err err)
   if (p->kind == MC_PENDING_SHARE) {
     mc_share_staged(p->ticket, 0, err);
     return;
+  }
+  if (p->kind == MC_PENDING_WILL) {
+    mc_count_add(&l->count.lost, 1);
+    mc_log(MC_LOG_ERROR, "gateway", "a will could not be stored and was not sent", MC_KZ("error", mc_err_text(err)));
   }
   if (p->kind == MC_PENDING_REPLY)
     free(p->reply);

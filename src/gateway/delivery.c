@@ -90,7 +90,7 @@ static bool put(mc_session *s, packet *p)
 
 static bool can_write(const mc_session *s)
 {
-  return s->link && s->link->conn && !s->link->closing;
+  return s->link && s->link->conn && !s->link->closing && !s->link->claim;
 }
 
 static void put_qos0(mc_session *s, const mc_message *m, const mc_sub_match *match, bool retain)

@@ -204,6 +204,8 @@ static void loop_free(mc_gateway_loop *l)
       mc_session_unpin(d->pending.session);
     if (d->pending.kind == MC_PENDING_SHARE)
       mc_share_ticket_free(d->pending.ticket);
+    if (d->pending.link)
+      mc_link_release(d->pending.link);
     free(d);
   }
   for (uint32_t i = 0; i < l->pending.len; i++) {

@@ -136,7 +136,7 @@ void mc_link_end(mc_link *link, uint8_t code, const char *format, ...)
   link->end_code = code;
   free(link->end_text);
   link->end_text = strdup(why.text);
-  if (code && link->version == MC_MQTT_5 && link->session) {
+  if (code && link->version == MC_MQTT_5 && link->session && !link->claim) { /* 3.14.0-1: not before CONNACK */
     if (mc_mqtt_write_disconnect(mc_conn_out(link->conn), MC_MQTT_5, code, mc_link_reason(link, why.text, ACK_MOST)) == MC_OK)
       mc_conn_dirty(link->conn);
   }
@@ -178,7 +178,8 @@ static void on_timer(mc_timer *timer)
   int64_t now = mc_loop_now_us(link->home->loop);
   link->home->wall_us = mc_clock_wall_us();
   if (!link->version || link->claim || mc_auth_waits(link)) {
-    mc_link_end(link, 0, "no CONNECT within %u ms of connecting", link->home->gateway->limit.connect_timeout_ms);
+    mc_link_end(link, 0, link->claim ? "its session was not there, or on disk, within %u ms of connecting" : "no CONNECT within %u ms of connecting",
+                link->home->gateway->limit.connect_timeout_ms);
     return;
   }
   if (link->blocked || link->held) /* we do not read it: its silence is ours */

@@ -325,6 +325,8 @@ static mc_err defer(mc_gateway_loop *l, const mc_record *r, const mc_pending *p)
   }
   if (p->kind >= MC_PENDING_OF_SESSION)
     p->session->staged++;
+  if (p->link)
+    p->link->pending++;
   *l->deferred_tail = d;
   l->deferred_tail = &d->next;
   return MC_OK;
@@ -382,6 +384,8 @@ void mc_publish_retry_deferred(mc_gateway_loop *l)
       mc_session_answer(l, &d->pending, err);
     else if (d->pending.kind == MC_PENDING_SHARE && err != MC_OK)
       mc_share_staged(d->pending.ticket, 0, err);
+    if (d->pending.link)
+      mc_link_release(d->pending.link); /* likewise */
     free(d);
   }
 }

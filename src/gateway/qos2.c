@@ -314,6 +314,11 @@ void mc_session_answer(mc_gateway_loop *l, const mc_pending *given, mc_err err)
   case MC_PENDING_PAGE:
     mc_queue_page_failed(p->session);
     break;
+  case MC_PENDING_CONNACK_MORE:
+  case MC_PENDING_CONNACK:
+    if (err != MC_OK || p->kind == MC_PENDING_CONNACK)
+      mc_admission_stored(p, err);
+    break;
   default:
     break;
   }

@@ -79,14 +79,6 @@ void mc_session_unlink_list(mc_session *s)
 }
 
 /* ---- the timer of an absent session ---- */
-static void will_due(mc_session *s)
-{
-  bool noted = s->will->is.qos == 2; /* the message says it */
-  mc_will_fire(s);
-  if (!noted && s->recorded)
-    mc_session_journal(s, MC_SESSION_WILL_SENT, false);
-}
-
 static void on_timer(mc_timer *timer)
 {
   mc_session *s = (mc_session *)((char *)timer - offsetof(mc_session, timer));
@@ -95,7 +87,7 @@ static void on_timer(mc_timer *timer)
   if (s->link)
     return;
   if (s->will && now >= s->will_due_us)
-    will_due(s);
+    mc_will_fire(s);
   if (now >= s->expires_us) {
     mc_event_add(s->home->gateway, s->tenant, mc_session_id(s), s->address, false, 0, "the session expired: its subscriptions and waiting messages are gone");
     mc_session_destroy(s, true);
@@ -245,6 +237,10 @@ void mc_session_detach(mc_session *s, mc_link *link, const char *text)
   mc_event_add(g, s->tenant, mc_session_id(s), link->address, false, link->end_code, text);
   mc_log(link->clean_end ? MC_LOG_INFO : MC_LOG_WARN, "gateway", "client disconnected", MC_KS("client", mc_session_id(s)), MC_KZ("address", link->address),
          MC_KZ("why", text));
+  if (link->claim) { /* it was never told that it is connected: its will is not in force */
+    free(s->will);
+    s->will = NULL;
+  }
   if (s->will && !link->clean_end && s->will->is.delay_s && s->expiry_s)
     s->will_due_us = now + (int64_t)s->will->is.delay_s * 1000000;
   else if (!link->clean_end)
@@ -343,6 +339,18 @@ void mc_session_stage(mc_session *s, mc_session_kind kind, mc_pending_kind then,
   mc_pending_stage(s->home, &record, &pending);
 }
 
+void mc_session_stage_begun(mc_session *s, mc_session_kind kind, mc_pending_kind then, mc_link *link, mc_err begun)
+{
+  mc_record record = record_of(s, kind);
+  mc_pending pending = {.link = link, .session = s, .kind = (uint8_t)then};
+  if (begun == MC_OK) {
+    mc_pending_stage(s->home, &record, &pending);
+  } else if (link) { /* somebody waits for it */
+    s->staged++;
+    mc_session_answer(s->home, &pending, begun);
+  }
+}
+
 mc_taken mc_session_stage_answer(mc_link *link, mc_session_kind kind, mc_pending_kind then, uint16_t packet_id)
 {
   mc_gateway_loop *l = link->home;
@@ -359,15 +367,16 @@ mc_taken mc_session_stage_answer(mc_link *link, mc_session_kind kind, mc_pending
   return MC_TAKE_CLOSED;
 }
 
-void mc_session_journal(mc_session *s, mc_session_kind kind, bool clean)
+void mc_session_journal_for(mc_session *s, mc_session_kind kind, bool clean, mc_pending_kind then, mc_link *link)
 {
   mc_gateway_loop *l = s->home;
   mc_session_record r = {.kind = kind, .client_id = mc_session_id(s), .expiry_s = s->expiry_s, .clean = clean, .mqtt_version = s->version, .thing = s->thing,
                          .thing_name = mc_slice_str(s->thing_name), .will_gone = !s->will};
   mc_buf_clear(&l->record);
-  if (mc_session_record_begin(&l->record, &r) == MC_OK)
-    mc_session_stage(s, kind, MC_PENDING_RECORD, 0);
+  mc_session_stage_begun(s, kind, then, link, mc_session_record_begin(&l->record, &r));
 }
+
+void mc_session_journal(mc_session *s, mc_session_kind kind, bool clean) { mc_session_journal_for(s, kind, clean, MC_PENDING_RECORD, NULL); }
 
 void mc_session_note_acked(mc_session *s, uint64_t entry)
 {

@@ -57,7 +57,7 @@ struct mc_link {
   struct mc_alias_table *alias; /* topic aliases of the client, made at first use */
   struct mc_alias_out *alias_out; /* ours, likewise */
   struct mc_auth *auth;    /* signed in, or signing in, without a certificate; auth.c */
-  struct mc_claim *claim;  /* waits for its session to come from another loop */
+  struct mc_claim *claim;  /* no CONNACK yet: waits for its session to come from another loop, or for the disk */
   uint32_t key_id;         /* the vehicle's data key; 0: the journal's choice */
   uint64_t verdict_key;    /* salt of this connection's cached policy verdicts */
   int64_t last_in_us;      /* monotonic */
@@ -162,6 +162,7 @@ typedef enum mc_pending_kind {
   MC_PENDING_PUBACK,
   MC_PENDING_REPLY,
   MC_PENDING_CALL,
+  MC_PENDING_WILL,
   MC_PENDING_SHARE,      /* `ticket` is set: a group's record */
   MC_PENDING_OF_SESSION, /* from here on: `session` is set */
   MC_PENDING_PUBREC = MC_PENDING_OF_SESSION,
@@ -169,6 +170,8 @@ typedef enum mc_pending_kind {
   MC_PENDING_PUBREL,
   MC_PENDING_ASSIGNED, /* packet_id: the last of them */
   MC_PENDING_PAGE,
+  MC_PENDING_CONNACK,      /* `link` is told that it is connected */
+  MC_PENDING_CONNACK_MORE, /* ... when the next one is on disk, too */
   MC_PENDING_RECORD    /* nothing follows */
 } mc_pending_kind;
 typedef struct mc_pending {
@@ -324,6 +327,7 @@ void mc_admission_enter(mc_link *link, const mc_mqtt_connect *c);
 /* CONNACK with the code (version 0: unreadable, nothing is sent), text to log and events, close. */
 void mc_admission_refuse(mc_link *link, uint8_t version, uint8_t code, const char *text);
 void mc_admission_abandon(mc_link *link); /* it closed while its session was on the way */
+void mc_admission_stored(const mc_pending *p, mc_err err); /* what CONNACK waits for is on disk, or is not */
 
 
 /* ---- conduct.c: what a client's profile makes of its packets ---- */
@@ -375,6 +379,10 @@ void mc_session_link_list(mc_gateway_loop *l, mc_session *s);
 void mc_session_unlink_list(mc_session *s);
 void mc_session_clear(mc_session *s); /* subscriptions, outbox, acks */
 void mc_session_journal(mc_session *s, mc_session_kind kind, bool clean);
+/* The same, and somebody waits for it: `then` follows, also when it cannot even be staged. */
+void mc_session_journal_for(mc_session *s, mc_session_kind kind, bool clean, mc_pending_kind then, mc_link *link);
+/* l->record was begun with this result. link NULL: nobody waits. */
+void mc_session_stage_begun(mc_session *s, mc_session_kind kind, mc_pending_kind then, mc_link *link, mc_err begun);
 /* A record of this session with l->record as its payload, behind all that it staged before. */
 void mc_session_stage(mc_session *s, mc_session_kind kind, mc_pending_kind then, uint16_t packet_id);
 /* The same for an answer to this client. MC_TAKE_LATER: no room, the client is not read until there is. */
@@ -390,7 +398,7 @@ void mc_session_set_error(mc_session *s, const char *text);
 mc_will *mc_will_copy(const mc_session_will *w); /* NULL: no memory */
 mc_will *mc_will_of_connect(const mc_mqtt_connect *c, uint32_t principal, uint8_t partition);
 void mc_will_fire(mc_session *s);    /* publishes it; nothing without one */
-void mc_will_journal(mc_session *s); /* after the session's "open" */
+void mc_will_journal(mc_session *s, mc_pending_kind then, mc_link *link); /* after the session's "open" */
 
 /* ---- publish.c: what comes in ---- */
 mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p);

@@ -58,34 +58,34 @@ void mc_will_fire(mc_session *s)
     return;
   s->will = NULL;
   s->will_due_us = INT64_MAX;
-  mc_buf props = {0}; /* with QoS 2 the message itself says that this will was sent: a kill behind it does not send it again */
-  if (w->is.qos == 2 && (mc_origin_put(&props, 0, mc_session_id(s)) != MC_OK || mc_buf_append_slice(&props, w->is.props) != MC_OK)) {
+  mc_buf props = {0}; /* the message itself says that this will was sent, and goes when it is on disk: no kill makes it go twice, or not at all */
+  if (mc_origin_put(&props, 0, mc_session_id(s)) != MC_OK || mc_buf_append_slice(&props, w->is.props) != MC_OK) {
     mc_log(MC_LOG_ERROR, "gateway", "out of memory: a will was not sent", MC_KS("client", mc_session_id(s)));
     mc_count_add(&s->home->count.lost, 1);
   } else {
     mc_record record = {.stream = mc_publish_stream_of(w->is.topic),
                         .partition = w->is.partition,
                         .source = mc_loop_source(s->home),
-                        .flags = (uint8_t)((w->is.qos == 2 ? MC_RECORD_QOS2 : w->is.qos ? MC_RECORD_QOS1 : 0) | (w->is.retain ? MC_RECORD_RETAIN : 0) |
-                                           (w->is.v5 ? MC_RECORD_V5 : 0)),
+                        .flags = (uint8_t)((w->is.qos == 2 ? MC_RECORD_QOS2 : MC_RECORD_ORIGIN | (w->is.qos ? MC_RECORD_QOS1 : 0)) |
+                                           (w->is.retain ? MC_RECORD_RETAIN : 0) | (w->is.v5 ? MC_RECORD_V5 : 0)),
                         .tenant = s->tenant,
                         .key_id = mc_registry_key_of_thing(s->home->gateway->registry, s->tenant, w->is.principal),
                         .principal = w->is.principal,
                         .time_us = mc_clock_wall_us(),
                         .topic = w->is.topic,
-                        .props = w->is.qos == 2 ? mc_buf_slice(&props) : w->is.props,
+                        .props = mc_buf_slice(&props),
                         .payload = w->is.payload};
-    mc_publish_own(s->home, &record, w->is.qos);
+    mc_pending pending = {.kind = MC_PENDING_WILL, .retain = w->is.retain};
+    mc_pending_stage(s->home, &record, &pending);
   }
   mc_buf_free(&props);
   free(w);
 }
 
-void mc_will_journal(mc_session *s)
+void mc_will_journal(mc_session *s, mc_pending_kind then, mc_link *link)
 {
   mc_gateway_loop *l = s->home;
   mc_session_record r = {.kind = MC_SESSION_WILL, .client_id = mc_session_id(s), .will = s->will->is};
   mc_buf_clear(&l->record);
-  if (mc_session_record_begin(&l->record, &r) == MC_OK)
-    mc_session_stage(s, MC_SESSION_WILL, MC_PENDING_RECORD, 0);
+  mc_session_stage_begun(s, MC_SESSION_WILL, then, link, mc_session_record_begin(&l->record, &r));
 }

@@ -286,6 +286,28 @@ static void test_every_split_of_a_packet_into_two_records_is_one_packet(void)
   forget(&me);
 }
 
+/* An operator erased the vehicle's messages: its credentials are good, and it may come back at once (0x98). A certificate that was taken from it is another matter (0x87). */
+static void test_what_an_operator_did_is_told_apart_from_credentials_that_are_no_longer_good(void)
+{
+  identity me;
+  client c;
+  mc_thing thing;
+  CHECK(bring("erased", &me));
+  CHECK_OK(mc_registry_thing_find(registry, 1, MC_LIT("erased"), &thing));
+  CHECK_INT(enter(&c, &me, "erased", NULL), 0);
+  mc_gateway_forget(server.g, 1, thing.id, 0, "the vehicle's messages were erased; connect again");
+  CHECK_INT(client_next(&c), MC_MQTT_DISCONNECT);
+  CHECK_INT(c.packet.disconnect.code, MC_MQTT_ADMIN_ACTION);
+  CHECK(memmem(c.packet.disconnect.props.reason.data, c.packet.disconnect.props.reason.len, "erased", 6));
+  client_close(&c);
+  CHECK_INT(enter(&c, &me, "erased", NULL), 0);
+  mc_gateway_kick(server.g, 1, thing.id, MC_MQTT_NOT_AUTHORIZED, "the certificate was revoked or switched off; issue a new one");
+  CHECK_INT(client_next(&c), MC_MQTT_DISCONNECT);
+  CHECK_INT(c.packet.disconnect.code, MC_MQTT_NOT_AUTHORIZED);
+  client_close(&c);
+  forget(&me);
+}
+
 int main(void)
 {
   signal(SIGPIPE, SIG_IGN);
@@ -297,6 +319,7 @@ int main(void)
   RUN(test_a_connect_that_trickles_ends_after_its_time_tls);
   RUN(test_a_packet_that_trickles_ends_its_connection_and_a_long_one_does_not);
   RUN(test_every_split_of_a_packet_into_two_records_is_one_packet);
+  RUN(test_what_an_operator_did_is_told_apart_from_credentials_that_are_no_longer_good);
   close_server();
   return tap_done();
 }
