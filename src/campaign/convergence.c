@@ -22,9 +22,8 @@ typedef struct view {
 static void begin(view *w, mc_campaigns *c, const mc_vehicle *vehicle, mc_arena *arena)
 {
   *w = (view){.c = c, .vehicle = vehicle, .now_us = mc_clock_wall_us(), .arena = arena};
-  w->v = campaign_vehicle_state(c, vehicle->tenant, vehicle->id, false);
-  if (w->v && !w->v->prefix[0])
-    w->v = NULL;
+  vehicle_state *v = campaign_vehicle_state(c, vehicle->tenant, vehicle->id, false);
+  w->v = v && v->prefix[0] && campaign_vehicle_facts(c, v) == MC_OK ? v : NULL;
   w->m = vehicle->manifest[0] ? campaign_manifest_current(c, vehicle->tenant, mc_slice_str(vehicle->manifest)) : NULL;
   if (w->m)
     w->manifest_id = w->v && w->v->ours ? w->m->sync_id : w->m->foreign_sync_id;

@@ -166,6 +166,7 @@ static mc_err gather(mc_campaigns *c, vehicle_state *v, const mc_vehicle *vehicl
 {
   vehicle_plan p;
   int64_t now = mc_clock_wall_us();
+  MC_TRY(campaign_vehicle_facts(c, v));
   mc_err err = campaign_plan(c, campaign_vehicle_agent(v), vehicle, now, &p);
   if (!err && p.m && !campaign_vehicle_reports(v, p.manifest_id) && due(p.hash ^ 1, v, &v->manifest, changed, now)) {
     prepare(v, "decoder_manifests", manifest);

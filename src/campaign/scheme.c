@@ -65,6 +65,11 @@ static mc_err add_condition_signals(compile_run *r, const condition_use *use, si
       *complete = false;
       return scheme_leave_out(r, "condition_outside_manifest", text);
     }
+    if (mc_map_get(&r->ieee, use[i].id, NULL)) {
+      *complete = false;
+      return scheme_leave_out(r, "refused_for_agent",
+                              "the condition reads an IEEE 754 signal, which AWS's agent before 1.2.1 decodes as an integer; update the agent, then the vehicle's attribute agentVersion");
+    }
     if (use[i].path_count ? !has_path(r, &use[i]) : !scheme_info_of(r, use[i].id)) /* each part of a structured signal stands for itself */
       MC_TRY(scheme_info_add(r, ((mc_fw_signal_info){.signal_id = use[i].id, .sample_buffer_size = 1, .condition_only = true, .path = use[i].path, .path_count = use[i].path_count})));
   }
@@ -195,9 +200,25 @@ mc_err scheme_condition(compile_run *r, const char *where, mc_slice text, mc_fw_
   return *out ? MC_OK : MC_ERR_MEMORY;
 }
 
+/* Those of the manifest whose values such an agent gets wrong. */
+static mc_err find_ieee(compile_run *r)
+{
+  mc_fw_manifest doc;
+  if (!agent_needs(r->agent, AROUND_IEEE))
+    return MC_OK;
+  MC_TRY(mc_fw_read_manifest(mc_buf_slice(&r->m->foreign), &r->arena, &doc, NULL));
+  for (uint32_t i = 0; i < doc.can_count; i++)
+    if (doc.can[i].value_type)
+      MC_TRY(mc_map_put(&r->ieee, doc.can[i].signal_id, 1));
+  for (uint32_t i = 0; i < doc.obd_count; i++)
+    if (doc.obd[i].value_type)
+      MC_TRY(mc_map_put(&r->ieee, doc.obd[i].signal_id, 1));
+  return MC_OK;
+}
+
 static mc_err collect_one(compile_run *r, const mc_campaign_collect *s, uint32_t id)
 {
-  if (scheme_info_of(r, id))
+  if (scheme_info_of(r, id) || mc_map_get(&r->ieee, id, NULL))
     return MC_OK;
   return scheme_info_add(r, ((mc_fw_signal_info){.signal_id = id,
                                                     .sample_buffer_size = s->max_samples ? s->max_samples : DEFAULT_SAMPLES,
@@ -270,6 +291,7 @@ static mc_err build(compile_run *r, char sync_id[160])
                     .persist = g->persist,
                     .compress = g->compress,
                     .priority = g->priority};
+  MC_TRY(find_ieee(r));
   MC_TRY(collect_signals(r));
   if (!r->info.len && !g->include_dtcs)
     return nothing_to_collect(r);
@@ -337,6 +359,7 @@ mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, con
   mc_err err = build(&r, sync_id);
   mc_vec_free(&r.info);
   mc_map_free(&r.info_index);
+  mc_map_free(&r.ieee);
   mc_arena_free(&r.arena);
   if (!err && fresh->bytes.len) {
     err = remember(c, campaign, sync_id, &fresh->sync_id, why);

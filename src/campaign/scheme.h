@@ -12,6 +12,7 @@ typedef struct compile_run {
   mc_arena arena;
   MC_VEC(mc_fw_signal_info) info;
   mc_map info_index; /* signal id -> index, of those without a path */
+  mc_map ieee;       /* ids of IEEE 754 signals, when the agent reads them wrongly */
   mc_slice first_missing; /* of what it collects */
   compiled_scheme *out;
 } compile_run;

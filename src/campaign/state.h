@@ -104,7 +104,8 @@ typedef struct vehicle_state {
   MC_VEC(char *) error;          /* "<sync id>: text" of the last check-in; owned */
   shipment manifest, schemes, templates;
   MC_VEC(template_use) use; /* its state templates, as the database has them */
-  bool use_known;
+  uint32_t agent_version;   /* of AWS's agent, by the vehicle's attribute agentVersion; 0: nobody said */
+  bool use_known;           /* both are as the database has them */
   trouble_count *trouble; /* TROUBLE_COUNT of them, or NULL; owned */
 } vehicle_state;
 
@@ -235,7 +236,7 @@ mc_err campaign_manifest_show(mc_campaigns *c, manifest_version *m, mc_why *why)
 /* agent.c: what the agents out there would get wrong, and what is done about it (contract fleetwise 12.2) */
 typedef enum work_around {
   AROUND_WINDOW_ONLY, AROUND_WINDOW_MAXIMUM, AROUND_DEPTH, AROUND_PARTITION_SIZE, AROUND_PARTITION_TTL, AROUND_TEMPLATE_TEXT, AROUND_MEMORY, AROUND_CONDITIONS,
-  AROUND_INT16, AROUND_WIDE_FACTOR, AROUND_MULTIPLEX, AROUND_ID_MASK, AROUND_CLEAR_LIST, AROUND_COUNT
+  AROUND_INT16, AROUND_WIDE_FACTOR, AROUND_MULTIPLEX, AROUND_ID_MASK, AROUND_CLEAR_LIST, AROUND_IEEE, AROUND_COUNT
 } work_around;
 typedef struct agent_defect {
   const char *name;
@@ -249,6 +250,7 @@ typedef struct agent_kind {
 } agent_kind;
 #define AGENT_VERSION(major, minor, patch) ((uint32_t)(major) << 16 | (uint32_t)(minor) << 8 | (uint32_t)(patch))
 bool agent_needs(agent_kind agent, work_around which);
+uint32_t agent_version_of(mc_slice text); /* "1.2.1"; 0: none */
 /* Sample buffers of one agent, and campaigns and fetch conditions at once. */
 enum { CONDITION_DEPTH = 60 /* levels that go on the wire: 64, less what work-arounds add */ };
 enum { AGENT_SAMPLE_BYTES = 16 << 20, AGENT_CONDITIONS = 256, AGENT_BYTES_A_SAMPLE = 16, AGENT_SIGNALS_A_CONDITION = 50000 };
@@ -316,6 +318,7 @@ void campaign_vehicle_forget(vehicle_state *v); /* what its last check-in said *
 bool campaign_vehicle_reports(const vehicle_state *v, const char *sync_id); /* the version's own string */
 mc_err campaign_vehicle_dirty(mc_campaigns *c, vehicle_state *v);
 agent_kind campaign_vehicle_agent(const vehicle_state *v); /* NULL: AWS's */
+mc_err campaign_vehicle_facts(mc_campaigns *c, vehicle_state *v); /* reads what the database knows of it, when that changed; lock held */
 /* Takes the ids and errors of a check-in. */
 mc_err campaign_vehicle_reported(mc_campaigns *c, vehicle_state *v, const mc_slice *id, uint32_t count);
 mc_err campaign_vehicle_errors(vehicle_state *v, const mc_slice *text, uint32_t count);

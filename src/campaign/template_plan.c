@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "campaign/association.h"
+#include "campaign/state.h"
 #include "format/fleetwise_state.h"
 
 static mc_slice sync_key(uint32_t tenant, mc_slice sync_id, char *out, size_t size)
@@ -129,29 +129,10 @@ static mc_err compile(mc_campaigns *c, const mc_state_template *t, const manifes
   return MC_OK;
 }
 
-/* What the vehicle has, from the database when it changed. */
-static mc_err template_uses(mc_campaigns *c, vehicle_state *v)
-{
-  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
-  template_association *list;
-  size_t n;
-  if (v->use_known)
-    return MC_OK;
-  MC_TRY(association_list(c, v->tenant, v->vehicle, &arena, &list, &n, NULL));
-  mc_vec_clear(&v->use);
-  for (size_t i = 0; i < n; i++) {
-    template_use use = {.period_ms = list[i].period_ms};
-    mc_slice_to_str(list[i].template, use.name, sizeof use.name);
-    MC_TRY(mc_vec_push(&v->use, use));
-  }
-  v->use_known = true;
-  return MC_OK;
-}
-
 mc_err campaign_template_plan(mc_campaigns *c, vehicle_state *v, const manifest_version *m, template_plan *p)
 {
   *p = (template_plan){0};
-  MC_TRY(template_uses(c, v));
+  MC_TRY(campaign_vehicle_facts(c, v));
   p->hash = 1;
   for (size_t i = 0; i < v->use.len; i++) {
     const template_entry *e = campaign_template_find(c, v->tenant, mc_slice_str(v->use.at[i].name));

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "campaign/state.h"
+#include "campaign/association.h"
 #include "format/json.h"
 
 enum {
@@ -75,7 +75,41 @@ mc_err campaign_vehicle_dirty(mc_campaigns *c, vehicle_state *v)
   return MC_OK;
 }
 
-agent_kind campaign_vehicle_agent(const vehicle_state *v) { return (agent_kind){.ours = v && v->ours}; }
+agent_kind campaign_vehicle_agent(const vehicle_state *v)
+{
+  return v ? (agent_kind){.ours = v->ours, .version = v->ours ? 0 : v->agent_version} : (agent_kind){0};
+}
+
+static mc_err read_version(mc_campaigns *c, vehicle_state *v, mc_arena *arena)
+{
+  mc_attribute *list;
+  size_t n;
+  v->agent_version = 0;
+  mc_err err = mc_registry_vehicle_attributes(c->config.registry, v->tenant, v->vehicle, arena, &list, &n, NULL);
+  for (size_t i = 0; !err && i < n; i++)
+    if (mc_slice_eq_str(list[i].name, "agentVersion"))
+      v->agent_version = agent_version_of(list[i].value);
+  return err == MC_ERR_NOT_FOUND ? MC_OK : err; /* the vehicle is gone */
+}
+
+mc_err campaign_vehicle_facts(mc_campaigns *c, vehicle_state *v)
+{
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  template_association *list;
+  size_t n;
+  if (v->use_known)
+    return MC_OK;
+  MC_TRY(association_list(c, v->tenant, v->vehicle, &arena, &list, &n, NULL));
+  mc_vec_clear(&v->use);
+  for (size_t i = 0; i < n; i++) {
+    template_use use = {.period_ms = list[i].period_ms};
+    mc_slice_to_str(list[i].template, use.name, sizeof use.name);
+    MC_TRY(mc_vec_push(&v->use, use));
+  }
+  MC_TRY(read_version(c, v, &arena));
+  v->use_known = true;
+  return MC_OK;
+}
 
 /* ---- ids ---- */
 

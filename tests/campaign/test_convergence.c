@@ -383,6 +383,37 @@ static void test_windows_are_adapted_to_the_agent(void)
   end();
 }
 
+static void test_an_older_agent_is_kept_from_what_it_gets_wrong(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  mc_attribute old = {MC_LIT("agentVersion"), MC_LIT("1.2.0")}, fixed = {MC_LIT("agentVersion"), MC_LIT("1.2.1")};
+  mc_campaign_collect all = {.fqn = MC_LIT("Vehicle.F.*")};
+  CHECK(ready());
+  CHECK_OK(import("BO_ 9 F: 8 E\n SG_ Real : 0|32@1- (1,0) [0|0] \"\" E\n SG_ Whole : 32|16@1+ (1,0) [0|0] \"\" E\nSIG_VALTYPE_ 9 Real : 1;\n", "", &report, &why));
+  CHECK_OK(make("collect", (mc_campaign){.signal = &all, .signal_count = 1}, true));
+  CHECK_OK(make("when", (mc_campaign){.signal = &all, .signal_count = 1, .expression = MC_LIT("$variable.`Vehicle.F.Real` > 1")}, true));
+  CHECK_OK(mc_registry_vehicle_set_attributes(registry, 1, car.id, &old, 1, true, &why));
+  CHECK_OK(checkin(NULL, 0, false));
+  const mc_fw_scheme *s = last_scheme();
+  CHECK(s != NULL);
+  CHECK_INT(s->signal_count, 1); /* Whole */
+  CHECK_STR(where(2), "READY refused_for_agent");
+  CHECK(says("before 1.2.1"));
+  CHECK_OK(mc_registry_vehicle_set_attributes(registry, 1, car.id, &fixed, 1, true, &why));
+  mc_campaign_vehicle_changed(c, 1, car.id);
+  s = last_scheme();
+  CHECK(s != NULL);
+  CHECK_INT(s->signal_count, 2);
+  CHECK_STR(where(2), "READY_FOR_CHECKIN sent");
+  CHECK_INT(agent_version_of(MC_LIT("1.3.4")), AGENT_VERSION(1, 3, 4));
+  CHECK_INT(agent_version_of(MC_LIT("2")), AGENT_VERSION(2, 0, 0));
+  CHECK_INT(agent_version_of(MC_LIT("1.3.4.5")), 0);
+  CHECK_INT(agent_version_of(MC_LIT("v1")), 0);
+  CHECK_INT(agent_version_of(MC_LIT("1.999.0")), 0);
+  end();
+}
+
 static void test_wildcards_take_what_the_manifest_decodes(void)
 {
   mc_why why;
@@ -568,6 +599,7 @@ int main(void)
   RUN(test_more_conditions_than_an_agent_takes_wait_and_say_so);
   RUN(test_long_chains_fit_an_agent_that_reads_ten_levels_and_deep_sums_are_refused);
   RUN(test_windows_are_adapted_to_the_agent);
+  RUN(test_an_older_agent_is_kept_from_what_it_gets_wrong);
   RUN(test_wildcards_take_what_the_manifest_decodes);
   RUN(test_conditions_that_can_never_hold_are_refused_at_their_byte);
   RUN(test_thousands_of_ids_are_counted_and_cost_nothing);
