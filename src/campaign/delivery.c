@@ -9,76 +9,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
-#include "campaign/delivery.h"
+#include "campaign/delivery_inside.h"
 
-enum { EVERY_S = 60, ROWS = 250000, IDLE_MS = 200, TARGETS_S = 5, SAVE_S = 5, GRACE_US = 1000000, PUBLISH_AHEAD = 256, STATE_TEXT = 64 };
+enum { EVERY_S = 60, ROWS = 250000, IDLE_MS = 200, TARGETS_S = 5, SAVE_S = 5, GRACE_US = 1000000 };
 #define OUTBOX_BYTES (UINT64_C(1) << 30)
 #define HOUR_US INT64_C(3600000000)
 static const char consumer[] = "delivery";
-
-/* What happened at one destination since the start. */
-typedef struct tally {
-  uint32_t campaign, index;
-  uint64_t rows, objects, messages;
-  int64_t last_us;
-  char error[256];
-} tally;
-
-struct mc_delivery {
-  mc_delivery_config config;
-  char *dir, *duckdb_library;
-  delivery_outbox *outbox;
-  char instance[STATE_TEXT]; /* of this database: object names of two platforms never meet */
-  pthread_t reader_thread, sender_thread;
-  bool reading, sending;
-  _Atomic bool stopping;
-  pthread_mutex_t lock; /* of the tallies; held for moments */
-  MC_VEC(tally) tally;
-  /* reader thread only */
-  mc_journal_reader *reader;
-  collector collect;
-  uint64_t offset;       /* everything before is delivered or in the outbox */
-  uint64_t saved;        /* the same, as the database has it */
-  int64_t saved_mono_us;
-  bool dirty;            /* something behind offset was taken */
-  int64_t began_us;      /* arrival of the first message since offset */
-  size_t rows;
-  MC_VEC(delivery_batch *) batch;
-  mc_map target; /* campaign -> delivery_target *, or 1: no destination */
-  int64_t targets_mono_us;
-  MC_VEC(delivery_target *) retired; /* batches may still name them */
-  mc_map published; /* hashes of message ids that the journal holds already */
-  mc_duckdb *duckdb;
-  bool duckdb_tried;
-  uint64_t published_end;
-  uint32_t published_ahead;
-  mc_buf message;
-};
-
-/* ---- tallies ---- */
-static tally *tally_at(mc_delivery *d, uint32_t campaign, uint32_t index)
-{
-  for (size_t i = 0; i < d->tally.len; i++)
-    if (d->tally.at[i].campaign == campaign && d->tally.at[i].index == index)
-      return &d->tally.at[i];
-  return mc_vec_push(&d->tally, ((tally){.campaign = campaign, .index = index})) ? NULL : &d->tally.at[d->tally.len - 1];
-}
-
-static void note(mc_delivery *d, uint32_t campaign, uint32_t index, const tally *more, const char *error)
-{
-  pthread_mutex_lock(&d->lock);
-  tally *t = tally_at(d, campaign, index);
-  if (t) {
-    t->rows += more->rows;
-    t->objects += more->objects;
-    t->messages += more->messages;
-    if (more->last_us)
-      t->last_us = more->last_us;
-    if (error)
-      snprintf(t->error, sizeof t->error, "%s", error);
-  }
-  pthread_mutex_unlock(&d->lock);
-}
 
 /* ---- the state in the database ---- */
 static mc_err state_get(mc_delivery *d, const char *name, char out[STATE_TEXT], bool *there, mc_why *why)
@@ -192,70 +128,6 @@ static const delivery_target *target_of(mc_delivery *d, uint32_t tenant, uint32_
   return t;
 }
 
-/* ---- MQTT ---- */
-/* Waits now and then until the journal has moved on: what is published does not pile up in memory. */
-static void keep_pace(mc_delivery *d)
-{
-  if (++d->published_ahead % PUBLISH_AHEAD == 0)
-    mc_journal_wait(d->config.journal, mc_journal_end_offset(d->config.journal), 1000);
-}
-
-static mc_err publish_piece(mc_delivery *d, const destination *to, const delivery_batch *b, size_t first, size_t count, const char *id, mc_why *why)
-{
-  if (mc_map_get(&d->published, mc_slice_fnv1a(mc_slice_str(id)), NULL))
-    return MC_OK; /* before the last stop */
-  mc_buf_clear(&d->message);
-  mc_err err = delivery_message(b, first, count, id, &d->message);
-  if (err)
-    return mc_err_set(why, err, "message for topic %.*s: %s", MC_FMT(to->topic), mc_err_text(err));
-  err = d->config.publish(d->config.publish_ctx, b->target->tenant, to->topic, (mc_slice){0}, mc_buf_slice(&d->message), why);
-  if (err == MC_ERR_CLOSED || err == MC_ERR_MEMORY)
-    return err;
-  tally more = {.rows = err ? 0 : count, .messages = err ? 0 : 1, .last_us = err ? 0 : mc_clock_wall_us()};
-  note(d, b->target->campaign, to->index, &more, err ? why->text : "");
-  if (!err) {
-    keep_pace(d);
-    mc_map_put(&d->published, mc_slice_fnv1a(mc_slice_str(id)), 1); /* what follows may fail, and be done again */
-  }
-  return MC_OK; /* a topic that is none does not get better by waiting */
-}
-
-static mc_err publish_all(mc_delivery *d, const mc_record *record, const delivery_batch *b, mc_why *why)
-{
-  char id[DELIVERY_ID];
-  for (uint32_t i = 0; i < b->target->to_count; i++) {
-    const destination *to = &b->target->to[i];
-    if (to->kind != DESTINATION_MQTT)
-      continue;
-    uint32_t piece = 0;
-    for (size_t first = 0; first < b->row.len; first += DELIVERY_MQTT_ROWS, piece++) {
-      size_t left = b->row.len - first;
-      delivery_message_id(record, to, b->target->campaign, piece, id);
-      MC_TRY(publish_piece(d, to, b, first, left < DELIVERY_MQTT_ROWS ? left : DELIVERY_MQTT_ROWS, id, why));
-    }
-  }
-  return MC_OK;
-}
-
-/* What we published since the offset stands in the journal. */
-static mc_err note_published(mc_delivery *d, mc_why *why)
-{
-  mc_journal_reader *reader;
-  mc_record r;
-  mc_err err;
-  d->published_end = mc_journal_end_offset(d->config.journal);
-  MC_TRY(mc_journal_reader_create(d->config.journal, d->offset, (mc_journal_filter){.streams = 1u << MC_STREAM_COMMAND}, &reader, why));
-  while (!(err = mc_journal_reader_next(reader, &r, why)) || err == MC_ERR_CHECKSUM) {
-    mc_slice id = err ? (mc_slice){0} : delivery_message_id_of(r.payload);
-    if (id.len && mc_map_put(&d->published, mc_slice_fnv1a(id), 1)) {
-      err = MC_ERR_MEMORY;
-      break;
-    }
-  }
-  mc_journal_reader_destroy(&reader);
-  return err == MC_ERR_END ? MC_OK : err;
-}
-
 /* ---- cutting ---- */
 typedef struct made {
   outbox_item item;
@@ -296,7 +168,7 @@ static mc_err make_one(mc_delivery *d, const delivery_batch *b, const destinatio
   snprintf(path, sizeof path, "%s/%s", d->dir, m.file);
   MC_TRY(delivery_file_write(b, to, to->parquet ? duckdb_of(d) : NULL, path, &parquet, why));
   if (to->parquet && !parquet)
-    note(d, b->target->campaign, to->index, &(tally){0}, "DuckDB's library is not there: JSON is written instead of Parquet; run `make duckdb` or set duckdb");
+    delivery_note(d, b->target->campaign, to->index, &(tally){0}, "DuckDB's library is not there: JSON is written instead of Parquet; run `make duckdb` or set duckdb");
   mc_err err = delivery_key(b, to, parquet, d->instance, &m.key);
   if (!err && !mc_file_open(mc_fs_posix(), path, MC_FILE_READ, &file, why)) {
     mc_file_size(file, &m.bytes, why);
@@ -399,7 +271,7 @@ static mc_err take_for(mc_delivery *d, const mc_record *r, const collected *m, c
   delivery_batch alone = {.target = t};
   mc_err err = collector_add(&d->collect, &alone, r, m, why);
   if (!err && alone.row.len)
-    err = publish_all(d, r, &alone, why);
+    err = delivery_publish(d, r, &alone, why);
   mc_vec_free(&alone.row);
   mc_vec_free(&alone.vehicle);
   mc_map_free(&alone.vehicle_index);
@@ -417,10 +289,23 @@ static mc_err take_for(mc_delivery *d, const mc_record *r, const collected *m, c
   return err;
 }
 
+/* Published at once; the window that it opens says from where the journal is looked through after a crash. */
+static mc_err take_state(mc_delivery *d, const mc_record *r, uint64_t before, mc_why *why)
+{
+  if (window_is_over(d, r->time_us))
+    MC_TRY(cut(d, before, why));
+  if (!d->dirty)
+    d->began_us = r->time_us;
+  d->dirty = true;
+  return delivery_publish_state(d, r, why);
+}
+
 /* One record. before: where it begins; the place to cut at when its window is a new one. */
 static mc_err take(mc_delivery *d, const mc_record *r, uint64_t before, mc_why *why)
 {
   collected m;
+  if (delivery_is_state(r->topic))
+    return take_state(d, r, before, why);
   if (collector_read(&d->collect, r, &m))
     return MC_OK;
   if (window_is_over(d, r->time_us))
@@ -497,25 +382,12 @@ static void *read_on(void *arg)
 }
 
 /* ---- sending ---- */
-static void told(void *ctx, const outbox_item *item, mc_err err, const char *text)
-{
-  mc_delivery *d = ctx;
-  tally more = {.rows = err ? 0 : item->rows, .objects = err ? 0 : 1, .last_us = err ? 0 : mc_clock_wall_us()};
-  pthread_mutex_lock(&d->lock);
-  tally *t = tally_at(d, item->campaign, item->destination);
-  bool json_instead = t && !strncmp(t->error, "DuckDB", 6); /* stays said */
-  pthread_mutex_unlock(&d->lock);
-  note(d, item->campaign, item->destination, &more, err ? text : json_instead ? NULL : "");
-  if (err)
-    mc_log(MC_LOG_WARN, "delivery", "an object waits: its store does not take it", MC_KS("bucket", item->bucket), MC_KS("key", item->key), MC_KZ("reason", text));
-}
-
 static void *send_on(void *arg)
 {
   mc_delivery *d = arg;
   mc_why why;
   while (!atomic_load(&d->stopping)) {
-    mc_err err = outbox_send(d->outbox, d->config.objects, told, d, &why);
+    mc_err err = outbox_send(d->outbox, d->config.objects, delivery_told, d, &why);
     if (err && err != MC_ERR_END)
       mc_log(MC_LOG_WARN, "delivery", "the outbox cannot be read or written", MC_KZ("reason", why.text));
     if (err)
@@ -571,7 +443,7 @@ mc_err mc_delivery_open(const mc_delivery_config *config, mc_delivery **out, mc_
   if (!err)
     err = open_reader(d, why);
   if (!err)
-    err = note_published(d, why);
+    err = delivery_note_published(d, why);
   *out = d;
   if (err)
     mc_delivery_close(out);
@@ -622,66 +494,4 @@ void mc_delivery_close(mc_delivery **delivery)
   free(d->dir);
   free(d);
   *delivery = NULL;
-}
-
-/* ---- status ---- */
-static mc_err waiting_of(mc_delivery *d, uint32_t campaign, mc_delivery_status *list, size_t count, mc_arena *arena, mc_why *why)
-{
-  mc_db *db = d->config.campaigns->config.db;
-  mc_stmt *s;
-  MC_TRY(mc_db_begin(db, false, why));
-  mc_err err = mc_db_prepare(db, "SELECT destination, COUNT(*), MAX(error) FROM delivery_outbox WHERE campaign = $1 GROUP BY destination", &s, why);
-  if (!err) {
-    mc_stmt_bind_int(s, 1, campaign);
-    while (!(err = mc_stmt_step(s, why))) {
-      uint64_t index = (uint64_t)mc_stmt_int(s, 0);
-      if (index >= count)
-        continue;
-      list[index].waiting = (uint64_t)mc_stmt_int(s, 1);
-      if (mc_stmt_text(s, 2).len && (err = mc_arena_copy(arena, mc_stmt_text(s, 2), &list[index].error)))
-        break;
-    }
-    mc_stmt_release(&s);
-  }
-  mc_db_end(db, true, NULL);
-  return err == MC_ERR_END ? MC_OK : err;
-}
-
-static mc_err describe(mc_delivery *d, const delivery_target *t, uint32_t i, mc_arena *arena, mc_delivery_status *out)
-{
-  static const char *const kinds[] = {[DESTINATION_S3] = "s3", [DESTINATION_MQTT] = "mqtt", [DESTINATION_STORE] = "timeseries"};
-  const destination *to = &t->to[i];
-  char *place = to->kind == DESTINATION_S3     ? mc_arena_printf(arena, "%.*s/%.*s", MC_FMT(to->bucket), MC_FMT(to->prefix))
-                : to->kind == DESTINATION_MQTT ? mc_arena_str(arena, to->topic)
-                                               : mc_arena_str(arena, MC_LIT(""));
-  *out = (mc_delivery_status){.index = i, .kind = mc_slice_str(kinds[to->kind]), .place = mc_slice_str(place)};
-  pthread_mutex_lock(&d->lock);
-  tally *n = tally_at(d, t->campaign, i);
-  if (n) {
-    out->rows = n->rows;
-    out->objects = n->objects;
-    out->messages = n->messages;
-    out->last_us = n->last_us;
-    out->error = mc_slice_str(mc_arena_str(arena, mc_slice_str(n->error)));
-  }
-  pthread_mutex_unlock(&d->lock);
-  return place ? MC_OK : MC_ERR_MEMORY;
-}
-
-mc_err mc_delivery_status_of(mc_delivery *d, uint32_t tenant, uint32_t campaign, mc_arena *arena, mc_delivery_status **out, size_t *count, mc_why *why)
-{
-  delivery_target *t;
-  *out = NULL;
-  *count = 0;
-  MC_TRY(delivery_target_read(d->config.campaigns, tenant, campaign, &t, why));
-  mc_delivery_status *list = mc_arena_array(arena, t->to_count ? t->to_count : 1, sizeof *list);
-  mc_err err = list ? MC_OK : mc_err_set(why, MC_ERR_MEMORY, "out of memory for the status of a campaign");
-  for (uint32_t i = 0; i < t->to_count && !err; i++)
-    err = describe(d, t, i, arena, &list[i]);
-  if (!err)
-    err = waiting_of(d, campaign, list, t->to_count, arena, why);
-  *out = list;
-  *count = t->to_count;
-  delivery_target_free(t);
-  return err;
 }

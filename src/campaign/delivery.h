@@ -96,6 +96,11 @@ mc_err delivery_message(const delivery_batch *b, size_t first, size_t count, con
 /* The id of a message that delivery_message wrote; empty: it is none. */
 mc_slice delivery_message_id_of(mc_slice payload);
 
+/* delivery_state.c: last known state for customers, one message a template, given on. */
+bool delivery_is_state(mc_slice topic);
+typedef mc_err delivery_give(void *ctx, uint32_t tenant, mc_slice topic, mc_slice props, mc_slice payload, mc_why *why);
+mc_err delivery_state_give(collector *k, const mc_record *r, delivery_give *give, void *ctx, mc_why *why);
+
 /* outbox.c: files that wait for their object store. Any thread. */
 typedef struct delivery_outbox delivery_outbox;
 typedef struct outbox_item {

@@ -5,6 +5,8 @@
 
 #include "campaign_case.h"
 #include "campaign/delivery.h"
+#include "format/fleetwise_state.h"
+#include "format/mqtt.h"
 #include "object/object.h"
 #include "store/store.h"
 
@@ -448,6 +450,109 @@ static void test_every_destination_shape_is_read(void)
   end_delivery();
 }
 
+/* The vehicle's template as it was sent, and a state of it. */
+static mc_err give_template(mc_slice *id, mc_arena *arena)
+{
+  mc_slice names[2] = {MC_LIT("Vehicle.ENGINE.Rpm"), MC_LIT("Vehicle.ENGINE.Temp")};
+  mc_state_template t = {.tenant = 1, .name = MC_LIT("now"), .signal = names, .signal_count = 2, .dimensions = MC_LIT("[\"Vehicle.Color\"]"),
+                         .metadata = MC_LIT("[\"Vehicle.Fleet\",\"Vehicle.None\"]")};
+  mc_attribute has[2] = {{MC_LIT("Vehicle.Color"), MC_LIT("red")}, {MC_LIT("Vehicle.Fleet"), MC_LIT("north")}};
+  MC_TRY(mc_registry_vehicle_set_attributes(registry, 1, car.id, has, 2, true, &why));
+  MC_TRY(mc_template_create(c, &t, &why));
+  MC_TRY(mc_template_give(c, 1, car.id, MC_LIT("now"), 0, &why));
+  MC_TRY(checkin(NULL, 0, false));
+  for (int i = 0; i < sent_count && i < 32; i++) {
+    mc_fw_state_templates d;
+    if (strstr(outbox[i].topic, "last_known_states/config") && !mc_fw_read_state_templates(mc_buf_slice(&outbox[i].payload), arena, &d, &why) && d.add_count == 1)
+      return mc_arena_copy(arena, d.add[0].sync_id, id);
+  }
+  return MC_ERR_NOT_FOUND;
+}
+
+static mc_err send_state(mc_slice template, uint64_t time_ms)
+{
+  mc_fw_state_sample sample[3] = {{signal_id("Vehicle.ENGINE.Rpm"), {.type = MC_FW_TYPE_FLOAT32, .f = 812.25F}},
+                                  {signal_id("Vehicle.ENGINE.Temp"), {.type = MC_FW_TYPE_INT16, .i = -5}}, {999999, {.type = MC_FW_TYPE_BOOL, .u = 1}}};
+  mc_fw_state_of_template state[2] = {{template, sample, 3}, {MC_LIT("nobody-0123456789abcdef"), sample, 1}};
+  mc_fw_state_data d = {time_ms, state, 2};
+  mc_buf plain = {0}, packed = {0};
+  uint64_t offset;
+  mc_err err = mc_fw_write_state_data(&plain, &d);
+  if (!err)
+    err = mc_snappy_compress(mc_buf_slice(&plain), &packed);
+  mc_record r = {.stream = MC_STREAM_TELEMETRY, .tenant = 1, .principal = thing.id, .time_us = mc_clock_wall_us(),
+                 .topic = MC_LIT("$aws/iotfleetwise/vehicles/car-1/last_known_states/data"), .payload = mc_buf_slice(&packed)};
+  if (!err)
+    err = mc_journal_append_sync(journal, &r, &offset, &why);
+  mc_buf_free(&plain);
+  mc_buf_free(&packed);
+  return err;
+}
+
+/* Messages for customers in the journal; the last one's payload and properties. */
+static int states_out(mc_buf *payload, mc_buf *props)
+{
+  mc_journal_reader *reader;
+  mc_record r;
+  int n = 0;
+  if (mc_journal_reader_create(journal, mc_journal_first_offset(journal), (mc_journal_filter){.streams = 1u << MC_STREAM_COMMAND}, &reader, &why))
+    return -1;
+  while (!mc_journal_reader_next(reader, &r, &why)) {
+    if (!mc_slice_eq_str(r.topic, "$aws/iotfleetwise/vehicles/car-1/last_known_state/now/data"))
+      continue;
+    n++;
+    mc_buf_clear(payload);
+    mc_buf_clear(props);
+    mc_buf_append_slice(payload, r.payload);
+    mc_buf_append_slice(props, r.props);
+  }
+  mc_journal_reader_destroy(&reader);
+  return n;
+}
+
+static void test_last_known_state_goes_on_by_name_once(void)
+{
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  mc_slice id;
+  mc_buf payload = {0}, props = {0};
+  mc_fw_last_known_state m;
+  mc_mqtt_property p;
+  every_s = 1;
+  CHECK(begin_delivery() && open_delivery());
+  CHECK_OK(give_template(&id, &arena));
+  CHECK_OK(send_state(id, 1700000000000));
+  for (int i = 0; i < 200 && states_out(&payload, &props) < 1; i++)
+    usleep(20000);
+  CHECK_INT(states_out(&payload, &props), 1);
+  CHECK_OK(mc_fw_read_last_known_state(mc_buf_slice(&payload), &arena, &m, &why));
+  CHECK(m.time_ms == 1700000000000 && m.signal_count == 2 && m.dimension_count == 1);
+  CHECK_SLICE(m.signal[0].name, "Vehicle.ENGINE.Rpm");
+  CHECK(m.signal[0].value.type == MC_FW_TYPE_FLOAT32 && m.signal[0].value.f == 812.25F);
+  CHECK_SLICE(m.signal[1].name, "Vehicle.ENGINE.Temp");
+  CHECK(m.signal[1].value.type == MC_FW_TYPE_INT16 && m.signal[1].value.i == -5);
+  CHECK_SLICE(m.dimension[0].name, "Vehicle.Color");
+  CHECK_SLICE(m.dimension[0].value, "red");
+  size_t at = 0;
+  CHECK(mc_mqtt_property_next(mc_buf_slice(&props), &at, &p) && p.id == 0x26 && mc_slice_eq_str(p.name, "Vehicle.Fleet") && mc_slice_eq_str(p.text, "north"));
+  CHECK(!mc_mqtt_property_next(mc_buf_slice(&props), &at, &p));
+  for (int i = 1; i <= 30; i++) { /* stopped between and after; sent again by the agent */
+    CHECK_OK(send_state(id, 1700000000000 + (uint64_t)i));
+    CHECK_OK(send_state(id, 1700000000000 + (uint64_t)i));
+    if (i % 6 == 0) {
+      usleep((useconds_t)(i * 7000));
+      mc_delivery_close(&delivery);
+      CHECK(open_delivery());
+    }
+  }
+  for (int i = 0; i < 200 && states_out(&payload, &props) < 31; i++)
+    usleep(20000);
+  usleep(300000);
+  CHECK_INT(states_out(&payload, &props), 31);
+  mc_buf_free(&payload);
+  mc_buf_free(&props);
+  end_delivery();
+}
+
 static void test_parquet_holds_the_same_rows(void)
 {
   mc_duckdb *duckdb;
@@ -492,6 +597,7 @@ int main(int argc, char **argv)
   RUN(test_without_duckdb_parquet_is_json_and_says_so);
   RUN(test_a_library_that_is_none_is_as_none);
   RUN(test_every_destination_shape_is_read);
+  RUN(test_last_known_state_goes_on_by_name_once);
   RUN(test_parquet_holds_the_same_rows);
   return tap_done();
 }
