@@ -247,6 +247,7 @@ static mc_err read_field(const context *c, const mc_proto_field *f, size_t at, m
   static const char *const names[] = {NULL, "campaign_sync_id", "decoder_sync_id", "collection_event_id", "collection_event_time_ms_epoch"};
   if (f->tag == 6)
     return read_dtcs(c, f->bytes, out, to->dtc);
+  assert(f->tag != 9 || to->object);
   if (f->tag == 9)
     return read_object(c, f->bytes, &to->object[out->object_count++]);
   if (f->tag > 4)
