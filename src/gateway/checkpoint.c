@@ -223,6 +223,8 @@ static void write_part(mc_gateway_loop *l)
   mc_buf_clear(&c->groups[l->index]);
   if (err == MC_OK)
     err = mc_share_checkpoint_put(l, floor, &p.pin, &c->groups[l->index]);
+  if (p.pin < 8) /* what a page knows of its oldest message is rounded: near the journal's beginning to 0 */
+    p.pin = 8;
   c->pin[l->index] = err == MC_OK ? p.pin : 0; /* 0 marks the part as unusable */
   l->tokens = 0;
   l->token_sent = false;

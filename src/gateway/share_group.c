@@ -217,6 +217,14 @@ static bool can_take(const mc_share_place *p, uint8_t qos)
   return p->connected && !p->leaving && (qos == 0 || p->qos == 0 || p->outstanding < p->window);
 }
 
+bool mc_share_has_room(const mc_share_group *g)
+{
+  for (size_t i = 0; i < g->seats.len; i++)
+    if (can_take(&g->seats.at[i], 2))
+      return true;
+  return false;
+}
+
 /* fair: the next one that can take it. least loaded: the one with the least given and owed; of equals, the next one. NULL: nobody can. */
 mc_share_place *mc_share_choose(mc_share_group *g, uint8_t qos)
 {

@@ -60,6 +60,7 @@ mc_slice mc_share_key(mc_gateway_loop *l, uint32_t tenant, mc_slice name, mc_sli
 mc_share_group *mc_share_group_find(mc_gateway_loop *l, uint32_t tenant, mc_slice name, mc_slice filter);
 /* Gives one message to a seat. False: no memory, nothing happened. */
 mc_share_place *mc_share_choose(mc_share_group *g, uint8_t qos);
+bool mc_share_has_room(const mc_share_group *g); /* some seat can take what waits */
 bool mc_share_give(mc_share_group *g, mc_share_place *seat, struct mc_message *m);
 mc_share_place *mc_share_place_of(mc_share_group *g, uint64_t serial);
 void mc_share_want_pump(mc_share_group *g);

@@ -218,7 +218,7 @@ bool mc_share_queue_step(mc_share_group *g)
     return false;
   if (!mc_outbox_waits(o))
     return true;
-  mc_share_place *seat = ready(g) ? mc_share_choose(g, 2) : NULL;
+  mc_share_place *seat = mc_share_has_room(g) && ready(g) ? mc_share_choose(g, 2) : NULL; /* a page is read when somebody wants it */
   if (!seat)
     return false; /* the next acknowledgement, member or page calls again */
   mc_u64_ring *from = o->head.len ? &o->head : &o->waiting;

@@ -141,7 +141,11 @@ static void test_a_groups_pages_go_on_after_stops_on_any_number_of_loops(void)
     uint64_t bytes;
     CHECK_SOON(waiting(&r, &bytes) + 100 >= (uint64_t)(published - next) && waiting(&r, &bytes) <= (uint64_t)(published - next));
     leave(&m);
+    char checkpoint[128];
+    snprintf(checkpoint, sizeof checkpoint, "%s/gateway/sessions.checkpoint", r.dir);
+    unlink(checkpoint);
     rig_stop(&r);
+    CHECK_INT(access(checkpoint, F_OK), 0); /* also with pages near the journal's beginning */
     rig_start(&r, (size_t)(1 + round % 4));
     port = mc_gateway_port(r.g, true);
   }
@@ -353,6 +357,35 @@ static void test_what_a_passing_member_did_not_get_goes_to_another(void)
   rig_remove(&r);
 }
 
+/* Version 1 knew no pages; what version 2 left has one. Killed: what the journal's records say; stopped: what the checkpoint says. */
+static void test_reads_what_earlier_versions_left_behind(void)
+{
+  static const struct { const char *name; int count; } left[] = {{"shared-v1-stopped", 40}, {"shared-v1-killed", 40}, {"shared-v2-stopped", 600}, {"shared-v2-killed", 600}};
+  for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) {
+    rig r = {.journal_config = {.segment_bytes = 64 << 10}};
+    char command[800];
+    client m;
+    snprintf(r.dir, sizeof r.dir, "/tmp/mc-gateway-XXXXXX");
+    CHECK(mkdtemp(r.dir));
+    snprintf(command, sizeof command, "cd %s && mkdir journal gateway && cp %s/%s/* journal && (mv journal/*.checkpoint gateway 2>/dev/null; true)", r.dir,
+             MC_SOURCE_DIR "/tests/gateway/golden", left[i].name);
+    CHECK_INT(system(command), 0);
+    rig_start(&r, 3);
+    CHECK(join(&m, mc_gateway_port(r.g, true), "keeper", UINT32_MAX, 0));
+    CHECK(m.packet.connack.session_present);
+    for (int n = 2; n < left[i].count; n++) {
+      int got = take(&m, n, 50);
+      if (got != n)
+        TAP_FAIL("%s: got %d where %d was to come", left[i].name, got, n);
+    }
+    client_flush(&m);
+    CHECK_INT(client_next_within(&m, 200), CLIENT_QUIET);
+    client_close(&m);
+    rig_stop(&r);
+    rig_remove(&r);
+  }
+}
+
 int main(void)
 {
   mc_log_configure(getenv("VERBOSE") ? MC_LOG_DEBUG : MC_LOG_OFF, MC_LOG_TEXT, 2);
@@ -362,6 +395,7 @@ int main(void)
   RUN(test_what_was_begun_with_a_passing_session_reaches_no_other_member_after_a_kill);
   RUN(test_what_a_passing_member_did_not_get_goes_to_another);
   RUN(test_a_groups_pages_go_on_after_stops_on_any_number_of_loops);
+  RUN(test_reads_what_earlier_versions_left_behind);
   RUN(test_many_wait_for_a_group_in_little_memory_and_come_in_order);
   return tap_done();
 }
