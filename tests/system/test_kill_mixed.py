@@ -33,6 +33,7 @@ LIE_ROUNDS = 6
 CUTS = [("", 3000)] * 4 + [("/gateway", 16)] * 2 + [("/journal/next", 24), ("/journal/c", 16)]  # sessions.checkpoint; the next segment; consumers, compacted file
 TIME_TO_CUT = 1.5  # a checkpoint is looked for once a second
 BALLAST = 16 << 10  # bytes of messages that nobody wants: they fill segments, and make checkpoints due
+SETTINGS = ["--journal-retain-mb", "256"]
 WINDOW = 4
 AGAIN_PER_KILL = 100
 PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 3, 4, 5, 6, 7
@@ -174,6 +175,7 @@ class Lives:
         else:
             where, most = random.choice(CUTS)
             power = {"seed": SEED + number, "cut": int(most ** random.random()) if number % 4 == 3 else 0, "file": where}
+        platform.settings = SETTINGS + ["--journal-io", "uring" if number % 4 == 2 else "plain"]
         platform.start(wait=False, power=power)
         self.time = random.uniform(0.05, 0.5) if not power or not power.get("cut") else TIME_TO_CUT
         self.kind = "motorcade, killed" if power is None else "power cut, killed"
@@ -228,7 +230,7 @@ def check_planted_mistake():
     tap.ok(done.returncode == 1 and lost, f"a server that acknowledges before it synced is found out in {LIE_ROUNDS} rounds: {len(failed)} checks fail, {len(lost)} name lost messages", done.stdout[-2000:], done.stderr[-2000:])
 
 
-platform = Platform(settings=["--journal-retain-mb", "256"])
+platform = Platform(settings=SETTINGS)
 random.seed(SEED)
 tap.note(f"{ROUNDS} rounds, MOTORCADE_KILL_SEED={SEED}")
 try:
