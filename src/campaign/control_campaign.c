@@ -146,6 +146,7 @@ static mc_err blame(control_call *call, mc_slice name, mc_err err, mc_why *why)
 static mc_err find(control_call *call, mc_slice name, mc_campaign *out, mc_why *why)
 {
   mc_err err = MC_ERR_NOT_FOUND;
+  *out = (mc_campaign){0};
   pthread_mutex_lock(&call->c->lock);
   for (size_t i = 0; i < call->c->campaign.len && err == MC_ERR_NOT_FOUND; i++) {
     const mc_campaign *g = &call->c->campaign.at[i]->c;
@@ -153,7 +154,9 @@ static mc_err find(control_call *call, mc_slice name, mc_campaign *out, mc_why *
       err = mc_campaign_get(call->c, call->tenant, g->id, call->arena, out);
   }
   pthread_mutex_unlock(&call->c->lock);
-  return err == MC_ERR_NOT_FOUND ? control_not_found(call, "campaign", name, why) : err;
+  if (err == MC_ERR_NOT_FOUND)
+    control_not_found(call, "campaign", name, why);
+  return err;
 }
 
 static mc_slice target_arn(control_call *call, const mc_campaign *g)

@@ -211,7 +211,7 @@ static mc_err describe_leaving(const view *w, const mc_campaign *g, mc_campaign_
   *listed = still || suspended;
   if (!*listed)
     return MC_OK;
-  if (!still)
+  if (!still || !w->v)
     return say(w, out, "none", "SUSPENDED", "suspended", "it is suspended, and the vehicle does not list it");
   const shipment *d = &w->v->schemes;
   return say(w, out, "pending", suspended ? "SUSPENDED" : "DELETING", "still_listed",
@@ -370,7 +370,7 @@ static mc_err describe_agent(const view *w, mc_vehicle_agent *out)
   *out = (mc_vehicle_agent){.wanted_manifest = mc_slice_str(w->manifest_id)};
   if (v)
     MC_TRY(list_troubles(v, w->arena, out));
-  if (!w->v)
+  if (!w->v || !v)
     return MC_OK;
   out->heard = true;
   out->ours = v->ours;

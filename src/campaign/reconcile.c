@@ -218,7 +218,7 @@ void campaign_reconcile(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, bool
   send(c, tenant, &manifest); /* before the schemes: saves the agent one rebuild */
   send(c, tenant, &schemes);
   send(c, tenant, &templates);
-  if (manifest.failed || schemes.failed || templates.failed) {
+  if (v && (manifest.failed || schemes.failed || templates.failed)) {
     pthread_mutex_lock(&c->lock);
     v->manifest.failed |= manifest.failed;
     v->schemes.failed |= schemes.failed;

@@ -120,7 +120,7 @@ static uint32_t first_window_signal(const mc_expr *e)
 static mc_err keep_alive(compile_run *r, mc_expr **e)
 {
   uint32_t signal = has_plain_signal(*e) ? 0 : first_window_signal(*e);
-  if (!signal)
+  if (!signal || !*e)
     return MC_OK;
   mc_expr *node = mc_arena_array(&r->arena, 4, sizeof *node);
   if (!node)

@@ -100,6 +100,8 @@ int command_campaign(int argc, char **argv)
     }
     return remote_show(&r, remote_ask(&r, "POST", "/api/v1/campaigns", body));
   }
+  if (!name)
+    return remote_unclear(&r, what, usage);
   if (!strcmp(what, "of"))
     return show_vehicle(&r, name);
   json_int_t id = campaign_id(&r, name);
