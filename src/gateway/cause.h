@@ -19,7 +19,7 @@ void mc_cause_note(struct mc_gateway_loop *l, struct mc_session *s, mc_cause cau
 void mc_cause_note_locked(struct mc_session *s, mc_cause cause); /* under mc_gateway.lock, from any loop; only on the client's own count */
 /* Of a device that publishes without a session: on its client's count, or on its own. */
 void mc_cause_note_thing(struct mc_gateway_loop *l, const mc_principal *who, mc_cause cause);
-/* What a client without a session had counted is kept for its next one, of the last 4,096 such clients at least. All under mc_gateway.lock. */
+/* What a client without a session had counted is kept for its next one, of the last 4,096 such clients at least whose id has at most 256 bytes. All under mc_gateway.lock. */
 void mc_cause_keep(struct mc_session *s);   /* it leaves the directory */
 void mc_cause_resume(struct mc_session *s); /* it is new there */
 void mc_cause_note_absent(mc_gateway *g, uint32_t tenant, mc_slice client_id, mc_cause cause);

@@ -436,9 +436,12 @@ static void *run(void *arg)
     wait_ms(c, TICK_MS);
     if (c->stop)
       break;
+    pthread_mutex_unlock(&c->lock); /* loops ask for it: nothing that takes long, or another lock, under it */
     show_metrics(c);
     mc_pressure_measure(c->gateway);
-    if (mc_wall_look(c->gateway) || due(c))
+    bool jumped = mc_wall_look(c->gateway);
+    pthread_mutex_lock(&c->lock);
+    if (!c->stop && (jumped || due(c)))
       answered = run_round(c, 1000);
   }
   if (c->wanted && answered)

@@ -308,6 +308,33 @@ static void test_what_an_operator_did_is_told_apart_from_credentials_that_are_no
   forget(&me);
 }
 
+/* What is refused a client without a session is counted for it, too; not for any id that a device makes up. */
+static void test_refusals_of_clients_without_a_session_are_counted_and_bounded(void)
+{
+  identity me;
+  client c;
+  mc_client_info info;
+  static char longest[60001];
+  memset(longest, 'x', sizeof longest - 1);
+  CHECK(bring("counted", &me));
+  for (int i = 0; i < 3; i++) {
+    CHECK_INT(enter(&c, &me, "another", NULL), MC_MQTT_BAD_CLIENT_ID);
+    client_close(&c);
+  }
+  CHECK_INT(enter(&c, &me, longest, NULL), MC_MQTT_BAD_CLIENT_ID);
+  client_close(&c);
+  CHECK(mc_gateway_client(server.g, 1, MC_LIT("another"), &info));
+  CHECK_INT(info.limited[MC_CAUSE_IDENTITY], 3);
+  CHECK(!info.connected);
+  CHECK(!mc_gateway_client(server.g, 1, mc_slice_str(longest), &info));
+  CHECK(!mc_gateway_client(server.g, 1, MC_LIT("counted"), &info));
+  CHECK_INT(enter(&c, &me, "counted", NULL), 0);
+  CHECK(mc_gateway_client(server.g, 1, MC_LIT("counted"), &info));
+  CHECK_INT(info.limited[MC_CAUSE_IDENTITY], 0);
+  client_close(&c);
+  forget(&me);
+}
+
 int main(void)
 {
   signal(SIGPIPE, SIG_IGN);
@@ -319,6 +346,7 @@ int main(void)
   RUN(test_a_connect_that_trickles_ends_after_its_time_tls);
   RUN(test_a_packet_that_trickles_ends_its_connection_and_a_long_one_does_not);
   RUN(test_every_split_of_a_packet_into_two_records_is_one_packet);
+  RUN(test_refusals_of_clients_without_a_session_are_counted_and_bounded);
   RUN(test_what_an_operator_did_is_told_apart_from_credentials_that_are_no_longer_good);
   close_server();
   return tap_done();

@@ -223,7 +223,7 @@ if not shutil.which("cc") or subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-
     tap.skip("back-pressure", "no C compiler for the library that makes the disk slow")
     tap.done()
 disk()
-platform = Platform(settings=["--loops", "1", "--pressure-window-ms", "100", "--pressure-delay-ms", "600", "--pressure-refuse-ms", "1500", "--pressure-close-ms", "800"])
+platform = Platform(settings=["--loops", "1", "--journal-io", "plain", "--pressure-window-ms", "100", "--pressure-delay-ms", "600", "--pressure-refuse-ms", "1500", "--pressure-close-ms", "800"])
 os.environ["LD_PRELOAD"], os.environ["SLOW_DISK"] = str(shim), str(control)
 try:
     platform.start()
