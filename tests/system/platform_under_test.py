@@ -2,6 +2,7 @@
 
 Everything is started by process id and ended by it. Standard library only; MQTT comes from the tests that need it.
 """
+import fcntl
 import http.client
 import itertools
 import json
@@ -49,8 +50,10 @@ def npm_ready():
     here = pathlib.Path(__file__).resolve().parent
     if not shutil.which("node") or not shutil.which("npm"):
         return False
-    if not all((here / "node_modules" / name).exists() for name in ("mqtt", "aws-sdk")):
-        subprocess.run(["npm", "ci", "--loglevel=error"], cwd=here, check=True, stdout=subprocess.DEVNULL)
+    with open(pathlib.Path(tempfile.gettempdir()) / f"motorcade-npm-{os.getuid()}.lock", "w") as alone:  # tests run side by side
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        if not all((here / "node_modules" / name).exists() for name in ("mqtt", "aws-sdk")):
+            subprocess.run(["npm", "ci", "--loglevel=error"], cwd=here, check=True, stdout=subprocess.DEVNULL)
     return True
 
 
