@@ -161,6 +161,26 @@ static void test_a_deleted_vehicle_can_come_back_to_its_device(void)
   end();
 }
 
+static void test_a_vehicle_has_state_templates(void)
+{
+  CHECK_OK(ready());
+  CHECK_OK(call("CreateStateTemplate", "{'name':'t','signalCatalogArn':'" ARN("signal-catalog", "default") "','stateTemplateProperties':['Vehicle.ENGINE.Rpm']}"));
+  CHECK_OK(make("car-1", ",'stateTemplates':[{'identifier':'t','stateTemplateUpdateStrategy':{'periodic':{'stateTemplateUpdateRate':{'unit':'SECOND','value':90}}}}]"));
+  CHECK_OK(call("GetVehicle", "{'vehicleName':'car-1'}"));
+  CHECK(answers("'stateTemplates':[{'identifier':'t','stateTemplateUpdateStrategy':{'periodic':{'stateTemplateUpdateRate':{'unit':'SECOND','value':90}}}}]"));
+  CHECK(call("UpdateVehicle", "{'vehicleName':'car-1','stateTemplatesToAdd':[{'identifier':'t','stateTemplateUpdateStrategy':{'onChange':{}}}]}") != MC_OK);
+  CHECK(failed(MC_CONTROL_CONFLICT, "'resource':'t','resourceType':'state-template'"));
+  CHECK_OK(call("UpdateVehicle", "{'vehicleName':'car-1','stateTemplatesToUpdate':[{'identifier':'t','stateTemplateUpdateStrategy':{'onChange':{}}}]}"));
+  CHECK_OK(call("GetVehicle", "{'vehicleName':'car-1'}"));
+  CHECK(answers("'stateTemplates':[{'identifier':'t','stateTemplateUpdateStrategy':{'onChange':{}}}]"));
+  CHECK_OK(call("UpdateVehicle", "{'vehicleName':'car-1','stateTemplatesToRemove':['t']}"));
+  CHECK(call("UpdateVehicle", "{'vehicleName':'car-1','stateTemplatesToRemove':['t']}") != MC_OK);
+  CHECK(failed(MC_CONTROL_VALIDATION, "'name':'stateTemplatesToRemove[0]'"));
+  CHECK_OK(call("BatchUpdateVehicle", "{'vehicles':[{'vehicleName':'car-1','stateTemplatesToRemove':['none']}]}"));
+  CHECK(answers("'errors':[{'vehicleName':'car-1','code':404"));
+  end();
+}
+
 /* ---- fleets ---- */
 
 #define CATALOG "'signalCatalogArn':'" ARN("signal-catalog", "default") "'"
@@ -446,6 +466,7 @@ int main(void)
   RUN(test_a_batch_tells_each_vehicle_by_itself);
   RUN(test_vehicles_are_listed_by_model_and_attributes);
   RUN(test_a_deleted_vehicle_can_come_back_to_its_device);
+  RUN(test_a_vehicle_has_state_templates);
   RUN(test_fleets_have_vehicles);
   RUN(test_dbc_files_give_decoders_to_a_draft);
   RUN(test_what_a_dbc_import_refuses);
