@@ -47,7 +47,7 @@ static mc_err bad_node(catalog_change *g, const json_t *node, const char *format
 static mc_err will_be(catalog_change *g, mc_slice fqn, catalog_node *out)
 {
   uint64_t at;
-  if (mc_strmap_get(&g->index, fqn, &at)) {
+  if (mc_strmap_get(&g->index, fqn, &at) && at < g->put.len) {
     *out = g->put.at[at];
     return MC_OK;
   }

@@ -144,7 +144,7 @@ int resource_command(int argc, char **argv, const char *usage, const resource_ve
   for (const resource_verb *v = verb; v->name; v++) /* every option once, whichever verbs know it */
     for (size_t i = 0; i < RESOURCE_OPTIONS && v->option[i]; i++) {
       size_t k = 0;
-      while (k < count && strcmp(taken[k], v->option[i]))
+      while (k < count && strcmp(taken[k], v->option[i]) != 0)
         k++;
       if (k < count || count == sizeof taken / sizeof taken[0])
         continue;
@@ -159,7 +159,7 @@ int resource_command(int argc, char **argv, const char *usage, const resource_ve
     return remote_unclear(&r, what, usage);
   for (size_t k = 0; k < count; k++) {
     size_t i = 0;
-    while (i < RESOURCE_OPTIONS && v->option[i] && strcmp(v->option[i], taken[k]))
+    while (i < RESOURCE_OPTIONS && v->option[i] && strcmp(v->option[i], taken[k]) != 0)
       i++;
     if (i < RESOURCE_OPTIONS && v->option[i])
       option[i] = value[k];

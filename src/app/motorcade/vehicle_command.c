@@ -184,7 +184,7 @@ int command_vehicle(int argc, char **argv)
   snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT, id);
   if (!strcmp(what, "delete")) {
     json_decref(body);
-    return json_is_null(remote_ask(&r, "DELETE", path, NULL)) ? 0 : 1;
+    return remote_ask(&r, "DELETE", path, NULL) ? 0 : 1; /* JSON null, which is nobody's to free */
   }
   if (!strcmp(what, "show")) {
     json_decref(body);
