@@ -196,8 +196,10 @@ mc_err outbox_send(delivery_outbox *o, mc_object_store *objects, outbox_told tol
   struct stat st;
   if (err == MC_ERR_CLOSED) /* shutting down: as if it had not been tried */
     return MC_ERR_END;
-  if (err == MC_ERR_NOT_FOUND && stat(path, &st)) { /* a backup that left the outbox behind */
-    mc_log(MC_LOG_ERROR, "delivery", "a file that waited for its object store is gone; its rows are in the journal and the store", MC_KS("bucket", d.item.bucket), MC_KS("key", d.item.key));
+  if (err == MC_ERR_NOT_FOUND && stat(path, &st)) {
+    mc_log(MC_LOG_ERROR, "delivery",
+           "a file that waited for its object store is gone: it was sent while the backup was made that this is restored from, or somebody took it",
+           MC_KS("bucket", d.item.bucket), MC_KS("key", d.item.key));
     told(ctx, &d.item, err, "the file is gone");
     return done(o, &d, path, why);
   }

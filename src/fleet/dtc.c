@@ -23,7 +23,7 @@ mc_err mc_dtc_normal(mc_slice text, char out[MC_DTC_TEXT])
   for (size_t i = 0; i < text.len; i++)
     out[i] = upper(text.data[i]);
   out[text.len] = 0;
-  bool good = strchr("PCBU", out[0]) && out[1] >= '0' && out[1] <= '3';
+  bool good = out[0] && strchr("PCBU", out[0]) && out[1] >= '0' && out[1] <= '3';
   for (size_t i = 2; i < text.len; i++)
     good = good && (i == PLAIN ? out[i] == '-' : hex_digit((uint8_t)out[i]) >= 0);
   return good ? MC_OK : MC_ERR_MALFORMED;

@@ -104,6 +104,7 @@ static void test_codes_have_one_form(void)
     uds_cases[] = {{"014313", "P0143-13"}, {"AAA123", "B2AA1-23"}, {"C10087", "U0100-87"}, {"400000", "C0000-00"}, {"0x014313", "P0143-13"},
                  {"ffffff", "U3FFF-FF"}, {"01431", NULL}, {"01431x", NULL}, {"", NULL}, {"0x0143", NULL}};
   char got[MC_DTC_TEXT];
+  CHECK_INT(mc_dtc_normal(MC_LIT("\0" "13FA"), got), MC_ERR_MALFORMED); /* a zero is no letter of a system */
   for (size_t i = 0; i < sizeof obd_cases / sizeof obd_cases[0]; i++)
     if (mc_dtc_normal(mc_slice_str(obd_cases[i].text), got) ? obd_cases[i].want != NULL : !obd_cases[i].want || strcmp(got, obd_cases[i].want))
       TAP_FAIL("%s: got %s", obd_cases[i].text, got);

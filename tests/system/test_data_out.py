@@ -217,6 +217,8 @@ def through_kills():
         status = platform.api("GET", f"/api/v1/campaigns/{campaign['id']}/destinations")["items"]
         tap.equal([(s["kind"], s["place"], s["waiting"]) for s in status], [("s3", "fleet-json/a", 0), ("s3", "fleet-parquet/", 0), ("mqtt", "fleet/out", 0)], "nothing waits any more")
         tap.equal(platform.stop(), 0, "it stops cleanly")
+        platform.command("backup", "--out", str(platform.base / "backup"))
+        tap.equal(((platform.base / "backup" / "motorcade.db").exists(), (platform.base / "backup" / "objects").exists()), (True, False), "a backup leaves objects to whoever copies object stores")
     finally:
         platform.close()
 
@@ -245,6 +247,8 @@ def away_and_back():
         status = lambda: platform.api("GET", f"/api/v1/campaigns/{campaign['id']}/destinations")["items"][0]  # noqa: E731
         wait_for(lambda: status()["waiting"] and status()["error"], 10, "the object to wait", 0.1)
         tap.holds(status()["error"], str(port), "a store that is away is told with its address")
+        platform.command("backup", "--out", str(platform.base / "backup"))
+        tap.ok(len(list((platform.base / "backup" / "outbox").iterdir())) > 0, "a backup holds the files that wait")
         peer = start(port)
         peer.stdout.readline()
         want = want_rows(sender, begin_ms)

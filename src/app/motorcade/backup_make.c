@@ -46,10 +46,10 @@ static bool ends(const char *name, const char *with)
   return n >= w && !strcmp(name + n - w, with);
 }
 
-/* What has its own way, or means nothing without its process. */
+/* What has its own way, means nothing without its process, or is as large as a fleet makes it (objects: copied as object stores are). */
 static bool left_out(const char *path)
 {
-  static const char *const own[] = {"journal", "store", "motorcade.db", "motorcade.db-wal", "motorcade.db-shm", "local.json"};
+  static const char *const own[] = {"journal", "store", "motorcade.db", "motorcade.db-wal", "motorcade.db-shm", "local.json", "outbox", "objects"};
   for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
     if (!strcmp(path, own[i]))
       return true;
@@ -197,6 +197,20 @@ static mc_err copy_database(maker *b)
   return err;
 }
 
+/* After the database: a row of it whose file is not here any more was sent in the meantime. */
+static mc_err copy_outbox(maker *b)
+{
+  char path[BACKUP_PATH];
+  struct stat st;
+  snprintf(path, sizeof path, "%s/outbox", b->data);
+  if (stat(path, &st))
+    return MC_OK; /* a platform of before */
+  snprintf(path, sizeof path, "%s/outbox", b->out);
+  MC_TRY(mc_fs_mkdirs(b->fs, path, b->why));
+  MC_TRY(copy_tree(b, "outbox"));
+  return mc_fs_sync_dir(b->fs, path, b->why);
+}
+
 static mc_err visit_any(void *ctx, const char *name)
 {
   (void)ctx;
@@ -234,6 +248,7 @@ mc_err backup_make(const mc_fs *fs, const char *data, const char *out, const cha
     m->state[s] = backup_state_offset(fs, out, (backup_state)s);
   MC_TRY(copy_journal(&b));
   MC_TRY(copy_database(&b));
+  MC_TRY(copy_outbox(&b));
   m->time_us = mc_clock_wall_us();
   *reused = b.reused;
   MC_TRY(mc_fs_sync_dir(fs, out, why));
