@@ -81,6 +81,20 @@ void mc_file_forget(mc_file *file, uint64_t offset, uint64_t len)
     file->ops->forget(file, offset, len);
 }
 
+mc_err mc_file_zero(mc_file *file, uint64_t offset, uint64_t len, mc_why *why)
+{
+  if (offset > INT64_MAX || len > INT64_MAX - offset)
+    return mc_err_set(why, MC_ERR_INVALID, "zero %s: [%llu, +%llu) is out of range", file->path, (unsigned long long)offset, (unsigned long long)len);
+  return file->ops->zero(file, offset, len, why);
+}
+
+mc_err mc_file_reserve(mc_file *file, uint64_t size, mc_why *why)
+{
+  if (size > INT64_MAX)
+    return mc_err_set(why, MC_ERR_INVALID, "reserve %s: size %llu is out of range", file->path, (unsigned long long)size);
+  return file->ops->reserve(file, size, why);
+}
+
 mc_err mc_file_preallocate(mc_file *file, uint64_t size, mc_why *why)
 {
   if (size > INT64_MAX)

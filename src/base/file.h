@@ -49,6 +49,11 @@ void mc_file_ring_destroy(mc_file_ring **ring); /* NULL content is fine */
 mc_err mc_file_write_behind(mc_file *file, uint64_t offset, uint64_t len, mc_why *why);
 /* [offset, offset + len) will not be read or written soon: what is on the device may leave memory. A hint. */
 void mc_file_forget(mc_file *file, uint64_t offset, uint64_t len);
+/* Writes zeros, past the page cache where the system can: what nobody will read needs no memory and no copy. Not synced. */
+mc_err mc_file_zero(mc_file *file, uint64_t offset, uint64_t len, mc_why *why);
+/* Allocates [0, size) without writing it: it reads as zeros, and writes inside it do not run out of space, but the first sync of each place costs more than
+ * after mc_file_preallocate. MC_ERR_UNSUPPORTED where the system cannot. */
+mc_err mc_file_reserve(mc_file *file, uint64_t size, mc_why *why);
 /* Allocates and zero-fills [0, size), so that later writes inside it allocate nothing. */
 mc_err mc_file_preallocate(mc_file *file, uint64_t size, mc_why *why);
 mc_err mc_file_truncate(mc_file *file, uint64_t size, mc_why *why);

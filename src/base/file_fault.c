@@ -302,6 +302,24 @@ static mc_err fault_truncate(mc_file *file, uint64_t size, mc_why *why)
   return kind == MC_FAULT_NONE ? err : refuse(kind, "truncate", file->path, why);
 }
 
+static mc_err fault_zero(mc_file *file, uint64_t offset, uint64_t len, mc_why *why)
+{
+  static const uint8_t zeros[1 << 16];
+  for (uint64_t at = offset, end = offset + len; at < end; at += sizeof zeros) {
+    mc_iov piece = {zeros, end - at < sizeof zeros ? (size_t)(end - at) : sizeof zeros};
+    MC_TRY(fault_pwritev(file, &piece, 1, at, why));
+  }
+  return MC_OK;
+}
+
+/* What is reserved reads as zeros and may be lost until it is synced, as a file that was made longer. */
+static mc_err fault_reserve(mc_file *file, uint64_t size, mc_why *why)
+{
+  uint64_t now;
+  MC_TRY(mc_fs_posix_ops.size(file, &now, why));
+  return now < size ? fault_truncate(file, size, why) : MC_OK;
+}
+
 static mc_err fault_size(mc_file *file, uint64_t *out, mc_why *why)
 {
   mc_fault_file *f = (mc_fault_file *)file;
@@ -461,6 +479,8 @@ static const mc_fs_ops fault_ops = {
     .pwritev = fault_pwritev,
     .sync = fault_sync,
     .write_behind = fault_write_behind,
+    .zero = fault_zero,
+    .reserve = fault_reserve,
     .preallocate = fault_preallocate,
     .truncate = fault_truncate,
     .size = fault_size,

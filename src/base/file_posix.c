@@ -12,7 +12,9 @@
 #include "base/file_ring.h"
 #include "base/vec.h"
 
-enum { IOV_BATCH = 64, ZERO_PIECE = 1 << 20 };
+enum { IOV_BATCH = 64, ZERO_PIECE = 1 << 20, DIRECT_ALIGN = 4096 };
+
+static _Alignas(DIRECT_ALIGN) uint8_t zeros[ZERO_PIECE]; /* never written */
 
 static mc_err posix_open(const mc_fs *fs, const char *path, int flags, unsigned mode, mc_file **out, mc_why *why)
 {
@@ -128,14 +130,54 @@ static void posix_forget(mc_file *file, uint64_t offset, uint64_t len)
   posix_fadvise(file->fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED);
 }
 
-static mc_err posix_preallocate(mc_file *file, uint64_t size, mc_why *why)
+/* O_DIRECT wants whole blocks; not every file system has it. *at is moved behind what was written. */
+static void zero_direct(const mc_file *file, uint64_t *at, uint64_t end)
+{
+  if (*at % DIRECT_ALIGN || end % DIRECT_ALIGN)
+    return;
+  int fd = open(file->path, O_WRONLY | O_DIRECT | O_CLOEXEC);
+  while (fd >= 0 && *at < end) {
+    size_t len = end - *at < ZERO_PIECE ? (size_t)(end - *at) : ZERO_PIECE;
+    ssize_t n = pwrite(fd, zeros, len, (off_t)*at);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0 || n % DIRECT_ALIGN)
+      break; /* what is wrong shows again without it */
+    *at += (uint64_t)n;
+  }
+  if (fd >= 0)
+    close(fd);
+}
+
+static mc_err posix_zero(mc_file *file, uint64_t offset, uint64_t len, mc_why *why)
+{
+  uint64_t at = offset, end = offset + len;
+  zero_direct(file, &at, end);
+  while (at < end) {
+    size_t piece = end - at < ZERO_PIECE ? (size_t)(end - at) : ZERO_PIECE;
+    MC_TRY(posix_pwritev(file, &(mc_iov){zeros, piece}, 1, at, why));
+    MC_TRY(posix_write_behind(file, at, piece, why));
+    at += piece;
+  }
+  return MC_OK;
+}
+
+static mc_err posix_reserve(mc_file *file, uint64_t size, mc_why *why)
 {
   int r;
   do
     r = fallocate(file->fd, 0, 0, (off_t)size);
   while (r && errno == EINTR);
-  if (r && errno != EOPNOTSUPP) /* then the zeros below allocate */
-    return mc_err_errno(why, "allocate %llu bytes for %s", (unsigned long long)size, file->path);
+  if (r && errno == EOPNOTSUPP)
+    return mc_err_set(why, MC_ERR_UNSUPPORTED, "allocate %llu bytes for %s: the file system cannot", (unsigned long long)size, file->path);
+  return r ? mc_err_errno(why, "allocate %llu bytes for %s", (unsigned long long)size, file->path) : MC_OK;
+}
+
+static mc_err posix_preallocate(mc_file *file, uint64_t size, mc_why *why)
+{
+  mc_err reserved = posix_reserve(file, size, why);
+  if (reserved && reserved != MC_ERR_UNSUPPORTED) /* then the zeros below allocate */
+    return reserved;
   uint8_t *zero = calloc(1, ZERO_PIECE);
   if (!zero)
     return mc_err_set(why, MC_ERR_MEMORY, "allocate %s: out of memory", file->path);
@@ -291,6 +333,8 @@ const mc_fs_ops mc_fs_posix_ops = {
     .sync = posix_sync,
     .write_behind = posix_write_behind,
     .forget = posix_forget,
+    .zero = posix_zero,
+    .reserve = posix_reserve,
     .preallocate = posix_preallocate,
     .truncate = posix_truncate,
     .size = posix_size,

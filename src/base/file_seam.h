@@ -13,6 +13,8 @@ typedef struct mc_fs_ops {
   mc_err (*sync)(mc_file *file, mc_why *why);
   mc_err (*write_behind)(mc_file *file, uint64_t offset, uint64_t len, mc_why *why);
   void (*forget)(mc_file *file, uint64_t offset, uint64_t len); /* NULL: nothing to hint at */
+  mc_err (*zero)(mc_file *file, uint64_t offset, uint64_t len, mc_why *why);
+  mc_err (*reserve)(mc_file *file, uint64_t size, mc_why *why);
   mc_err (*preallocate)(mc_file *file, uint64_t size, mc_why *why);
   mc_err (*truncate)(mc_file *file, uint64_t size, mc_why *why);
   mc_err (*size)(mc_file *file, uint64_t *out, mc_why *why);

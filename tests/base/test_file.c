@@ -99,6 +99,45 @@ static void test_preallocates_zeros(void)
   mc_file_close(&f);
 }
 
+static void test_writes_zeros_over_what_was_there(void)
+{
+  mc_file *f = fresh("zero");
+  uint8_t dirt[20000], back[20000];
+  memset(dirt, 7, sizeof dirt);
+  CHECK_OK(mc_file_pwrite(f, dirt, sizeof dirt, 0, &why));
+  CHECK_OK(mc_file_sync(f, &why));
+  CHECK_OK(mc_file_zero(f, 4096, 8192, &why)); /* whole blocks, */
+  CHECK_OK(mc_file_zero(f, 16385, 10, &why));  /* and not */
+  size_t n;
+  CHECK_OK(mc_file_pread(f, back, sizeof back, 0, &n, &why));
+  CHECK_INT(n, sizeof back);
+  for (size_t i = 0; i < sizeof back; i++)
+    CHECK_INT(back[i], (i >= 4096 && i < 12288) || (i >= 16385 && i < 16395) ? 0 : 7);
+  CHECK_OK(mc_file_zero(f, 1 << 20, 1 << 20, &why)); /* behind the end: it grows */
+  uint64_t size;
+  CHECK_OK(mc_file_size(f, &size, &why));
+  CHECK_INT(size, 2 << 20);
+  mc_file_close(&f);
+}
+
+static void test_reserves_space_that_reads_as_zeros(void)
+{
+  mc_file *f = fresh("reserved");
+  CHECK_OK(mc_file_pwrite(f, "dirt", 4, 0, &why));
+  mc_err err = mc_file_reserve(f, 1 << 20, &why);
+  if (err == MC_ERR_UNSUPPORTED)
+    SKIP("this file system cannot reserve space");
+  CHECK_OK(err);
+  uint64_t size;
+  CHECK_OK(mc_file_size(f, &size, &why));
+  CHECK_INT(size, 1 << 20);
+  char got[8] = "xxxxxxx";
+  size_t n;
+  CHECK_OK(mc_file_pread(f, got, 8, 0, &n, &why)); /* what was there stays */
+  CHECK(n == 8 && !memcmp(got, "dirt\0\0\0\0", 8));
+  mc_file_close(&f);
+}
+
 static void test_refuses_what_makes_no_sense(void)
 {
   mc_file *f = NULL;
@@ -115,6 +154,8 @@ static void test_refuses_what_makes_no_sense(void)
   CHECK_INT(mc_file_pwrite(f, &byte, 1, INT64_MAX, &why), MC_ERR_INVALID);
   CHECK_INT(mc_file_truncate(f, UINT64_MAX, &why), MC_ERR_INVALID);
   CHECK_INT(mc_file_preallocate(f, UINT64_MAX, &why), MC_ERR_INVALID);
+  CHECK_INT(mc_file_reserve(f, UINT64_MAX, &why), MC_ERR_INVALID);
+  CHECK_INT(mc_file_zero(f, 1, INT64_MAX, &why), MC_ERR_INVALID);
   CHECK_INT(mc_file_write_behind(f, UINT64_MAX, 1, &why), MC_ERR_INVALID);
   mc_file_forget(f, UINT64_MAX, 1);
   mc_file_close(&f);
@@ -204,6 +245,8 @@ int main(void)
     RUN(test_writes_and_reads_back);
     RUN(test_writes_more_pieces_than_one_call_takes);
     RUN(test_preallocates_zeros);
+    RUN(test_writes_zeros_over_what_was_there);
+    RUN(test_reserves_space_that_reads_as_zeros);
     RUN(test_refuses_what_makes_no_sense);
     RUN(test_a_lock_excludes_others_until_it_is_closed);
     RUN(test_lists_renames_and_removes);
