@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/keep.h"
+
 /* Slots: key/value pairs with a `used` flag for number keys; a pointer to an owned key for strings
  * (NULL = free). Deletion shifts the following run back, so that no tombstones pile up. */
 
@@ -148,7 +150,7 @@ mc_err mc_strmap_put(mc_strmap *m, mc_slice key, uint64_t value)
   uint64_t hash = mc_slice_hash(key);
   struct mc_strmap_slot *s = &m->slot[strmap_find(m, key, hash)];
   if (!s->key) {
-    uint8_t *copy = malloc(key.len ? key.len : 1);
+    uint8_t *copy = mc_keep_alloc(key.len);
     if (!copy)
       return MC_ERR_MEMORY;
     if (key.len)
@@ -179,7 +181,7 @@ bool mc_strmap_remove(mc_strmap *m, mc_slice key, uint64_t *old)
     return false;
   if (old)
     *old = m->slot[hole].value;
-  free(m->slot[hole].key);
+  mc_keep_free(m->slot[hole].key, m->slot[hole].key_len);
   size_t mask = m->cap - 1;
   for (size_t i = (hole + 1) & mask; m->slot[i].key; i = (i + 1) & mask) {
     size_t home = (size_t)m->slot[i].hash & mask;
@@ -214,7 +216,7 @@ void mc_strmap_free(mc_strmap *m)
   if (!m)
     return;
   for (size_t i = 0; i < m->cap; i++)
-    free(m->slot[i].key);
+    mc_keep_free(m->slot[i].key, m->slot[i].key_len);
   free(m->slot);
   *m = (mc_strmap){0};
 }

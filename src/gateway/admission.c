@@ -32,7 +32,7 @@ static mc_slice claim_id(const struct mc_claim *c) { return mc_slice_of(c->id, c
 static void claim_free(struct mc_claim *c)
 {
   mc_buf_free(&c->filters);
-  free(c->thing_name);
+  mc_keep_str_free(c->thing_name);
   free(c->will);
   free(c->seen);
   free(c);
@@ -66,8 +66,8 @@ static void refuse_named(mc_link *link, const mc_mqtt_connect *c, uint32_t tenan
     pthread_mutex_lock(&g->lock);
     mc_session *s = tenant ? mc_session_find(g, tenant, c->client_id) : NULL;
     if (s) {
-      free(s->last_error);
-      s->last_error = strdup(text);
+      mc_keep_str_free(s->last_error);
+      s->last_error = mc_keep_str(text);
       mc_count_add(&s->refused, 1);
       mc_cause_note_locked(s, cause);
     } else if (tenant) {
@@ -247,7 +247,7 @@ static void drop_forbidden(mc_link *link, mc_session *s)
 static void fill_card(mc_session *s, mc_link *link, struct mc_claim *c)
 {
   mc_gateway *g = s->home->gateway;
-  char *address = strdup(link->address);
+  char *address = mc_keep_str(link->address);
   pthread_mutex_lock(&g->lock);
   s->connected = true;
   s->clean = c->clean;
@@ -256,9 +256,9 @@ static void fill_card(mc_session *s, mc_link *link, struct mc_claim *c)
   s->profile = (uint8_t)(link->profile - g->profile);
   s->connected_us = s->home->wall_us;
   mc_session_set_thing(s, c->thing); /* without memory people do not find it by its thing; nothing else needs that */
-  free(s->address);
+  mc_keep_str_free(s->address);
   s->address = address;
-  free(s->thing_name);
+  mc_keep_str_free(s->thing_name);
   s->thing_name = c->thing_name;
   c->thing_name = NULL;
   pthread_mutex_unlock(&g->lock);
@@ -582,7 +582,7 @@ static struct mc_claim *claim_of(mc_link *link, const mc_mqtt_connect *c, const 
   claim->seen = calloc(g->loop_count, sizeof *claim->seen);
   claim->will = c->has_will ? mc_will_of_connect(c, who->id, link->partition) : NULL;
   bool named = who->kind != MC_PRINCIPAL_DEV && !mc_slice_eq_str(c->client_id, who->name);
-  claim->thing_name = named ? strdup(who->name) : NULL;
+  claim->thing_name = named ? mc_keep_str(who->name) : NULL;
   if (!claim->seen || (c->has_will && !claim->will) || (named && !claim->thing_name)) {
     claim_free(claim);
     return NULL;

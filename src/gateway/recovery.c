@@ -30,13 +30,14 @@ mc_session *mc_recover_session(mc_gateway *g, uint32_t tenant, mc_slice client_i
 
 mc_err mc_recover_thing(mc_session *s, uint32_t thing, mc_slice name)
 {
-  free(s->thing_name);
+  mc_keep_str_free(s->thing_name);
   s->thing_name = NULL;
   if (name.len) {
-    s->thing_name = calloc(1, name.len + 1);
+    size_t len = strnlen((const char *)name.data, name.len); /* it is freed as a string */
+    s->thing_name = mc_keep_alloc(len + 1);
     if (!s->thing_name)
       return MC_ERR_MEMORY;
-    memcpy(s->thing_name, name.data, name.len);
+    memcpy(s->thing_name, name.data, len);
   }
   s->partition = mc_journal_partition_of(name.len ? name : mc_session_id(s));
   return mc_session_set_thing(s, thing);

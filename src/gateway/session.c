@@ -112,7 +112,7 @@ mc_err mc_session_create(mc_gateway_loop *l, uint32_t tenant, mc_slice client_id
 {
   mc_gateway *g = l->gateway;
   *out = NULL;
-  mc_session *s = calloc(1, sizeof *s + client_id.len + 1);
+  mc_session *s = mc_keep_alloc(sizeof *s + client_id.len + 1);
   if (!s)
     return MC_ERR_MEMORY;
   s->tenant = tenant;
@@ -131,7 +131,7 @@ mc_err mc_session_create(mc_gateway_loop *l, uint32_t tenant, mc_slice client_id
     mc_cause_resume(s);
   pthread_mutex_unlock(&g->lock);
   if (err != MC_OK) {
-    free(s);
+    mc_keep_free(s, sizeof *s + s->id_len + 1);
     return err;
   }
   mc_session_link_list(l, s);
@@ -157,10 +157,10 @@ static void session_free(mc_session *s)
   free(s->carried);
   free(s->causes);
   free(s->will);
-  free(s->last_error);
-  free(s->address);
-  free(s->thing_name);
-  free(s);
+  mc_keep_str_free(s->last_error);
+  mc_keep_str_free(s->address);
+  mc_keep_str_free(s->thing_name);
+  mc_keep_free(s, sizeof *s + s->id_len + 1);
 }
 
 static void leave_directory(mc_session *s) /* under lock */
@@ -214,9 +214,9 @@ void mc_session_unpin(mc_session *s)
 void mc_session_set_error(mc_session *s, const char *text)
 {
   mc_gateway *g = s->home->gateway;
-  char *copy = strdup(text);
+  char *copy = mc_keep_str(text);
   pthread_mutex_lock(&g->lock);
-  free(s->last_error);
+  mc_keep_str_free(s->last_error);
   s->last_error = copy;
   pthread_mutex_unlock(&g->lock);
 }

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/metric.h"
