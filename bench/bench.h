@@ -37,7 +37,7 @@ typedef struct bench_line {
   int peers;
   double cpu_us_per_unit; /* server, user + system; < 0: not measured */
   double rss_kib;         /* server; < 0: not measured */
-  char conditions[800];
+  char conditions[1600];
 } bench_line;
 void bench_print(const bench_options *o, const bench_line *line);
 bool bench_wanted(const bench_options *o, const char *name);
@@ -87,6 +87,16 @@ mc_err bench_start_peer(const bench_options *o, bench_peer_kind kind, const char
 const char *bench_peer_keeps(bench_peer_kind kind); /* where its messages are when it acknowledges */
 void bench_stop(bench_server *s); /* and removes its folder */
 
+/* ---- where the time goes (stages.c) ---- */
+typedef struct bench_stages bench_stages;
+/* From here on motorcade's histograms are looked at. */
+mc_err bench_stages_begin(const bench_server *s, bench_stages **out, mc_why *why);
+/* Appends "stage p50/p99/p99.9 (times), ..." in ms since bench_stages_begin; frees *begun. Values are upper bounds of buckets that grow by the square root of 2. */
+mc_err bench_stages_end(const bench_server *s, bench_stages **begun, mc_buf *out, mc_why *why);
+/* Of all processors since the start of the machine, in seconds: nothing to run (waiting for the disk too); taken away by the host of a virtual machine. */
+void bench_processors(double *idle_s, double *steal_s);
+double bench_run_delay_s(pid_t pid); /* how long its threads were ready and waited for a processor so far, summed */
+
 /* ---- the MQTT loader (mqtt_load.c): one thread, epoll, raw sockets, closed loop ---- */
 typedef struct mqtt_load {
   const bench_server *server;
@@ -104,6 +114,9 @@ typedef struct mqtt_load_result {
   uint64_t repeated;     /* delivered more often than sent */
   double cpu_us;         /* the server's user + system for each of them */
   double loader_share;   /* of one core that this process used meanwhile */
+  double late_p50_ms, late_p99_ms;  /* with a rate: from when a message was due to when the loader sent it; part of p50_ms, p99_ms */
+  double idle, steal;               /* of all processors together, in processors: nothing to run; taken by the host */
+  double loader_wait, server_wait;  /* seconds a second that threads of the loader, of the server, were ready and had no processor */
 } mqtt_load_result;
 mc_err mqtt_load_run(const mqtt_load *load, mqtt_load_result *out, mc_why *why);
 

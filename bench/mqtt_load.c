@@ -37,8 +37,8 @@ typedef struct loader {
   int count, epoll;
   bool measuring, draining;
   uint64_t counted, progress, lost, repeated, turns;
-  double *latency;
-  size_t latencies;
+  double *latency, *late;
+  size_t latencies, lates;
 } loader;
 
 static uint64_t outstanding(const loader *l, const client *c)
@@ -147,6 +147,8 @@ static void publish_more(loader *l, client *c, double now)
     double due = l->load->rate > 0 ? due_of(l, c) : now;
     if (due > now || !put_publish(l, c, due))
       break;
+    if (l->load->rate > 0 && l->measuring && (c->sent & 63) == 0 && l->lates < SAMPLES)
+      l->late[l->lates++] = (now - due) * 1000;
   }
   flush(l, c);
 }
@@ -326,11 +328,23 @@ static int by_value(const void *a, const void *b)
   return x < y ? -1 : x > y;
 }
 
+static void quantiles(double *v, size_t n, double *p50, double *p99)
+{
+  if (!n)
+    return;
+  qsort(v, n, sizeof *v, by_value);
+  *p50 = v[n / 2];
+  *p99 = v[n * 99 / 100];
+}
+
 static mc_err run(loader *l, mqtt_load_result *out, mc_why *why)
 {
   const mqtt_load *load = l->load;
   MC_TRY(open_all(l, why));
   MC_TRY(run_for(l, load->warm_up, why));
+  double idle[2], steal[2];
+  bench_processors(&idle[0], &steal[0]);
+  double self_wait = bench_run_delay_s(getpid()), server_wait = bench_run_delay_s(load->server->process.pid);
   double began = bench_now_s(), server = bench_cpu_s(&load->server->process), self = bench_self_cpu_s();
   l->measuring = true;
   MC_TRY(run_for(l, load->seconds, why));
@@ -340,16 +354,18 @@ static mc_err run(loader *l, mqtt_load_result *out, mc_why *why)
   out->per_s = (double)l->counted / took;
   out->cpu_us = l->counted ? (bench_cpu_s(&load->server->process) - server) * 1e6 / (double)l->counted : 0;
   out->loader_share = (bench_self_cpu_s() - self) / took;
+  bench_processors(&idle[1], &steal[1]);
+  out->idle = (idle[1] - idle[0]) / took;
+  out->steal = (steal[1] - steal[0]) / took;
+  out->loader_wait = (bench_run_delay_s(getpid()) - self_wait) / took;
+  out->server_wait = (bench_run_delay_s(load->server->process.pid) - server_wait) / took;
   l->draining = true;
   MC_TRY(run_for(l, 10, why));
   give_up_outstanding(l);
   out->lost = l->lost;
   out->repeated = l->repeated;
-  if (l->latencies) {
-    qsort(l->latency, l->latencies, sizeof *l->latency, by_value);
-    out->p50_ms = l->latency[l->latencies / 2];
-    out->p99_ms = l->latency[l->latencies * 99 / 100];
-  }
+  quantiles(l->latency, l->latencies, &out->p50_ms, &out->p99_ms);
+  quantiles(l->late, l->lates, &out->late_p50_ms, &out->late_p99_ms);
   return MC_OK;
 }
 
@@ -362,7 +378,8 @@ mc_err mqtt_load_run(const mqtt_load *load, mqtt_load_result *out, mc_why *why)
   loader l = {.load = load, .count = load->publishers + load->subscribers, .epoll = epoll_create1(EPOLL_CLOEXEC)};
   l.c = calloc((size_t)l.count, sizeof *l.c);
   l.latency = malloc(SAMPLES * sizeof *l.latency);
-  mc_err err = l.c && l.latency ? run(&l, out, why) : MC_ERR_MEMORY;
+  l.late = malloc(SAMPLES * sizeof *l.late);
+  mc_err err = l.c && l.latency && l.late ? run(&l, out, why) : MC_ERR_MEMORY;
   for (int i = 0; i < l.count && l.c; i++) {
     if (l.c[i].fd > 0)
       close(l.c[i].fd);
@@ -372,6 +389,7 @@ mc_err mqtt_load_run(const mqtt_load *load, mqtt_load_result *out, mc_why *why)
   }
   free(l.c);
   free(l.latency);
+  free(l.late);
   close(l.epoll);
   return err;
 }

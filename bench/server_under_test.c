@@ -106,6 +106,8 @@ static mc_err run_and_wait(const char *const *argv, const char *log, mc_why *why
   return MC_OK;
 }
 
+enum { MORE_OPTIONS = 16 };
+
 static mc_err serve(const bench_options *o, bench_server *s, mc_why *why)
 {
   char log[600], plain[8], tls[8], http[8];
@@ -113,8 +115,13 @@ static mc_err serve(const bench_options *o, bench_server *s, mc_why *why)
   snprintf(plain, sizeof plain, "%u", s->plain);
   snprintf(tls, sizeof tls, "%u", s->tls);
   snprintf(http, sizeof http, "%u", s->http);
-  const char *argv[] = {o->self,      "serve", "--data",      s->dir, "--dev-port",  plain,  "--insecure-dev", "true", "--mqtt-port", tls,
-                        "--tls-port", "0",     "--http-port", http,   "--log-level", "warn", "--metrics-open", "true", NULL};
+  const char *argv[18 + MORE_OPTIONS + 1] = {o->self,      "serve", "--data",      s->dir, "--dev-port",  plain,  "--insecure-dev", "true", "--mqtt-port", tls,
+                                             "--tls-port", "0",     "--http-port", http,   "--log-level", "warn", "--metrics-open", "true"};
+  char more[400] = "", *rest = more;
+  const char *env = getenv("MOTORCADE_BENCH_SERVE"); /* more options for the server, to compare settings: "--key value ..." */
+  snprintf(more, sizeof more, "%s", env ? env : "");
+  for (int i = 18; i < 18 + MORE_OPTIONS && (argv[i] = strtok_r(i == 18 ? more : NULL, " ", &rest)); i++)
+    ;
   MC_TRY(bench_spawn(argv, log, &s->process, why));
   MC_TRY(bench_wait_port(s->plain, 20000, why));
   return bench_wait_port(s->http, 5000, why);

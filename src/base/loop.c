@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metric.h"
 
 enum { BATCH = 256 };
 
@@ -33,6 +34,7 @@ struct mc_loop {
   size_t timer_count;
   struct turn_end *hook;
   size_t hook_len;
+  mc_metric *turns; /* NULL: not measured */
   struct attachment *attached;
   size_t attached_len;
   int batch_at, batch_len;
@@ -274,6 +276,8 @@ static void run_turn_end(mc_loop *loop)
   loop->hook_len = keep;
 }
 
+void mc_loop_measure_turns(mc_loop *loop, mc_metric *histogram) { loop->turns = histogram; }
+
 /* Milliseconds to wait, rounded up so that a timer is due when the wait ends. */
 static int wait_ms(const mc_loop *loop, int limit_ms)
 {
@@ -313,6 +317,8 @@ void mc_loop_turn(mc_loop *loop, int timeout_ms)
   run_posts(loop);
   fire_due(loop);
   run_turn_end(loop);
+  if (loop->turns)
+    mc_metric_observe_us(loop->turns, mc_clock_mono_us() - loop->now_us);
 }
 
 void mc_loop_run(mc_loop *loop)

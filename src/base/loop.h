@@ -13,6 +13,7 @@
 #include "base/err.h"
 
 typedef struct mc_loop mc_loop;
+struct mc_metric;
 
 /* Embed in your own struct; the loop keeps a pointer until mc_loop_unwatch. */
 typedef struct mc_watch {
@@ -54,6 +55,8 @@ void mc_loop_post(mc_loop *loop, mc_post *post); /* any thread, never fails, FIF
 int64_t mc_loop_now_us(const mc_loop *loop);
 /* Called at the end of every turn, before the loop waits: the place to flush what the turn gathered. */
 void mc_loop_on_turn_end(mc_loop *loop, void (*fn)(void *ctx), void *ctx); /* any number of them, in order */
+/* Every turn's length, from the end of the wait to the end of the turn, is observed there from now on. */
+void mc_loop_measure_turns(mc_loop *loop, struct mc_metric *histogram);
 void mc_loop_off_turn_end(mc_loop *loop, void (*fn)(void *ctx), void *ctx); /* fine when not there */
 
 /* What a higher floor keeps per loop (net: the shared read buffer and the list of connections to flush). key is any static address;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/crc32c.h"
+#include "base/thread.h"
 
 /* The checkpoint: sessions and retained messages as of a journal offset, the floor. Everything below the floor was handled when the
  * parts were written; recovery reads the journal from there.
@@ -430,6 +431,7 @@ static void show_metrics(mc_checkpointer *c)
 static void *run(void *arg)
 {
   mc_checkpointer *c = arg;
+  mc_thread_name("checkpoint");
   bool answered = true;
   pthread_mutex_lock(&c->lock);
   while (!c->stop) {

@@ -59,6 +59,7 @@ static void on_turn_end(void *ctx)
   mc_fan_out_batch(l);
   if (l->stopping)
     check_stopped(l);
+  mc_journal_writer_hand_over(l->writer);
 }
 
 static void on_retry_timer(mc_timer *timer)
@@ -89,6 +90,7 @@ static mc_err loop_init(mc_gateway *g, size_t index, mc_loop *loop, mc_why *why)
   mc_err err = mc_journal_writer_create(g->journal, loop, mc_commit_arrived, l, &l->writer);
   if (err != MC_OK)
     return mc_err_set(why, err, "gateway: cannot write to the journal: %s", mc_err_text(err));
+  mc_journal_writer_batch(l->writer);
   mc_loop_on_turn_end(loop, on_turn_end, l);
   return MC_OK;
 }

@@ -138,6 +138,8 @@ mc_err mc_pending_push(mc_gateway_loop *l, const mc_record *record, const mc_pen
       mc_pressure_watch(l);
   }
   MC_TRY(mc_journal_append(l->writer, record, NULL));
+  if (!l->wake_posted)
+    mc_loop_wake(l); /* the end of the turn hands it over; what is staged behind it is in for another turn */
   mc_pending *at = &r->at[(r->head + r->len++) & (r->cap - 1)];
   *at = *p;
   at->staged_at = l->pressure.tick;

@@ -3,11 +3,12 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "journal/inside.h"
 
 /* The committer: gather, write, sync, tell. Everything here runs on its thread, except the wake-up. */
 
-enum { GROUP_PIECES = 256 };
+enum { PAGE = 4096, GROUP_PIECES = 256 };
 
 void mc_committer_wake(mc_journal *j)
 {
@@ -46,12 +47,8 @@ static bool take(group *g, mc_chunk *c)
 static void gather_from(group *g, mc_journal_writer *w)
 {
   pthread_mutex_lock(&w->lock);
-  while (w->full.head && take(g, w->full.head))
-    mc_chunk_list_push(&g->chunks, mc_chunk_list_pop(&w->full));
-  if (!w->full.head && w->active && take(g, w->active)) {
-    mc_chunk_list_push(&g->chunks, w->active);
-    w->active = NULL;
-  }
+  while (w->ready.head && take(g, w->ready.head))
+    mc_chunk_list_push(&g->chunks, mc_chunk_list_pop(&w->ready));
   pthread_mutex_unlock(&w->lock);
 }
 
@@ -121,6 +118,7 @@ static mc_err ensure_room(mc_journal *j, size_t bytes, mc_why *why)
 {
   if (j->at - j->seg_first + bytes + 2 * MC_GROUP_HEADER <= j->seg_size)
     return MC_OK;
+  int64_t began_us = mc_clock_mono_us();
   MC_TRY(mc_keeper_wait_next(j, why));
   MC_TRY(write_seal(j, why));
   uint64_t first = j->seg_first + j->seg_size;
@@ -132,6 +130,7 @@ static mc_err ensure_room(mc_journal *j, size_t bytes, mc_why *why)
   j->seg_first = first;
   j->seg_size = j->segment_bytes;
   j->at = first + MC_SEGMENT_HEADER;
+  mc_metric_observe_us(j->m_switch, mc_clock_mono_us() - began_us);
   return MC_OK;
 }
 
@@ -149,9 +148,12 @@ static void learn(mc_journal *j, size_t bytes, int64_t took_us)
 
 static mc_err write_group(mc_journal *j, const group *g, mc_why *why)
 {
+  int64_t began_us = mc_clock_mono_us();
+  for (const mc_chunk *c = g->chunks.head; c; c = c->next)
+    mc_metric_observe_us(j->m_gather, began_us - c->since_us);
   MC_TRY(ensure_room(j, g->bytes, why));
   uint8_t header[MC_GROUP_HEADER];
-  mc_iov iov[GROUP_PIECES];
+  mc_iov iov[GROUP_PIECES + 1];
   size_t pieces = 1;
   mc_group_header h = {.offset = j->at, .time_us = mc_clock_wall_us(), .length = (uint32_t)g->bytes};
   memcpy(h.id, j->id, sizeof h.id);
@@ -163,7 +165,12 @@ static mc_err write_group(mc_journal *j, const group *g, mc_why *why)
   }
   mc_group_header_put(header, &h);
   iov[0] = (mc_iov){header, sizeof header};
-  int64_t began_us = mc_clock_mono_us();
+  /* Whole pages: half a page of a file that is not in memory would be read first. Nothing lies behind the last group that counts. */
+  static const uint8_t zero[PAGE];
+  uint64_t end = j->at - j->seg_first + sizeof header + g->bytes, pad = -end & (PAGE - 1);
+  if (pad && pad <= j->seg_size - end)
+    iov[pieces++] = (mc_iov){zero, pad};
+  began_us = mc_clock_mono_us();
   MC_TRY(mc_journal_put(j, iov, pieces, why));
   learn(j, g->bytes, mc_clock_mono_us() - began_us);
   if (j->seg_summary)
@@ -202,6 +209,7 @@ static void deliver(mc_post *post)
 {
   mc_chunk *c = (mc_chunk *)((char *)post - offsetof(mc_chunk, post));
   mc_journal_writer *w = c->commit.writer;
+  mc_metric_observe_us(c->journal->m_tell, mc_clock_mono_us() - c->since_us);
   if (atomic_load(&w->destroyed))
     mc_commit_release(&c->commit);
   else
@@ -233,11 +241,13 @@ static void deliver_sync(mc_journal *j, mc_chunk *c)
 
 static void tell(mc_journal *j, group *g, mc_err err, uint64_t first_offset)
 {
+  int64_t now_us = mc_clock_mono_us();
   for (mc_chunk *c; (c = mc_chunk_list_pop(&g->chunks));) {
     mc_journal_writer *w = c->commit.writer;
     c->commit.err = err;
     c->commit.first_offset = err ? 0 : first_offset;
     first_offset += c->commit.bytes.len;
+    c->since_us = now_us;
     atomic_fetch_sub(&w->staged, c->commit.bytes.len);
     if (!w->loop) {
       deliver_sync(j, c);
@@ -324,6 +334,8 @@ static void linger(mc_journal *j)
 void *mc_committer_run(void *journal)
 {
   mc_journal *j = journal;
+  mc_thread_name("journal");
+  mc_thread_prompt();
   while (sleep_until_staged(j)) {
     linger(j);
     int64_t now_us = mc_clock_mono_us();

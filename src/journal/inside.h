@@ -13,10 +13,11 @@
 
 enum {
   MC_CHUNK_BYTES = 256 << 10, /* staging buffer of a writer */
+  MC_CHUNK_COPY = 64 << 10,   /* up to here what is handed over is copied behind what waits, rather than take a buffer of its own */
   MC_GROUP_BYTES = 4 << 20,   /* most that one group gathers */
   MC_GROUP_BYTES_SLOW = 32 << 20, /* the same where a sync is slow */
   MC_CHUNKS_KEPT = 32,        /* free staging buffers kept for reuse */
-  MC_SEGMENT_PIECE = 1 << 20, /* zero-filling goes by this much */
+  MC_SEGMENT_PIECE = 256 << 10, /* zero-filling goes by this much */
   MC_READERS_FOLLOWED = 16,
   MC_JOURNAL_PATH = 4096
 };
@@ -32,6 +33,7 @@ typedef struct mc_chunk {
   mc_journal *journal;
   size_t cap;
   uint32_t summary; /* of its records */
+  int64_t since_us; /* its first record was staged; then: its group was synced */
   uint8_t data[];
 } mc_chunk;
 
@@ -68,12 +70,14 @@ struct mc_journal_writer {
   void *ctx;
   atomic_uint refs;
   atomic_bool destroyed;
-  atomic_size_t staged; /* bytes not yet committed or failed */
-  uint64_t next_ticket; /* owner's thread */
-  mc_buf sealed;        /* owner's thread: the payload that is staged next */
+  atomic_size_t staged; /* bytes handed over and not yet committed or failed */
+  /* owner's thread */
+  uint64_t next_ticket;
+  mc_buf sealed;        /* the payload that is staged next */
+  mc_chunk *open;       /* records that were not handed over yet; NULL: none */
+  bool batched;         /* they wait for mc_journal_writer_hand_over */
   pthread_mutex_t lock;
-  mc_chunk *active;   /* under lock */
-  mc_chunk_list full; /* under lock */
+  mc_chunk_list ready; /* under lock: handed over */
 };
 
 void mc_writer_unref(mc_journal_writer *w);
@@ -180,7 +184,7 @@ struct mc_journal {
   uint64_t durable_low;  /* lowest durable offset of all consumers; UINT64_MAX without any */
   bool consumers_dirty;
 
-  mc_metric *m_erased, *m_records, *m_bytes, *m_groups, *m_failures, *m_sync;
+  mc_metric *m_erased, *m_records, *m_bytes, *m_groups, *m_failures, *m_gather, *m_switch, *m_sync, *m_tell;
   mc_metric *m_retired, *m_held, *m_compactions, *m_compacted;
   mc_metric *m_sync_cost, *m_throughput, *m_wait, *m_budget, *m_uring;
 };

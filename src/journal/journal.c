@@ -95,7 +95,10 @@ static void get_metrics(mc_journal *j)
   j->m_wait = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_group_wait_us", "How long a group gathers at the present load.", NULL);
   j->m_budget = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_group_limit_bytes", "Largest group on this disk at present.", NULL);
   j->m_uring = mc_metric_get(MC_METRIC_GAUGE, "motorcade_journal_uring", "1 while groups are written by io_uring.", NULL);
+  j->m_gather = mc_metric_get(MC_METRIC_HISTOGRAM, "motorcade_journal_gather_seconds", "From the first record that a writer staged for a group to the group's beginning.", NULL);
+  j->m_switch = mc_metric_get(MC_METRIC_HISTOGRAM, "motorcade_journal_switch_seconds", "Time to seal a segment and enter the next one, waiting for it too.", NULL);
   j->m_sync = mc_metric_get(MC_METRIC_HISTOGRAM, "motorcade_journal_sync_seconds", "Time to write and sync a group.", NULL);
+  j->m_tell = mc_metric_get(MC_METRIC_HISTOGRAM, "motorcade_journal_tell_seconds", "From a group's sync until its writer's loop acts on it.", NULL);
 }
 
 static mc_err check_config(const mc_journal_config *c, mc_why *why)

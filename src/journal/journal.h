@@ -128,6 +128,10 @@ void mc_journal_writer_destroy(mc_journal_writer **writer);
 /* Stages a record: one copy, no system call in the common case. *ticket counts this writer's records from 1.
  * MC_ERR_FULL: the disk is behind (back-pressure), nothing staged. MC_ERR_TOO_LARGE beyond 16 MiB a record. */
 mc_err mc_journal_append(mc_journal_writer *writer, const mc_record *record, uint64_t *ticket);
+/* From now on the committer gets what was appended only when it is handed over, or fills a group: what was read in one turn of a loop is then answered in one
+ * turn, and an append takes no lock. The owner hands over at the end of each turn in which it appended, and before it closes the journal. */
+void mc_journal_writer_batch(mc_journal_writer *writer);
+void mc_journal_writer_hand_over(mc_journal_writer *writer); /* the owner's thread; fine when there is nothing */
 /* For threads without a loop: stages, waits until it is on disk, returns its offset. Any thread. */
 mc_err mc_journal_append_sync(mc_journal *journal, const mc_record *record, uint64_t *offset, mc_why *why);
 

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "journal/inside.h"
 
 /* The keeper: prepares the next segment, gives up old ones (retention.c), writes the consumers' offsets. */
@@ -83,7 +84,7 @@ static mc_err pace(mc_journal *j, uint64_t done)
     if (stop)
       return MC_ERR_CLOSED;
     if (go) {
-      mc_journal_cache_trim(j); /* the next piece takes the pages that this gives back */
+      mc_journal_cache_trim(j); /* the next groups take the pages that this gives back */
       return MC_OK;
     }
     chores(j);
@@ -131,6 +132,7 @@ mc_err mc_keeper_breathe(mc_journal *j)
 void *mc_keeper_run(void *journal)
 {
   mc_journal *j = journal;
+  mc_thread_name("journal-keeper");
   for (;;) {
     chores(j);
     pthread_mutex_lock(&j->keeper_lock);

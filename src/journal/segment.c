@@ -94,19 +94,15 @@ static mc_err zero_fill(mc_journal *j, mc_file *file, mc_err (*pace)(mc_journal 
   uint64_t size = j->segment_bytes;
   if (!pace)
     return mc_file_preallocate(file, size, why);
-  uint8_t *zero = calloc(1, MC_SEGMENT_PIECE);
-  if (!zero)
-    return mc_err_set(why, MC_ERR_MEMORY, "journal %s: out of memory", j->dir);
-  mc_err err = MC_OK;
+  mc_err err = mc_file_reserve(file, size, why);
+  if (err == MC_ERR_UNSUPPORTED) /* then the zeros allocate */
+    err = MC_OK;
   for (uint64_t at = 0; at < size && !err; at += MC_SEGMENT_PIECE) {
     uint64_t len = size - at < MC_SEGMENT_PIECE ? size - at : MC_SEGMENT_PIECE;
     err = pace(j, at);
     if (!err)
-      err = mc_file_pwrite(file, zero, len, at, why);
-    if (!err)
-      err = mc_file_write_behind(file, at, len, why); /* piece by piece: one large sync would hold the committer's up */
+      err = mc_file_zero(file, at, len, why); /* piece by piece: a group's write waits behind no long one */
   }
-  free(zero);
   return err;
 }
 

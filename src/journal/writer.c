@@ -1,15 +1,16 @@
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "journal/inside.h"
 
 void mc_writer_unref(mc_journal_writer *w)
 {
   if (atomic_fetch_sub_explicit(&w->refs, 1, memory_order_acq_rel) != 1)
     return;
-  for (mc_chunk *c; (c = mc_chunk_list_pop(&w->full));)
+  for (mc_chunk *c; (c = mc_chunk_list_pop(&w->ready));)
     mc_chunk_free(c);
-  if (w->active)
-    mc_chunk_free(w->active);
+  if (w->open)
+    mc_chunk_free(w->open);
   pthread_mutex_destroy(&w->lock);
   mc_buf_free(&w->sealed);
   mc_journal *j = w->journal;
@@ -48,6 +49,7 @@ void mc_journal_writer_destroy(mc_journal_writer **writer)
   if (!w)
     return;
   *writer = NULL;
+  mc_journal_writer_hand_over(w);
   atomic_store(&w->destroyed, true); /* the committer takes it off the list once nothing is staged */
   mc_committer_wake(w->journal);
   mc_writer_unref(w);
@@ -55,68 +57,75 @@ void mc_journal_writer_destroy(mc_journal_writer **writer)
 
 /* ---- staging ---- */
 
-static void stage_in_own_chunk(mc_journal_writer *w, mc_chunk *big)
+/* Under lock. Few bytes go behind those that wait: a writer that hands over little at a time beside a slow disk would otherwise fill memory with empty room. */
+static bool copy_behind(mc_chunk *last, const mc_chunk *open, uint64_t room)
 {
+  size_t len = open->commit.bytes.len;
+  if (!last || len > MC_CHUNK_COPY || last->cap - last->commit.bytes.len < len || last->commit.bytes.len + len > room)
+    return false;
+  memcpy(last->data + last->commit.bytes.len, open->data, len);
+  last->commit.bytes.len += len;
+  last->commit.count += open->commit.count;
+  last->summary |= open->summary;
+  return true;
+}
+
+void mc_journal_writer_hand_over(mc_journal_writer *w)
+{
+  mc_chunk *c = w->open;
+  if (!c || !c->commit.count)
+    return;
+  mc_journal *j = w->journal;
+  size_t len = c->commit.bytes.len;
   pthread_mutex_lock(&w->lock);
-  if (w->active) {
-    mc_chunk_list_push(&w->full, w->active);
-    w->active = NULL;
+  bool copied = copy_behind(w->ready.tail, c, mc_segment_room(j->segment_bytes));
+  if (!copied) {
+    mc_chunk_list_push(&w->ready, c);
+    w->open = NULL;
   }
-  mc_chunk_list_push(&w->full, big);
-  atomic_fetch_add(&w->staged, big->commit.bytes.len);
+  size_t staged = atomic_fetch_add(&w->staged, len) + len;
   pthread_mutex_unlock(&w->lock);
-}
-
-static mc_chunk *chunk_for(mc_journal_writer *w, size_t cap)
-{
-  mc_chunk *c = mc_chunk_new(w->journal, cap);
-  if (c) {
-    c->commit.writer = w;
-    c->commit.first_ticket = w->next_ticket;
+  if (copied) {
+    c->commit.bytes.len = c->commit.count = 0;
+    c->summary = MC_SUMMARY_TOLD;
   }
-  return c;
+  int state = atomic_load(&j->state);
+  if (state == MC_COMMITTER_SLEEPING || (state == MC_COMMITTER_GATHERING && staged >= j->group_bytes))
+    mc_committer_wake(j);
 }
 
-static void put_record(mc_chunk *c, const mc_record *r, uint32_t size)
-{
-  mc_record_put(c->data + c->commit.bytes.len, size, r);
-  c->commit.bytes.len += size;
-  c->commit.count++;
-  c->summary |= mc_record_summary(r);
-}
+void mc_journal_writer_batch(mc_journal_writer *w) { w->batched = true; }
 
-/* Records so large that copying and summing them would hold the committer up are encoded outside the lock. */
-enum { LARGE_RECORD = 32 << 10 };
-
-static mc_err stage_large(mc_journal_writer *w, const mc_record *r, uint32_t size)
+/* w->open with room for a record of this size. */
+static mc_err make_room(mc_journal_writer *w, uint32_t size, uint64_t room)
 {
-  mc_chunk *c = chunk_for(w, size);
-  if (!c)
+  mc_chunk *c = w->open;
+  if (c && (c->cap - c->commit.bytes.len < size || c->commit.bytes.len + size > room))
+    mc_journal_writer_hand_over(w);
+  if (w->open && w->open->cap < size) { /* empty: it was copied */
+    mc_chunk_free(w->open);
+    w->open = NULL;
+  }
+  if (!w->open && !(w->open = mc_chunk_new(w->journal, size)))
     return MC_ERR_MEMORY;
-  put_record(c, r, size);
-  stage_in_own_chunk(w, c);
   return MC_OK;
 }
 
 static mc_err stage(mc_journal_writer *w, const mc_record *r, uint32_t size)
 {
-  mc_err err = MC_OK;
-  uint64_t room = mc_segment_room(w->journal->segment_bytes);
-  pthread_mutex_lock(&w->lock);
-  mc_chunk *c = w->active;
-  if (!c || c->cap - c->commit.bytes.len < size || c->commit.bytes.len + size > room) {
-    if (c)
-      mc_chunk_list_push(&w->full, c);
-    w->active = c = chunk_for(w, MC_CHUNK_BYTES);
+  MC_TRY(make_room(w, size, mc_segment_room(w->journal->segment_bytes)));
+  mc_chunk *c = w->open;
+  if (!c->commit.count) {
+    c->commit.writer = w;
+    c->commit.first_ticket = w->next_ticket;
+    c->since_us = mc_clock_mono_us();
   }
-  if (c) {
-    put_record(c, r, size);
-    atomic_fetch_add(&w->staged, size);
-  } else {
-    err = MC_ERR_MEMORY;
-  }
-  pthread_mutex_unlock(&w->lock);
-  return err;
+  mc_record_put(c->data + c->commit.bytes.len, size, r);
+  c->commit.bytes.len += size;
+  c->commit.count++;
+  c->summary |= mc_record_summary(r);
+  w->next_ticket++;
+  return MC_OK;
 }
 
 mc_err mc_journal_append(mc_journal_writer *w, const mc_record *record, uint64_t *ticket)
@@ -135,16 +144,16 @@ mc_err mc_journal_append(mc_journal_writer *w, const mc_record *record, uint64_t
     return MC_ERR_TOO_LARGE;
   if (atomic_load_explicit(&j->closed, memory_order_relaxed))
     return MC_ERR_CLOSED;
-  size_t staged = atomic_load_explicit(&w->staged, memory_order_relaxed);
-  if (staged && staged + size > atomic_load_explicit(&j->staged_limit, memory_order_relaxed))
+  size_t staged = atomic_load_explicit(&w->staged, memory_order_relaxed) + (w->open ? w->open->commit.bytes.len : 0);
+  if (staged && staged + size > atomic_load_explicit(&j->staged_limit, memory_order_relaxed)) {
+    mc_journal_writer_hand_over(w); /* or it would stay full */
     return MC_ERR_FULL;
-  MC_TRY(size > LARGE_RECORD ? stage_large(w, record, size) : stage(w, record, size));
+  }
+  MC_TRY(stage(w, record, size));
   if (ticket)
-    *ticket = w->next_ticket;
-  w->next_ticket++;
-  int state = atomic_load(&j->state);
-  if (state == MC_COMMITTER_SLEEPING || (state == MC_COMMITTER_GATHERING && staged + size >= j->group_bytes))
-    mc_committer_wake(j);
+    *ticket = w->next_ticket - 1;
+  if (!w->batched || w->open->commit.bytes.len >= j->group_bytes)
+    mc_journal_writer_hand_over(w);
   return MC_OK;
 }
 

@@ -278,7 +278,7 @@ static void at_the_gate(void *ctx)
 static bool nothing_staged(mc_journal_writer *w)
 {
   pthread_mutex_lock(&w->lock);
-  bool nothing = !w->active && !w->full.head;
+  bool nothing = !w->ready.head;
   pthread_mutex_unlock(&w->lock);
   return nothing;
 }

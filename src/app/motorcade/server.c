@@ -10,6 +10,8 @@
 #include "app/motorcade/data_out.h"
 #include "app/motorcade/port.h"
 #include "base/log.h"
+#include "base/metric.h"
+#include "base/thread.h"
 #include "signal/signal.h"
 
 #ifndef MC_VERSION
@@ -276,8 +278,10 @@ static mc_err check_extract(const server *s, mc_why *why)
 static mc_err open_gateway_and_api(server *s, mc_why *why)
 {
   mc_loop *loops[SERVER_MAX_LOOPS];
+  mc_metric *turns = mc_metric_get(MC_METRIC_HISTOGRAM, "motorcade_loop_turn_seconds", "A turn of a loop, from the end of its wait until everything is answered.", NULL);
   for (size_t i = 0; i < s->loops; i++) {
     MC_TRY(mc_loop_create(&s->loop[i].loop, why));
+    mc_loop_measure_turns(s->loop[i].loop, turns);
     s->loop[i].server = s;
     loops[i] = s->loop[i].loop;
   }
@@ -407,6 +411,7 @@ static mc_err listen_on(server *s, size_t i, mc_why *why)
 
 static void *run_loop(void *arg)
 {
+  mc_thread_name("loop");
   mc_loop_run(((server_loop *)arg)->loop);
   return NULL;
 }
