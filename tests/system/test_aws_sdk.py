@@ -179,6 +179,7 @@ def refusals():
     yield ("CreateDecoderManifest", {"name": "bad", "modelManifestArn": item["modelManifestArn"], "networkInterfaces": [INTERFACE],
                                      "signalDecoders": [can_decoder("Vehicle.Speed", 0, "9")]}, "DecoderManifestValidationException", {"invalidSignals": None})
     yield "CreateVehicle", {"vehicleName": "bad", **item, "decoderManifestArn": "arn:aws:iotfleetwise:x:1:fleet/f"}, "ValidationException", {"reason": "fieldValidationFailed", "fieldList": None}
+    yield "CreateSignalCatalog", {"name": "third"}, "LimitExceededException", {"resourceId": "third", "resourceType": "signal-catalog"}
     yield "UpdateCampaign", {"name": NAME, "action": "RESUME"}, "ConflictException", {"resource": NAME, "resourceType": "campaign"}
 
 
@@ -318,7 +319,7 @@ def main():
     if reason:
         tap.skip("the life of a fleet told by boto3", reason)
         tap.done()
-    platform = Platform().start()
+    platform = Platform(settings=["--fleetwise-catalogs", "2"]).start()
     try:
         key = aws_sdk.access_key(platform, "sdk", "admin")
         names = sorted(aws_sdk.model().operation_names)
@@ -328,6 +329,8 @@ def main():
         life = Life(platform, key, boto)
         tap.guard("the life", life.tell, steps())
         tap.guard("refusals", life.refused, refusals())
+        viewer = Life(platform, key, Boto(platform, aws_sdk.access_key(platform, "looks only", "viewer")))
+        tap.guard("a viewer", viewer.refused, [("DeleteCampaign", {"name": NAME}, "AccessDeniedException", {"message": None})])
         tap.guard("pages", life.pages)
         tap.guard("the end", life.tell, endings())
         tap.equal(sorted(life.called), names, "each of them was called")
