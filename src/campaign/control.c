@@ -141,6 +141,7 @@ static mc_err invalid_fields(control_call *call, const char *reason, mc_slice fa
   return MC_ERR_INVALID;
 }
 
+static void format_why(mc_why *why, mc_err err, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
 static void format_why(mc_why *why, mc_err err, const char *format, va_list args)
 {
   char text[MC_WHY_TEXT];
