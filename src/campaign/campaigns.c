@@ -5,16 +5,26 @@
 
 enum { ARENA_BYTES = 96 << 20 }; /* a message of 16 MiB whose samples carry values fits; one of millions of empty samples does not */
 
+/* Rows become versions and states under `lock` while the database is held: `lock` comes first here as everywhere. */
+static mc_err load_states(mc_campaigns *c, mc_why *why)
+{
+  MC_TRY(campaign_schemes_load(c, why));
+  MC_TRY(campaign_resources_load(c, why));
+  MC_TRY(campaign_templates_load(c, why));
+  MC_TRY(campaign_commands_load(c, why));
+  return campaign_checkins_load(c, why);
+}
+
 static mc_err load(mc_campaigns *c, mc_why *why)
 {
   MC_TRY(mc_db_migrate(c->config.db, campaign_migrations, campaign_migration_count, why));
   MC_TRY(campaign_manifests_load(c, why));
   MC_TRY(vocabulary_upgrade(c, why));
-  MC_TRY(campaign_schemes_load(c, why));
-  MC_TRY(campaign_resources_load(c, why));
-  MC_TRY(campaign_templates_load(c, why));
-  MC_TRY(campaign_commands_load(c, why));
-  MC_TRY(campaign_checkins_load(c, why));
+  pthread_mutex_lock(&c->lock);
+  mc_err states = load_states(c, why);
+  pthread_mutex_unlock(&c->lock);
+  if (states)
+    return states;
   mc_stmt *s;
   MC_TRY(mc_db_begin(c->config.db, false, why));
   mc_err err = mc_db_prepare(c->config.db, "SELECT value FROM campaign_state WHERE name = 'offset'", &s, why);
