@@ -203,6 +203,15 @@ def keys_end(platform, keys):
     tap.equal(oct(mode), "0o600", "access.key is its owner's alone")
 
 
+def over_tls(platform, key):
+    """The TLS port, as other machines reach it: boto3 with our authority."""
+    import boto3
+
+    client = boto3.session.Session(aws_access_key_id=key["id"], aws_secret_access_key=key["secret"], region_name="eu-west-1").client(
+        "iotfleetwise", endpoint_url=f"https://localhost:{platform.tls}/aws", verify=str(platform.data / "ca.pem"))
+    tap.equal(client.get_register_account_status()["accountStatus"], "REGISTRATION_SUCCESS", "boto3 over TLS")
+
+
 def rates(platform, key):
     answers = [code(send(platform, key, GET)) for _ in range(30)]
     tap.ok(answers.count("") == 30, "thirty requests in a row are no crowd", answers)
@@ -230,6 +239,7 @@ def main():
         tap.guard("protocol", protocol, platform, keys["admin"])
         tap.guard("roles", roles, platform, keys)
         tap.guard("keys", keys_end, platform, keys)
+        tap.guard("TLS", over_tls, platform, keys["operator"])
         tap.guard("rates", rates, platform, keys["admin"])
     finally:
         platform.close()
