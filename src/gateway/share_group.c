@@ -282,6 +282,8 @@ void mc_share_take(mc_sub_owner *owner, mc_message *m)
   }
   if (mc_outbox_scanned(&g->line, m->offset))
     return;
+  if (m->offset < g->since) /* in the journal before this loop heard of the group, handed over after: the group's all the same */
+    g->since = m->offset;
   bool waits = mc_outbox_waits(&g->line) || mc_outbox_scanning(&g->line) || !(p = mc_share_choose(g, m->qos)) || !mc_share_give(g, p, m);
   if (waits)
     mc_share_wait(g, m->offset);

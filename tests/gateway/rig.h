@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -145,6 +146,7 @@ static inline uint16_t rig_fork(rig *r, size_t loops, pid_t *pid)
     exit(2);
   *pid = fork();
   if (*pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is ended leaves no server behind */
     close(pipe_fd[0]);
     rig_start(r, loops);
     port = mc_gateway_port(r->g, true);

@@ -1,5 +1,7 @@
 /* What waits for a group: pages in the journal, bounded memory, stops and kills with other numbers of loops (so other homes), and that a QoS 2 message which was
  * begun with one member is nobody else's (MQTT 5.0, 4.8.2-4, 4.8.2-5). */
+#include <stdatomic.h>
+
 #include "rig.h"
 
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
@@ -107,6 +109,53 @@ static void test_many_wait_for_a_group_in_little_memory_and_come_in_order(void)
   CHECK_INT(client_next_within(&m, 100), CLIENT_QUIET);
   CHECK_SOON(waiting(&r, &bytes) == 0);
   client_close(&m);
+  rig_stop(&r);
+  rig_remove(&r);
+}
+
+typedef struct hold_up {
+  mc_post post;
+  atomic_bool *over;
+} hold_up;
+
+static void sleep_here(mc_post *post)
+{
+  hold_up *h = (hold_up *)post;
+  usleep(50000);
+  atomic_store(h->over, true);
+  free(h);
+}
+
+/* What is published after the SUBACK is the group's, also when the group's loop hears of the subscription after it is in the journal. */
+static void test_what_comes_before_its_loop_hears_of_a_group_is_not_lost(void)
+{
+  enum { ROUNDS = 24, TOTAL = 600 /* more than a page */ };
+  rig r = {0};
+  client m;
+  char id[24], filter[48];
+  rig_start(&r, 2);
+  uint16_t port = mc_gateway_port(r.g, true);
+  for (int round = 0; round < ROUNDS; round++) {
+    atomic_bool over = false;
+    hold_up *h = calloc(1, sizeof *h);
+    *h = (hold_up){{.run = sleep_here}, &over};
+    snprintf(id, sizeof id, "late-%d", round);
+    snprintf(filter, sizeof filter, "$share/g/late/%d", round);
+    CHECK(join(&m, port, id, 3600, 0));
+    mc_loop_post(r.loop[round % 2], &h->post); /* in one round of eight it is the group's loop, and nobody else's */
+    CHECK_INT(client_subscribe(&m, filter, 1), 1);
+    leave(&m);
+    publish(port, filter + strlen("$share/g/"), 0, TOTAL, 1);
+    CHECK(join(&m, port, id, 3600, 0));
+    for (int i = 0; i < TOTAL; i++) {
+      int n = take(&m, i, 64);
+      if (n != i)
+        TAP_FAIL("round %d, message %d: got %d", round, i, n);
+    }
+    client_flush(&m);
+    leave(&m);
+    CHECK_SOON(atomic_load(&over));
+  }
   rig_stop(&r);
   rig_remove(&r);
 }
@@ -397,5 +446,6 @@ int main(void)
   RUN(test_a_groups_pages_go_on_after_stops_on_any_number_of_loops);
   RUN(test_reads_what_earlier_versions_left_behind);
   RUN(test_many_wait_for_a_group_in_little_memory_and_come_in_order);
+  RUN(test_what_comes_before_its_loop_hears_of_a_group_is_not_lost);
   return tap_done();
 }
