@@ -106,7 +106,7 @@ def build(tally, folder, sanitize, targets):
 
 def run_c(tally, folder, modules, only, label, fuzz):
     # halt_on_error keeps a report from drowning in what follows
-    env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1", TSAN_OPTIONS="halt_on_error=1")
+    env = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1", TSAN_OPTIONS=f"halt_on_error=1:suppressions={ROOT / 'tests/tsan.supp'}")
     jobs = []
     for source in sorted(p for m in modules for p in (ROOT / "tests" / m).glob("test_*.c")):
         name = f"{source.parent.name}_{source.stem}"

@@ -208,16 +208,30 @@ static mc_err power_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint
   return ok ? MC_OK : no_memory(why);
 }
 
-static mc_err power_preallocate(mc_file *file, uint64_t size, mc_why *why)
+static mc_err power_zero(mc_file *file, uint64_t offset, uint64_t len, mc_why *why)
 {
   power_file *f = (power_file *)file;
   pthread_mutex_lock(&power.lock);
-  boundary("allocate", file->path);
-  bool ok = power_content_write(f->content, NULL, size, 0);
-  boundary("allocated", file->path);
+  boundary("zero", file->path);
+  bool ok = power_content_write(f->content, NULL, len, offset);
+  boundary("zeroed", file->path);
   pthread_mutex_unlock(&power.lock);
   return ok ? MC_OK : no_memory(why);
 }
+
+static mc_err power_reserve(mc_file *file, uint64_t size, mc_why *why)
+{
+  power_file *f = (power_file *)file;
+  pthread_mutex_lock(&power.lock);
+  boundary("reserve", file->path);
+  if (f->content->size < size)
+    power_content_truncate(f->content, size);
+  boundary("reserved", file->path);
+  pthread_mutex_unlock(&power.lock);
+  return MC_OK;
+}
+
+static mc_err power_preallocate(mc_file *file, uint64_t size, mc_why *why) { return power_zero(file, 0, size, why); }
 
 static mc_err power_truncate(mc_file *file, uint64_t size, mc_why *why)
 {
@@ -414,6 +428,8 @@ static const mc_fs_ops power_ops = {
     .pwritev = power_pwritev,
     .sync = power_sync,
     .write_behind = power_write_behind,
+    .zero = power_zero,
+    .reserve = power_reserve,
     .preallocate = power_preallocate,
     .truncate = power_truncate,
     .size = power_size,

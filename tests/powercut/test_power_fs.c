@@ -136,6 +136,23 @@ static void sees_its_own(void)
   die();
 }
 
+/* What a journal does to its next segment. */
+static void makes_room(void)
+{
+  static char got[BIG];
+  size_t n;
+  uint64_t size;
+  mc_file *f = open_for_writing("room");
+  if (!f || mc_file_reserve(f, BIG, &why) || mc_file_size(f, &size, &why) || size != BIG || mc_file_pread(f, got, BIG, 0, &n, &why) || n != BIG || got[BIG - 1])
+    _exit(1);
+  if (fill(f, 'a') || mc_file_zero(f, 512, 1024, &why) || mc_file_reserve(f, 100, &why) || mc_file_pread(f, got, BIG, 0, &n, &why) || n != BIG)
+    _exit(2);
+  if (got[511] != 'a' || got[512] || got[1535] || got[1536] != 'a' || mc_file_sync(f, &why) || mc_fs_sync_dir(mc_fs_posix(), dir, &why))
+    _exit(3);
+  mc_file_forget(f, 0, BIG);
+  die();
+}
+
 static void lies_about_it(void)
 {
   mc_file *f = open_for_writing("lied");
@@ -201,6 +218,14 @@ static void test_a_process_sees_its_own_writes_and_names(void)
   CHECK(size_on_disk("mine") < 0);
 }
 
+static void test_room_is_made_and_emptied(void)
+{
+  empty();
+  CHECK_INT(play(makes_room, 5, 0, false), SIGKILL);
+  CHECK_INT(size_on_disk("room"), BIG);
+  CHECK_INT(sectors_with("room", 'a'), BIG / 512 - 2);
+}
+
 static void test_a_sync_that_lies_loses_what_it_promised(void)
 {
   int whole = 0;
@@ -221,6 +246,7 @@ int main(void)
   RUN(test_a_new_name_goes_with_the_power_until_its_folder_is_synced);
   RUN(test_a_replaced_file_is_old_or_new_wherever_the_power_is_cut);
   RUN(test_a_process_sees_its_own_writes_and_names);
+  RUN(test_room_is_made_and_emptied);
   RUN(test_a_sync_that_lies_loses_what_it_promised);
   empty();
   rmdir(dir);

@@ -7,7 +7,7 @@ import ssl
 import sys
 import time
 
-from platform_under_test import Platform, Tap, use_debian_python
+from platform_under_test import ApiError, Platform, Tap, use_debian_python, wait_for
 
 use_debian_python("paho.mqtt.client")
 import paho.mqtt.client as mqtt  # noqa: E402
@@ -112,6 +112,18 @@ class Client:
         self.c.disconnect(**({"properties": props("DISCONNECT", **properties)} if properties else {}))
         self.take("closed")
         self.c.loop_stop()
+
+
+def gone(name):
+    """The platform has read the DISCONNECT: what comes on another connection may be read by another loop, and before it."""
+
+    def away():
+        try:
+            return not platform.api("GET", f"/api/v1/clients/detail?client_id={name}")["client"]["connected"]
+        except ApiError as problem:
+            return problem.status == 404
+
+    wait_for(away, 10, f"the end of {name}'s connection")
 
 
 def text(messages):
@@ -276,7 +288,7 @@ def dollar(version):
 
 def session_expiry():
     a = Client(5, name="expiry", SessionExpiryInterval=0)
-    a.connect(), a.subscribe(("expiry", 1)), a.leave()
+    a.connect(), a.subscribe(("expiry", 1)), a.leave(), gone("expiry")
     tap.equal(a.connect(clean=False)[1], False, "5: a session with expiry 0 ends with its connection")
     a.leave()
     a.connect_props = {"SessionExpiryInterval": 2}
@@ -288,7 +300,7 @@ def session_expiry():
     a.leave(SessionExpiryInterval=60)
     time.sleep(2.5)
     tap.equal(a.connect(clean=False)[1], True, "5: DISCONNECT may make it longer")
-    a.leave(SessionExpiryInterval=0)
+    a.leave(SessionExpiryInterval=0), gone("expiry")
     tap.equal(a.connect(clean=False)[1], False, "5: or end it")
     a.leave()
 
