@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "format/base64.h"
+
 enum { NONCE_BYTES = 18, PASSWORD_MIN = 12, PASSWORD_MAX = 256 };
 
 /* ---- keys ---- */
@@ -60,13 +62,7 @@ bool mc_scram_verifier_check(const mc_scram_verifier *v, mc_slice password)
 }
 
 /* ---- messages (RFC 5802, 5.1, 7) ---- */
-static bool base64_put(mc_buf *out, const uint8_t *bytes, size_t len)
-{
-  if (mc_buf_reserve(out, (len + 2) / 3 * 4 + 1))
-    return false;
-  out->len += (size_t)EVP_EncodeBlock(out->data + out->len, bytes, (int)len);
-  return true;
-}
+static bool base64_put(mc_buf *out, const uint8_t *bytes, size_t len) { return mc_base64_append(out, mc_slice_of(bytes, len)) == MC_OK; }
 
 /* Value of "x=" at *at, up to the next comma; false when another letter stands there. */
 static bool attribute(mc_slice text, size_t *at, char letter, mc_slice *value)

@@ -3,17 +3,15 @@
 #include "aws/sigv4.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/vec.h"
+#include "format/sigv4.h"
 
 enum { MAX_PARAMETERS = 100, MAX_SIGNED = 100 };
-static const char algorithm[] = "AWS4-HMAC-SHA256";
+static const char algorithm[] = MC_SIGV4_ALGORITHM;
 
 /* ---- reading: headers ---- */
 
@@ -152,20 +150,6 @@ static int hex_of(uint8_t c)
   return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static bool unreserved(uint8_t c)
-{
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-static mc_err encode_byte(mc_buf *out, uint8_t c)
-{
-  static const char hex[] = "0123456789ABCDEF";
-  if (unreserved(c))
-    return mc_buf_append_u8(out, c);
-  const char escaped[3] = {'%', hex[c >> 4], hex[c & 15]};
-  return mc_buf_append(out, escaped, 3);
-}
-
 /* A part of the query: escapes are read (a broken one stands for itself), then everything is escaped again in the one canonical way. */
 static mc_err encode_part(mc_buf *out, mc_slice part)
 {
@@ -175,7 +159,7 @@ static mc_err encode_part(mc_buf *out, mc_slice part)
       c = (uint8_t)(hex_of(part.data[i + 1]) << 4 | hex_of(part.data[i + 2]));
       i += 2;
     }
-    MC_TRY(encode_byte(out, c));
+    MC_TRY(mc_sigv4_escape(c, out));
   }
   return MC_OK;
 }
@@ -344,7 +328,7 @@ static mc_err canonical_path(mc_buf *out, mc_slice target)
     if (i)
       err = mc_buf_append_u8(out, '/');
     for (size_t k = 0; !err && k < part.at[i].len; k++)
-      err = encode_byte(out, part.at[i].data[k]);
+      err = mc_sigv4_escape(part.at[i].data[k], out);
   }
   if (!err && part.len && path.data[path.len - 1] == '/')
     err = mc_buf_append_u8(out, '/');
@@ -443,16 +427,9 @@ static sigv4_fault canonical_headers(mc_buf *out, const sigv4_request *r, const 
   return SIGV4_OK;
 }
 
-static void hex_of_digest(const uint8_t digest[32], char out[65])
-{
-  for (size_t i = 0; i < 32; i++)
-    snprintf(out + 2 * i, 3, "%02x", digest[i]);
-}
-
 /* The last line: the hash of the body that came, whatever the header says; or the one word that a service may allow. */
 static sigv4_fault payload_line(const sigv4_request *r, bool unsigned_payload, char out[65], mc_why *why)
 {
-  uint8_t digest[32];
   mc_slice said = {0};
   bool is_said = header_times(r, "x-amz-content-sha256", &said) > 0;
   if (is_said && mc_slice_eq_str(said, "UNSIGNED-PAYLOAD") && unsigned_payload) {
@@ -464,8 +441,7 @@ static sigv4_fault payload_line(const sigv4_request *r, bool unsigned_payload, c
                (const char *)said.data);
     return SIGV4_INVALID;
   }
-  SHA256(r->body.len ? r->body.data : (const uint8_t *)"", r->body.len, digest);
-  hex_of_digest(digest, out);
+  mc_sigv4_sha256(r->body, out);
   if (is_said && !mc_slice_eq_str(said, out)) {
     mc_err_set(why, MC_ERR_UNAUTHENTICATED, "X-Amz-Content-Sha256 is not the SHA-256 of the body that came");
     return SIGV4_INVALID;
@@ -488,40 +464,6 @@ static sigv4_fault canonical_request(const sigv4_request *r, const sigv4 *s, boo
 }
 
 /* ---- the signature ---- */
-
-static bool hmac(const uint8_t *key, size_t key_len, mc_slice text, uint8_t out[32])
-{
-  unsigned len = 32;
-  return HMAC(EVP_sha256(), key, (int)key_len, text.len ? text.data : (const uint8_t *)"", text.len, out, &len) != NULL;
-}
-
-static bool signing_key(const sigv4 *s, mc_slice secret, uint8_t out[32])
-{
-  uint8_t first[4 + 128] = {'A', 'W', 'S', '4'};
-  if (secret.len > 128)
-    return false;
-  if (secret.len)
-    memcpy(first + 4, secret.data, secret.len);
-  bool ok = hmac(first, 4 + secret.len, s->day, out) && hmac(out, 32, s->region, out) && hmac(out, 32, s->service, out) && hmac(out, 32, MC_LIT("aws4_request"), out);
-  OPENSSL_cleanse(first, sizeof first);
-  return ok;
-}
-
-static bool signature_of(const sigv4 *s, mc_slice secret, mc_slice canonical, char out[65])
-{
-  uint8_t digest[32], key[32], mac[32];
-  char hash[65];
-  mc_buf text = {0};
-  SHA256(canonical.data, canonical.len, digest);
-  hex_of_digest(digest, hash);
-  bool ok = mc_buf_printf(&text, "%s\n%.*s\n%.*s/%.*s/%.*s/aws4_request\n%s", algorithm, MC_FMT(s->time), MC_FMT(s->day), MC_FMT(s->region), MC_FMT(s->service), hash) == MC_OK &&
-            signing_key(s, secret, key) && hmac(key, sizeof key, mc_buf_slice(&text), mac);
-  OPENSSL_cleanse(key, sizeof key);
-  mc_buf_free(&text);
-  if (ok)
-    hex_of_digest(mac, out);
-  return ok;
-}
 
 static sigv4_fault check_time(const sigv4 *s, int64_t now_us, mc_why *why)
 {
@@ -557,7 +499,7 @@ sigv4_fault sigv4_verify(const sigv4_request *r, const sigv4 *s, mc_slice secret
   sigv4_fault fault = check_time(s, now_us, why);
   if (!fault)
     fault = canonical_request(r, s, unsigned_payload, &canonical, why);
-  if (!fault && !signature_of(s, secret, mc_buf_slice(&canonical), want))
+  if (!fault && mc_sigv4_sign(mc_buf_slice(&canonical), s->time, &(mc_sigv4_scope){s->day, s->region, s->service}, secret, want))
     fault = SIGV4_MEMORY;
   if (!fault && CRYPTO_memcmp(want, s->signature.data, 64) != 0) {
     mc_err_set(why, MC_ERR_UNAUTHENTICATED,

@@ -11,6 +11,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "format/base64.h"
 #include "net/openssl_glue.h"
 
 /* P-256 throughout: the smallest certificates and the fastest handshakes OpenSSL 3.0 has (contract iotcore, TLS cost). */
@@ -352,9 +353,7 @@ mc_err mc_pki_sign(mc_slice ca_key_pem, mc_slice text, mc_buf *signature, mc_why
   MC_TRY(mc_pem_read_key(ca_key_pem, &key, why));
   EVP_MD_CTX *md = EVP_MD_CTX_new();
   bool ok = md && EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, key) == 1 && EVP_DigestSign(md, raw, &len, text.data, text.len) == 1 &&
-            mc_buf_reserve(signature, (len + 2) / 3 * 4 + 1) == MC_OK;
-  if (ok)
-    signature->len += (size_t)EVP_EncodeBlock(signature->data + signature->len, raw, (int)len);
+            mc_base64_append(signature, mc_slice_of(raw, len)) == MC_OK;
   EVP_MD_CTX_free(md);
   EVP_PKEY_free(key);
   return ok ? MC_OK : mc_openssl_why(why, MC_ERR_TLS, "signing a text");

@@ -173,9 +173,9 @@ static mc_err prepare(const s3 *s, const s3_request *r, mc_buf *url, struct curl
 {
   mc_buf host = {0}, path = {0}, authorization = {0};
   sigv4_pair header[MAX_HEADERS];
-  char time[SIGV4_TIME], hash[SIGV4_HEX];
+  char time[SIGV4_TIME], hash[MC_SIGV4_HEX];
   sigv4_time(mc_clock_wall_us(), time);
-  sigv4_sha256(r->body, hash);
+  mc_sigv4_sha256(r->body, hash);
   mc_err err = address(s, r, &host, &path);
   size_t count = headers_of(s, r, mc_buf_slice(&host), time, hash, header);
   sigv4_request signing = {r->method, mc_buf_slice(&path), r->query, r->query_count, header, count, mc_slice_str(hash)};

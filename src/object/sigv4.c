@@ -1,12 +1,9 @@
 #include "object/sigv4.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define ALGORITHM "AWS4-HMAC-SHA256"
 enum { DATE = 8 };
 
 void sigv4_time(int64_t time_us, char out[SIGV4_TIME])
@@ -18,38 +15,11 @@ void sigv4_time(int64_t time_us, char out[SIGV4_TIME])
     memcpy(out, "19700101T000000Z", SIGV4_TIME);
 }
 
-static void hex_of(const uint8_t bytes[32], char hex[SIGV4_HEX])
-{
-  static const char digits[] = "0123456789abcdef";
-  for (int i = 0; i < 32; i++) {
-    hex[2 * i] = digits[bytes[i] >> 4];
-    hex[2 * i + 1] = digits[bytes[i] & 15];
-  }
-  hex[64] = 0;
-}
-
-void sigv4_sha256(mc_slice bytes, char hex[SIGV4_HEX])
-{
-  uint8_t hash[32] = {0};
-  EVP_Digest(bytes.data ? (const void *)bytes.data : "", bytes.len, hash, NULL, EVP_sha256(), NULL);
-  hex_of(hash, hex);
-}
-
 mc_err sigv4_encode(mc_slice in, bool keep_slash, mc_buf *out)
 {
-  static const char digits[] = "0123456789ABCDEF";
   MC_TRY(mc_buf_reserve(out, in.len * 3));
-  for (size_t i = 0; i < in.len; i++) {
-    uint8_t c = in.data[i];
-    bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
-    if (plain || (keep_slash && c == '/')) {
-      out->data[out->len++] = c;
-    } else {
-      out->data[out->len++] = '%';
-      out->data[out->len++] = (uint8_t)digits[c >> 4];
-      out->data[out->len++] = (uint8_t)digits[c & 15];
-    }
-  }
+  for (size_t i = 0; i < in.len; i++)
+    MC_TRY(keep_slash && in.data[i] == '/' ? mc_buf_append_u8(out, '/') : mc_sigv4_escape(in.data[i], out));
   return MC_OK;
 }
 
@@ -121,53 +91,15 @@ mc_err sigv4_canonical(const sigv4_request *r, mc_buf *out)
   return mc_buf_printf(out, "\n%.*s", MC_FMT(r->payload_hash));
 }
 
-static mc_err hmac(const uint8_t *key, size_t key_len, mc_slice text, uint8_t out[32])
-{
-  unsigned n = 32;
-  return HMAC(EVP_sha256(), key, (int)key_len, text.data, text.len, out, &n) ? MC_OK : MC_ERR_MEMORY;
-}
+static mc_sigv4_scope scope_of(const sigv4_key *key, const char *time) { return (mc_sigv4_scope){mc_slice_of(time, DATE), key->region, key->service}; }
 
-mc_err sigv4_signing_key(const sigv4_key *key, mc_slice date, uint8_t out[32])
+static mc_err signature(const sigv4_key *key, const sigv4_request *r, const char *time, char hex[MC_SIGV4_HEX])
 {
-  mc_buf secret = {0};
-  mc_err err = mc_buf_printf(&secret, "AWS4%.*s", MC_FMT(key->secret));
-  if (!err)
-    err = hmac(secret.data, secret.len, date, out);
-  if (secret.len)
-    OPENSSL_cleanse(secret.data, secret.len);
-  mc_buf_free(&secret);
-  if (!err)
-    err = hmac(out, 32, key->region, out);
-  if (!err)
-    err = hmac(out, 32, key->service, out);
-  return err ? err : hmac(out, 32, MC_LIT("aws4_request"), out);
-}
-
-static mc_err scope(const sigv4_key *key, const char *time, mc_buf *out)
-{
-  return mc_buf_printf(out, "%.*s/%.*s/%.*s/aws4_request", DATE, time, MC_FMT(key->region), MC_FMT(key->service));
-}
-
-static mc_err signature(const sigv4_key *key, const sigv4_request *r, const char *time, char hex[SIGV4_HEX])
-{
-  mc_buf text = {0}, canonical = {0};
-  uint8_t signing[32], mac[32];
+  mc_buf canonical = {0};
+  mc_sigv4_scope scope = scope_of(key, time);
   mc_err err = sigv4_canonical(r, &canonical);
   if (!err)
-    err = mc_buf_printf(&text, ALGORITHM "\n%s\n", time);
-  if (!err)
-    err = scope(key, time, &text);
-  if (!err) {
-    sigv4_sha256(mc_buf_slice(&canonical), hex);
-    err = mc_buf_printf(&text, "\n%s", hex);
-  }
-  if (!err)
-    err = sigv4_signing_key(key, mc_slice_of(time, DATE), signing);
-  if (!err)
-    err = hmac(signing, 32, mc_buf_slice(&text), mac);
-  if (!err)
-    hex_of(mac, hex);
-  mc_buf_free(&text);
+    err = mc_sigv4_sign(mc_buf_slice(&canonical), mc_slice_str(time), &scope, key->secret, hex);
   mc_buf_free(&canonical);
   return err;
 }
@@ -175,11 +107,12 @@ static mc_err signature(const sigv4_key *key, const sigv4_request *r, const char
 mc_err sigv4_authorization(const sigv4_key *key, const sigv4_request *r, const char *time, mc_buf *out)
 {
   sigv4_pair header[SIGV4_PAIRS_MAX];
-  char hex[SIGV4_HEX];
+  char hex[MC_SIGV4_HEX];
+  mc_sigv4_scope scope = scope_of(key, time);
   MC_TRY(sorted_headers(r, header));
   MC_TRY(signature(key, r, time, hex));
-  MC_TRY(mc_buf_printf(out, ALGORITHM " Credential=%.*s/", MC_FMT(key->access_key)));
-  MC_TRY(scope(key, time, out));
+  MC_TRY(mc_buf_printf(out, MC_SIGV4_ALGORITHM " Credential=%.*s/", MC_FMT(key->access_key)));
+  MC_TRY(mc_sigv4_scope_append(&scope, out));
   MC_TRY(mc_buf_append_str(out, ",SignedHeaders="));
   MC_TRY(signed_names(header, r->header_count, out));
   return mc_buf_printf(out, ",Signature=%s", hex);
@@ -189,7 +122,8 @@ mc_err sigv4_presign(const sigv4_key *key, const sigv4_request *r, const char *t
 {
   sigv4_pair query[SIGV4_PAIRS_MAX];
   mc_buf credential = {0};
-  char expires[16], hex[SIGV4_HEX];
+  char expires[16], hex[MC_SIGV4_HEX];
+  mc_sigv4_scope scope = scope_of(key, time);
   if (r->query_count + 6 > SIGV4_PAIRS_MAX)
     return MC_ERR_TOO_LARGE;
   size_t n = r->query_count;
@@ -198,8 +132,8 @@ mc_err sigv4_presign(const sigv4_key *key, const sigv4_request *r, const char *t
   snprintf(expires, sizeof expires, "%u", expires_s);
   mc_err err = mc_buf_printf(&credential, "%.*s/", MC_FMT(key->access_key));
   if (!err)
-    err = scope(key, time, &credential);
-  query[n++] = (sigv4_pair){MC_LIT("X-Amz-Algorithm"), MC_LIT(ALGORITHM)};
+    err = mc_sigv4_scope_append(&scope, &credential);
+  query[n++] = (sigv4_pair){MC_LIT("X-Amz-Algorithm"), MC_LIT(MC_SIGV4_ALGORITHM)};
   query[n++] = (sigv4_pair){MC_LIT("X-Amz-Credential"), mc_buf_slice(&credential)};
   query[n++] = (sigv4_pair){MC_LIT("X-Amz-Date"), mc_slice_str(time)};
   query[n++] = (sigv4_pair){MC_LIT("X-Amz-Expires"), mc_slice_str(expires)};

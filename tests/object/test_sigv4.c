@@ -15,10 +15,10 @@ static const char empty_hash[] = EMPTY;
 
 static void check_signing_key(const char *secret, const char *date, const char *region, const char *service, const char *want)
 {
-  sigv4_key k = {mc_slice_str("x"), mc_slice_str(secret), {0}, mc_slice_str(region), mc_slice_str(service)};
+  mc_sigv4_scope scope = {mc_slice_str(date), mc_slice_str(region), mc_slice_str(service)};
   uint8_t got[32];
   char text[65];
-  CHECK_OK(sigv4_signing_key(&k, mc_slice_str(date), got));
+  CHECK_OK(mc_sigv4_key(mc_slice_str(secret), &scope, got));
   for (int i = 0; i < 32; i++)
     snprintf(text + 2 * i, 3, "%02x", got[i]);
   CHECK_STR(text, want);
@@ -33,9 +33,9 @@ static void test_signing_keys(void)
 static void check_request(const sigv4_request *r, const char *canonical_hash, const char *signature)
 {
   mc_buf canonical = {0}, authorization = {0};
-  char hex[SIGV4_HEX];
+  char hex[MC_SIGV4_HEX];
   CHECK_OK(sigv4_canonical(r, &canonical));
-  sigv4_sha256(mc_buf_slice(&canonical), hex);
+  mc_sigv4_sha256(mc_buf_slice(&canonical), hex);
   CHECK_STR(hex, canonical_hash);
   CHECK_OK(sigv4_authorization(&key, r, day, &authorization));
   CHECK(authorization.len > 64);
@@ -54,8 +54,8 @@ static void test_get_with_a_range(void)
 
 static void test_put_with_an_encoded_key(void)
 {
-  char hash[SIGV4_HEX];
-  sigv4_sha256(MC_LIT("Welcome to Amazon S3."), hash);
+  char hash[MC_SIGV4_HEX];
+  mc_sigv4_sha256(MC_LIT("Welcome to Amazon S3."), hash);
   CHECK_STR(hash, "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072");
   sigv4_pair header[] = {HOST, HEADER("x-amz-storage-class", "REDUCED_REDUNDANCY"),
                          HEADER("date", "Fri, 24 May 2013 00:00:00 GMT"), {MC_LIT("x-amz-content-sha256"), mc_slice_str(hash)}, HEADER("x-amz-date", "20130524T000000Z")};
