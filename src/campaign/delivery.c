@@ -405,8 +405,14 @@ static mc_err warm_up(mc_delivery *d, uint64_t from, mc_why *why)
   collected m;
   mc_journal_filter filter = {.streams = 1u << MC_STREAM_TELEMETRY};
   MC_TRY(mc_journal_reader_create(d->config.journal, from, filter, &reader, why));
-  while (mc_journal_reader_offset(reader) < d->offset && mc_journal_reader_next(reader, &r, why) != MC_ERR_END && r.offset < d->offset)
+  while (mc_journal_reader_offset(reader) < d->offset) {
+    mc_err err = mc_journal_reader_next(reader, &r, why);
+    if (err == MC_ERR_CHECKSUM) /* told once; what lies behind is good */
+      continue;
+    if (err || r.offset >= d->offset)
+      break;
     collector_read(&d->collect, &r, &m);
+  }
   mc_journal_reader_destroy(&reader);
   return MC_OK;
 }
@@ -417,7 +423,10 @@ static mc_err open_reader(mc_delivery *d, mc_why *why)
   mc_journal_filter filter = {.streams = 1u << MC_STREAM_TELEMETRY};
   if (mc_journal_segment_start(d->config.journal, d->offset, &start, NULL) == MC_OK && start < d->offset)
     MC_TRY(warm_up(d, start, why));
-  return mc_journal_reader_create(d->config.journal, d->offset, filter, &d->reader, why);
+  MC_TRY(mc_journal_reader_create_near(d->config.journal, d->offset, filter, &d->reader, &start, why));
+  if (start != d->offset)
+    mc_log(MC_LOG_WARN, "delivery", "no record begins where data out should go on; it goes on at the place before", MC_KU("offset", d->offset), MC_KU("read_from", start));
+  return MC_OK;
 }
 
 mc_err mc_delivery_open(const mc_delivery_config *config, mc_delivery **out, mc_why *why)

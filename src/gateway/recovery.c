@@ -315,13 +315,11 @@ static uint64_t begin_of(recovery *r, uint64_t floor)
 static mc_err open_reader(recovery *r, uint64_t from, mc_journal_filter filter, mc_journal_reader **out, mc_why *why)
 {
   uint64_t at;
-  mc_err err = mc_journal_reader_create(r->g->journal, from, filter, out, why);
-  if (err != MC_ERR_INVALID)
-    return err;
-  MC_TRY(mc_journal_boundary(r->g->journal, from, &at, why));
-  mc_log(MC_LOG_WARN, "gateway", "no record of the journal begins where the session checkpoint ends: it is read from the place before, and a message there may be delivered twice",
-         MC_KU("checkpoint", from), MC_KU("read_from", at));
-  return mc_journal_reader_create(r->g->journal, at, filter, out, why);
+  MC_TRY(mc_journal_reader_create_near(r->g->journal, from, filter, out, &at, why));
+  if (at != from)
+    mc_log(MC_LOG_WARN, "gateway", "no record of the journal begins where the session checkpoint ends: it is read from the place before, and a message there may be delivered twice",
+           MC_KU("checkpoint", from), MC_KU("read_from", at));
+  return MC_OK;
 }
 
 static mc_err replay(recovery *r, uint64_t floor, mc_why *why)

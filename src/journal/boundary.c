@@ -25,3 +25,13 @@ mc_err mc_journal_boundary(mc_journal *j, uint64_t offset, uint64_t *at, mc_why 
   mc_journal_reader_destroy(&r);
   return !err || err == MC_ERR_CHECKSUM || err == MC_ERR_END ? MC_OK : err;
 }
+
+mc_err mc_journal_reader_create_near(mc_journal *j, uint64_t offset, mc_journal_filter filter, mc_journal_reader **out, uint64_t *at, mc_why *why)
+{
+  *at = offset;
+  mc_err err = mc_journal_reader_create(j, offset, filter, out, why);
+  if (err != MC_ERR_INVALID)
+    return err;
+  MC_TRY(mc_journal_boundary(j, offset, at, why));
+  return mc_journal_reader_create(j, *at, filter, out, why);
+}

@@ -165,6 +165,9 @@ typedef struct mc_journal_filter {
   bool compacted;      /* below the oldest offset: what outlived its segment, then on */
 } mc_journal_filter;
 mc_err mc_journal_reader_create(mc_journal *journal, uint64_t offset, mc_journal_filter filter, mc_journal_reader **out, mc_why *why);
+/* For an offset that was kept elsewhere: where no record begins - the journal was mended or replaced - reading begins at the place before (mc_journal_boundary), so
+ * that nothing is left out and something may come again. *at: where it begins; the caller says so when it is not the offset. */
+mc_err mc_journal_reader_create_near(mc_journal *journal, uint64_t offset, mc_journal_filter filter, mc_journal_reader **out, uint64_t *at, mc_why *why);
 void mc_journal_reader_destroy(mc_journal_reader **reader);
 /* Next record; it borrows until the next call. MC_ERR_END: caught up for now (see mc_journal_wait).
  * MC_ERR_NOT_FOUND: retention has passed this reader; the text names the oldest offset kept, make a new reader there.

@@ -75,13 +75,13 @@ static mc_err open_reader(server *s, mc_why *why)
   if (from < first)
     from = first;
   mc_journal_filter filter = {.streams = 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN};
-  mc_err err = mc_journal_reader_create(s->journal, from, filter, &s->decoder_reader, why);
-  if (err != MC_ERR_INVALID || from >= mc_journal_end_offset(s->journal))
-    return err;
+  if (from >= mc_journal_end_offset(s->journal))
+    return mc_journal_reader_create(s->journal, from, filter, &s->decoder_reader, why);
   uint64_t at;
-  MC_TRY(mc_journal_boundary(s->journal, from, &at, why));
-  mc_log(MC_LOG_WARN, "decoder", "no record begins where reading should go on; it goes on at the place before", MC_KU("offset", from), MC_KU("read_from", at));
-  return mc_journal_reader_create(s->journal, at, filter, &s->decoder_reader, why);
+  MC_TRY(mc_journal_reader_create_near(s->journal, from, filter, &s->decoder_reader, &at, why));
+  if (at != from)
+    mc_log(MC_LOG_WARN, "decoder", "no record begins where reading should go on; it goes on at the place before", MC_KU("offset", from), MC_KU("read_from", at));
+  return MC_OK;
 }
 
 static void *decode(void *arg)
