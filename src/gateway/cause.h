@@ -9,7 +9,7 @@
 struct mc_session;
 struct mc_gateway_loop;
 
-/* Written by the session's loop, read by anybody. Only sessions that had something to count have one. */
+/* Written from any loop, read by anybody. Made at the first thing to count; outlives its session (mc_cause_keep). */
 typedef struct mc_causes {
   _Atomic uint64_t n[MC_CAUSES];
 } mc_causes;

@@ -49,13 +49,12 @@ static uint64_t give_up_in_flight(mc_session *s, uint64_t bound, uint64_t held)
     uint64_t entry = *mc_u64_ring_at(&o->inflight, i);
     if (!holds(entry) || (entry & (MC_OUT_UNASSIGNED | MC_OUT_RECEIVING)) || (entry & MC_OUT_OFFSET) >= bound)
       continue;
-    given_up++;
     if ((entry & MC_OUT_ON_AIR) && s->link) {
       end_connection(s, held);
       i = UINT32_MAX; /* the ring may have moved: from its front again */
-      given_up--;
       continue;
     }
+    given_up++;
     if ((entry & (MC_OUT_QOS2 | MC_OUT_SENT)) == (MC_OUT_QOS2 | MC_OUT_SENT)) {
       mc_qos2_take_as_received(s, mc_outbox_id(o, i));
       continue;

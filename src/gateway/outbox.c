@@ -284,7 +284,8 @@ mc_err mc_outbox_restore_page(mc_outbox *o, uint64_t offset, uint64_t oldest, ui
   return MC_OK;
 }
 
-mc_err mc_outbox_add_page(mc_outbox *o, uint64_t offset, uint32_t count)
+/* The first `count` of waiting are in the page at this offset; they still stand in waiting. */
+static mc_err add_page(mc_outbox *o, uint64_t offset, uint32_t count)
 {
   uint64_t oldest = offset;
   for (uint32_t i = 0; i < count; i++) {
@@ -292,6 +293,24 @@ mc_err mc_outbox_add_page(mc_outbox *o, uint64_t offset, uint32_t count)
     oldest = at < oldest ? at : oldest;
   }
   return mc_outbox_restore_page(o, offset, oldest, count);
+}
+
+void mc_outbox_paged(mc_outbox *o, uint64_t offset)
+{
+  if (add_page(o, offset, o->paging) != MC_OK) {
+    mc_outbox_page_failed(o);
+    return;
+  }
+  for (; o->paging; o->paging--)
+    mc_u64_ring_pop(&o->waiting);
+  mc_u64_ring_fit(&o->waiting);
+  o->page_at = 0;
+}
+
+void mc_outbox_page_failed(mc_outbox *o)
+{
+  o->paging = 0;
+  o->page_at = o->waiting.len + MC_PAGE_RETRY;
 }
 
 mc_err mc_outbox_skip(mc_outbox *o, uint64_t recorded)

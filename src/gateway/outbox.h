@@ -71,7 +71,7 @@ typedef struct mc_outbox {
 } mc_outbox;
 
 /* A page's place: offset / 8 in 53 bits; in the other 11 how far before it the oldest message of it lies, rounded up (5 bits of it, 6 of its magnitude). */
-enum { MC_PAGE_ENTRIES = 512, MC_PAGE_MOST = 4096 };
+enum { MC_PAGE_ENTRIES = 512, MC_PAGE_MOST = 4096, MC_PAGE_RETRY = 4096 /* more entries before the next try after a failure */ };
 uint64_t mc_outbox_page_pack(uint64_t offset, uint64_t oldest);
 static inline uint64_t mc_outbox_page_offset(uint64_t page) { return page >> 11 << 3; }
 uint64_t mc_outbox_page_oldest(uint64_t page); /* at most the oldest offset that was packed */
@@ -105,9 +105,11 @@ void mc_outbox_drop_shared(mc_outbox *o);
 static inline bool mc_outbox_waits(const mc_outbox *o) { return (o->waiting.len | o->head.len | o->page.len) != 0; }
 static inline uint64_t mc_outbox_queued(const mc_outbox *o) { return (uint64_t)o->head.len + o->paged + o->waiting.len; }
 size_t mc_outbox_bytes(const mc_outbox *o); /* memory that it holds */
-/* The first `count` of waiting are in the page at this offset; they still stand in waiting. */
-mc_err mc_outbox_add_page(mc_outbox *o, uint64_t offset, uint32_t count);
-/* The same with what is known of it; in its place by offset, and once. */
+/* The first of waiting that were on their way into a page (paging) are in the one at this offset: they leave memory. Without memory to remember the page they
+ * stay, and go on from here; a restart finds them in the page. */
+void mc_outbox_paged(mc_outbox *o, uint64_t offset);
+void mc_outbox_page_failed(mc_outbox *o); /* the next is made when more wait */
+/* A page with what is known of it; in its place by offset, and once. */
 mc_err mc_outbox_restore_page(mc_outbox *o, uint64_t offset, uint64_t oldest, uint32_t count);
 mc_err mc_outbox_skip(mc_outbox *o, uint64_t recorded);    /* one that scan or a page will show is not owed */
 bool mc_outbox_skipped(mc_outbox *o, uint64_t recorded);   /* takes one such */

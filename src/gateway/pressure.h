@@ -36,7 +36,7 @@ typedef struct mc_pressure {
 
 void mc_pressure_begin(struct mc_gateway_loop *l);
 void mc_pressure_watch(struct mc_gateway_loop *l); /* something was staged */
-void mc_pressure_look(struct mc_gateway_loop *l);  /* now: after a commit, and by the timer */
+void mc_pressure_look(struct mc_gateway_loop *l);  /* now: by the timer, and while a step is on after each commit */
 /* From the checkpoint's thread, twice a second: how much room the journal has left. */
 void mc_pressure_measure(struct mc_gateway *g);
 /* How many publishes of a client that wait for the disk are taken at present; most: without pressure. */

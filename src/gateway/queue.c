@@ -9,7 +9,7 @@
  * Beyond 512 entries `waiting` is written into a page. Only when there is no memory for another entry, the journal as a whole is read from that message on
  * and matched again (scan_begin). */
 
-enum { SCAN_RECORDS = 4096, RETRY_ENTRIES = 4096 };
+enum { SCAN_RECORDS = 4096 };
 
 static mc_slice id_of(const mc_session *s) { return mc_session_id(s); }
 
@@ -70,7 +70,7 @@ void mc_queue_page_out(mc_session *s)
     set_shared_apart(o);
   uint32_t count = o->waiting.len < MC_PAGE_MOST ? MC_PAGE_ENTRIES : MC_PAGE_MOST; /* in a flood fewer and larger ones */
   if (o->waiting.len < count || !put_page(s, count)) {
-    o->page_at = o->waiting.len + RETRY_ENTRIES;
+    mc_outbox_page_failed(o);
     return;
   }
   if (!o->page.len)
@@ -85,24 +85,16 @@ void mc_queue_page_failed(mc_session *s)
   s->home->pages_staged--;
   if (!s->outbox)
     return;
-  s->outbox->paging = 0;
-  s->outbox->page_at = s->outbox->waiting.len + RETRY_ENTRIES;
+  mc_outbox_page_failed(s->outbox);
   mc_deliver_want_pump(s);
 }
 
-/* The record is on disk: its entries leave memory. Without memory to remember the page they stay, and go on from here; a restart finds them in the page. */
 void mc_queue_paged(mc_session *s, uint64_t offset)
 {
   mc_outbox *o = s->outbox;
   s->home->pages_staged--;
-  if (o && mc_outbox_add_page(o, offset, o->paging) == MC_OK) {
-    for (; o->paging; o->paging--)
-      mc_u64_ring_pop(&o->waiting);
-    mc_u64_ring_fit(&o->waiting);
-    o->page_at = 0;
-  }
   if (o) {
-    o->paging = 0;
+    mc_outbox_paged(o, offset);
     mc_queue_page_out(s);
     mc_queue_count(s);
     mc_deliver_want_pump(s);

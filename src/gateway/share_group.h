@@ -25,7 +25,6 @@ typedef struct mc_share_place {
 typedef struct mc_share_ticket {
   mc_share_group *group;
   bool page;               /* else: of a message about to be given */
-  uint32_t count;          /* page: entries */
   uint64_t offset, serial; /* else: which message, to which seat */
 } mc_share_ticket;
 

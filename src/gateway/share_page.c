@@ -4,7 +4,7 @@
 
 /* A group's records whose place or coming matters: pages of its line, and "done" ahead of a message that must not be offered twice. */
 
-enum { RETRY_ENTRIES = 4096, RETRY_US = 100000 };
+enum { RETRY_US = 100000 };
 
 static mc_share_ticket *ticket_make(mc_share_group *g)
 {
@@ -43,34 +43,27 @@ void mc_share_page_out(mc_share_group *g)
   uint32_t count = o->waiting.len < MC_PAGE_MOST ? MC_PAGE_ENTRIES : MC_PAGE_MOST; /* in a flood fewer and larger ones */
   mc_share_ticket *t = put_page(g, count) == MC_OK ? ticket_make(g) : NULL;
   if (!t) {
-    o->page_at = o->waiting.len + RETRY_ENTRIES;
+    mc_outbox_page_failed(o);
     return;
   }
   if (!o->page.len)
     mc_count_add(&g->home->count.spilled, 1);
   t->page = true;
-  t->count = count;
   o->paging = count;
   g->paging = t;
   mc_share_stage(g, t);
 }
 
-/* On disk: its entries leave memory. Without memory to remember the page they stay, and go on from here; a restart finds them in the page. */
 static void paged(mc_share_group *g, mc_share_ticket *t, uint64_t offset, mc_err err)
 {
   mc_outbox *o = &g->line;
   if (g->paging != t) /* the queue was given up meanwhile */
     return;
   g->paging = NULL;
-  if (err == MC_OK && mc_outbox_add_page(o, offset, t->count) == MC_OK) {
-    for (; o->paging; o->paging--)
-      mc_u64_ring_pop(&o->waiting);
-    mc_u64_ring_fit(&o->waiting);
-    o->page_at = 0;
-  } else {
-    o->page_at = o->waiting.len + RETRY_ENTRIES;
-  }
-  o->paging = 0;
+  if (err == MC_OK)
+    mc_outbox_paged(o, offset);
+  else
+    mc_outbox_page_failed(o);
   mc_share_page_out(g);
   mc_share_count_queue(g);
   mc_share_want_pump(g);
@@ -125,6 +118,7 @@ bool mc_share_begin(mc_share_group *g, mc_share_place *seat, uint64_t offset)
   uint64_t previous = 0;
   if (mc_loop_now_us(g->home->loop) < g->begin_at_us)
     return false;
+  g->begin_at_us = 0;
   if (mc_share_record_begin(out, g, MC_SHARE_ACKED, 1) != MC_OK || mc_session_record_add_entry(out, offset, &previous) != MC_OK ||
       mc_map_put(&g->held, offset, seat->serial | MC_SHARE_BEGINNING) != MC_OK)
     return false;

@@ -191,6 +191,10 @@ static bool scan_on(mc_share_group *g)
   o->scan_at = mc_journal_reader_offset(o->reader);
   if (err == MC_OK)
     return true;
+  if (err == MC_ERR_CHECKSUM) { /* told once; what lies behind is good */
+    mc_log(MC_LOG_ERROR, "gateway", "a damaged part of the journal is passed over", MC_KS("group", mc_share_group_name(g)), MC_KZ("damage", why.text));
+    return true;
+  }
   if (err != MC_ERR_END)
     mc_log(MC_LOG_ERROR, "gateway", "reading the journal for a shared subscription failed", MC_KS("group", mc_share_group_name(g)), MC_KZ("error", why.text));
   /* Everything committed so far was seen; what comes next comes live. A group that reached this loop before now ends before scan_at. */

@@ -233,7 +233,7 @@ struct mc_gateway_loop {
   mc_share_loop share;
   mc_session *sessions;
   mc_link *links;
-  mc_link *blocked; /* paused until the journal has room */
+  mc_link *blocked; /* paused until the journal has room or the disk has caught up (pressure.c) */
   mc_pending_ring pending;
   mc_pressure pressure;
   mc_deferred *deferred, **deferred_tail;
@@ -289,7 +289,7 @@ struct mc_gateway {
   atomic_uint heard_stop;
   atomic_uint kicks; /* a CONNECT that was on its way meanwhile asks the registry again */
 
-  pthread_mutex_t lock; /* directory, cards, events. A leaf: nothing else is taken under it */
+  pthread_mutex_t lock; /* directory, cards, events. A leaf: nothing but base/keep's is taken under it */
   mc_strmap directory;  /* tenant (4 bytes) + client id -> mc_session */
   uint8_t key[4 + UINT16_MAX]; /* of the directory, being looked up */
   mc_strmap past_causes[2]; /* by the same keys: mc_causes of clients without a session, younger and older ones */
