@@ -59,12 +59,18 @@ static int write_of_ring(mc_fault_file *f, uint8_t *fresh, size_t len, uint64_t 
   return kind == MC_FAULT_POWER_CUT ? -EIO : (int)lands;
 }
 
+static size_t length(const struct iovec *piece, size_t count)
+{
+  size_t sum = 0;
+  for (size_t i = 0; i < count; i++)
+    sum += piece[i].iov_len;
+  return sum;
+}
+
 static int write_file(const mc_fs *base, int fd, const struct iovec *piece, size_t count, uint64_t offset)
 {
   mc_fault_fs *fs = mc_fault_twin(base);
-  size_t len = 0, at = 0;
-  for (size_t i = 0; i < count; i++)
-    len += piece[i].iov_len;
+  size_t len = length(piece, count), at = 0;
   uint8_t *fresh = malloc(len ? len : 1);
   if (!fresh)
     return -ENOMEM;
@@ -169,14 +175,6 @@ static void forget(const mc_fs *fs, int fd)
 }
 
 /* ---- operations ---- */
-
-static size_t length(const struct iovec *piece, size_t count)
-{
-  size_t sum = 0;
-  for (size_t i = 0; i < count; i++)
-    sum += piece[i].iov_len;
-  return sum;
-}
 
 /* Answers op; false: what is linked to it is cancelled. */
 static bool answer(const mc_fs *fs, soft_ring *r, const struct io_uring_sqe *op, bool cancelled)

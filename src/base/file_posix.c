@@ -178,16 +178,7 @@ static mc_err posix_preallocate(mc_file *file, uint64_t size, mc_why *why)
   mc_err reserved = posix_reserve(file, size, why);
   if (reserved && reserved != MC_ERR_UNSUPPORTED) /* then the zeros below allocate */
     return reserved;
-  uint8_t *zero = calloc(1, ZERO_PIECE);
-  if (!zero)
-    return mc_err_set(why, MC_ERR_MEMORY, "allocate %s: out of memory", file->path);
-  mc_err err = MC_OK;
-  for (uint64_t at = 0; at < size && !err; at += ZERO_PIECE) {
-    size_t len = size - at < ZERO_PIECE ? (size_t)(size - at) : ZERO_PIECE;
-    err = posix_pwritev(file, &(mc_iov){zero, len}, 1, at, why);
-  }
-  free(zero);
-  return err;
+  return posix_zero(file, 0, size, why);
 }
 
 static mc_err posix_truncate(mc_file *file, uint64_t size, mc_why *why)
