@@ -46,25 +46,6 @@ mc_err association_list(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, mc_a
   return err;
 }
 
-mc_err association_user(mc_campaigns *c, uint32_t tenant, mc_slice template, mc_arena *arena, mc_slice *vehicle, mc_why *why)
-{
-  mc_stmt *s;
-  mc_vehicle v;
-  *vehicle = (mc_slice){0};
-  MC_TRY(mc_db_begin(c->config.db, false, why));
-  mc_err err = mc_db_prepare(c->config.db, "SELECT vehicle FROM vehicle_template WHERE tenant = $1 AND template = $2 ORDER BY vehicle LIMIT 1", &s, why);
-  if (!err) {
-    mc_stmt_bind_int(s, 1, tenant);
-    mc_stmt_bind_text(s, 2, template);
-    err = mc_stmt_step(s, why);
-    if (!err && mc_registry_vehicle_get(c->config.registry, tenant, (uint32_t)mc_stmt_int(s, 0), &v) == MC_OK)
-      err = mc_arena_copy(arena, mc_slice_str(v.name), vehicle);
-    mc_stmt_release(&s);
-  }
-  mc_db_end(c->config.db, true, NULL);
-  return err == MC_ERR_END ? MC_OK : err;
-}
-
 static bool has(const template_association *list, size_t count, mc_slice template)
 {
   for (size_t i = 0; i < count; i++)

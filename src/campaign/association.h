@@ -11,8 +11,6 @@ typedef struct template_association {
 } template_association;
 /* By template; in the arena. Any thread. */
 mc_err association_list(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, mc_arena *arena, template_association **out, size_t *count, mc_why *why);
-/* Name of a vehicle that has the template; empty: none. */
-mc_err association_user(mc_campaigns *c, uint32_t tenant, mc_slice template, mc_arena *arena, mc_slice *vehicle, mc_why *why);
 /* Checks the three lists of a vehicle (each may be NULL): templates that are not there, that it has already, that it does not have. path: of the vehicle in the
  * input, "" or "vehicles[3]." */
 mc_err association_check(control_call *call, const char *path, uint32_t vehicle, const json_t *vehicle_input, mc_why *why);

@@ -351,11 +351,13 @@ void campaign_reconcile(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, bool
 void campaign_reconcile_all(mc_campaigns *c, uint32_t tenant);
 enum { RECONCILE_TRIES = 5, RECONCILE_PATIENCE = 2 /* check-ins */ };
 
-/* template.c: state templates. Lock held by the caller where it says so. */
-template_entry *campaign_template_find(mc_campaigns *c, uint32_t tenant, mc_slice identifier); /* name or id; lock or template_lock held */
-template_version *campaign_template_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id);  /* decoder */
+/* versions.c: versions of state templates, as of the others; added under the lock. */
+template_version *campaign_template_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id); /* decoder */
 template_version *campaign_template_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id);
 mc_err campaign_template_index(mc_campaigns *c, template_version *v);
+
+/* template.c: state templates. Lock held by the caller where it says so. */
+template_entry *campaign_template_find(mc_campaigns *c, uint32_t tenant, mc_slice identifier); /* name or id; lock or template_lock held */
 mc_err campaign_new_id(char out[27], mc_why *why);
 mc_err campaign_templates_load(mc_campaigns *c, mc_why *why);
 void campaign_templates_free(mc_campaigns *c);

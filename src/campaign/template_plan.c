@@ -6,41 +6,6 @@
 #include "campaign/state.h"
 #include "format/fleetwise_state.h"
 
-static mc_slice sync_key(uint32_t tenant, mc_slice sync_id, char *out, size_t size)
-{
-  int n = snprintf(out, size, "%u/%.*s", tenant, MC_FMT(mc_slice_sub(sync_id, 0, 200)));
-  return mc_slice_of(out, (size_t)n);
-}
-
-template_version *campaign_template_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
-{
-  char text[256];
-  uint64_t found = 0;
-  pthread_mutex_lock(&c->lock);
-  mc_strmap_get(&c->template_by_sync, sync_key(tenant, sync_id, text, sizeof text), &found);
-  pthread_mutex_unlock(&c->lock);
-  return (template_version *)(uintptr_t)found;
-}
-
-template_version *campaign_template_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
-{
-  char text[256];
-  uint64_t found;
-  mc_slice key = sync_key(tenant, sync_id, text, sizeof text);
-  if (mc_strmap_get(&c->template_known, key, &found))
-    return (template_version *)(uintptr_t)found;
-  template_version *v = campaign_template_by_sync(c, tenant, sync_id);
-  if (v)
-    mc_strmap_put(&c->template_known, key, (uintptr_t)v); /* without memory for it, the lock is taken again */
-  return v;
-}
-
-mc_err campaign_template_index(mc_campaigns *c, template_version *v)
-{
-  char text[256];
-  return mc_strmap_put(&c->template_by_sync, sync_key(v->tenant, mc_slice_str(v->sync_id), text, sizeof text), (uintptr_t)v);
-}
-
 /* The version's own string. */
 static mc_err remember(mc_campaigns *c, const mc_state_template *t, mc_slice manifest, const char *sync_id, const char **own)
 {

@@ -1,4 +1,4 @@
-/* All versions of manifests and schemes, by sync id. */
+/* All versions of manifests, schemes and state templates, by sync id. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -51,6 +51,23 @@ reported_id campaign_id_find(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
     return (reported_id){mc_slice_eq_str(sync_id, m->sync_id) ? m->sync_id : m->foreign_sync_id, ID_MANIFEST};
   const template_version *t = find(c, &c->template_by_sync, key);
   return t ? (reported_id){t->sync_id, ID_TEMPLATE} : (reported_id){0};
+}
+
+template_version *campaign_template_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
+{
+  char text[256];
+  return find(c, &c->template_by_sync, sync_key(tenant, sync_id, text, sizeof text));
+}
+
+template_version *campaign_template_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
+{
+  return find_seen(c, &c->template_by_sync, &c->template_known, tenant, sync_id);
+}
+
+mc_err campaign_template_index(mc_campaigns *c, template_version *v)
+{
+  char text[256];
+  return mc_strmap_put(&c->template_by_sync, sync_key(v->tenant, mc_slice_str(v->sync_id), text, sizeof text), (uintptr_t)v);
 }
 
 manifest_version *campaign_manifest_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
