@@ -68,7 +68,7 @@ static void print_taken(const restore_report *r, bool asked)
   const mc_taken_away *t = &r->taken;
   puts("sign-ins of that time have ended; everybody signs in again");
   if (asked)
-    printf("taken away again, as it was since the backup: %" PRIu64 " data keys, %" PRIu64 " certificates, %" PRIu64 " devices, %" PRIu64 " tokens, %" PRIu64
+    printf("taken away again, as it was since the backup: %" PRIu64 " data keys, %" PRIu64 " certificates, %" PRIu64 " devices, %" PRIu64 " tokens and access keys, %" PRIu64
            " users (disabled, or with their newer password)\n",
            t->keys, t->certificates, t->devices, t->tokens, t->accounts);
   if (asked)

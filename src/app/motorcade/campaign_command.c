@@ -29,17 +29,8 @@ static int show_vehicle(remote *r, const char *name)
 {
   static const char *const field[] = {"name", "status", "reason", "text"};
   static const char *const trouble[] = {"kind", "count", "last", "text"};
-  char path[200], safe[400];
-  snprintf(path, sizeof path, "/api/v1/vehicles?filter=%s", remote_escaped(name, safe, sizeof safe));
-  json_int_t id = 0;
-  size_t i;
-  json_t *item, *page = remote_ask(r, "GET", path, NULL);
-  json_array_foreach (json_object_get(page, "items"), i, item)
-    if (!strcmp(remote_text(item, "name"), name))
-      id = json_integer_value(json_object_get(item, "id"));
-  if (page && !id)
-    fprintf(stderr, "motorcade %s: there is no vehicle \"%s\"; `motorcade vehicle list` shows all\n", r->name, name);
-  json_decref(page);
+  char path[200];
+  json_int_t id = remote_vehicle(r, name);
   if (!id)
     return 1;
   snprintf(path, sizeof path, "/api/v1/vehicles/%" JSON_INTEGER_FORMAT "/campaigns", id);

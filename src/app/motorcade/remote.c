@@ -230,3 +230,10 @@ json_int_t remote_id(remote *r, const char *path, const char *what, const char *
   json_decref(page);
   return id;
 }
+
+json_int_t remote_vehicle(remote *r, const char *name)
+{
+  char path[700], safe[600];
+  snprintf(path, sizeof path, "/api/v1/vehicles?limit=1000&filter=%s", remote_escaped(name, safe, sizeof safe));
+  return remote_id(r, path, "vehicle", name);
+}

@@ -40,6 +40,7 @@ void remote_print(remote *r, json_t *items, const char *const *field, int fields
 void remote_print_cell(const char *text, int width);
 /* The id of what has this name in a list without pages; 0 when it is not there (and says so). */
 json_int_t remote_id(remote *r, const char *path, const char *what, const char *name);
+json_int_t remote_vehicle(remote *r, const char *name); /* the same for a vehicle */
 /* Prints an answer of remote_ask and frees it. The exit code. */
 int remote_show(remote *r, json_t *reply);
 void remote_set_text(json_t *body, const char *key, const char *value); /* nothing when value is NULL */

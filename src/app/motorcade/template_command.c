@@ -21,23 +21,6 @@ static const char usage[] =
     "A state template says what of a vehicle's state is to be known at once. Without --period it is sent on change. A vehicle is silent about it\n"
     "until it is activated; of shows where each stands, and what became of commands.\n";
 
-static json_int_t vehicle_id(remote *r, const char *name)
-{
-  char path[600], safe[500];
-  json_int_t id = 0;
-  size_t i;
-  json_t *item;
-  snprintf(path, sizeof path, "/api/v1/vehicles?limit=1000&filter=%s", remote_escaped(name, safe, sizeof safe));
-  json_t *page = remote_ask(r, "GET", path, NULL);
-  json_array_foreach (json_object_get(page, "items"), i, item)
-    if (!strcmp(remote_text(item, "name"), name))
-      id = json_integer_value(json_object_get(item, "id"));
-  if (page && !id)
-    fprintf(stderr, "motorcade template: there is no vehicle \"%s\"; `motorcade vehicle list` shows all\n", name);
-  json_decref(page);
-  return id;
-}
-
 static int show_vehicle(remote *r, json_int_t id)
 {
   static const char *const field[] = {"template", "period_ms", "state", "reason", "text"}, *const command[] = {"issued", "template", "action", "status", "text"};
@@ -107,7 +90,7 @@ int command_template(int argc, char **argv)
   if (create)
     return remote_show(&r, remote_ask(&r, "POST", "/api/v1/templates", json_pack("{s:s, s:o}", "name", given, "signals", names(signals))));
   if (on_vehicle || !strcmp(what, "of")) {
-    json_int_t id = vehicle_id(&r, on_vehicle ? vehicle : name);
+    json_int_t id = remote_vehicle(&r, on_vehicle ? vehicle : name);
     if (!id)
       return 1;
     return on_vehicle ? command_vehicle_template(&r, what, name, id, period, seconds) : show_vehicle(&r, id);

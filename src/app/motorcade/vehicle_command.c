@@ -23,25 +23,6 @@ static int write_secret(remote *r, const char *dir, const char *name, json_t *te
   return 0;
 }
 
-/* Looks a vehicle up by its exact name; 0 when it is not there (and says so). */
-static json_int_t vehicle_id(remote *r, const char *name)
-{
-  char path[700], safe[600];
-  snprintf(path, sizeof path, "/api/v1/vehicles?limit=1000&filter=%s", remote_escaped(name, safe, sizeof safe));
-  json_t *page = remote_ask(r, "GET", path, NULL);
-  json_int_t id = 0;
-  size_t i;
-  json_t *item;
-  json_array_foreach (json_object_get(page, "items"), i, item) {
-    if (!strcmp(remote_text(item, "name"), name))
-      id = json_integer_value(json_object_get(item, "id"));
-  }
-  if (page && !id)
-    fprintf(stderr, "motorcade %s: there is no vehicle \"%s\"; `motorcade vehicle list` shows all\n", r->name, name);
-  json_decref(page);
-  return id;
-}
-
 static int issue_certificate(remote *r, json_int_t id, const char *dir)
 {
   char path[128];
@@ -159,7 +140,7 @@ int command_vehicle(int argc, char **argv)
     printf("vehicle %s has id %" JSON_INTEGER_FORMAT "\n", name, id);
     return out ? issue_certificate(&r, id, out) : 0;
   }
-  json_int_t id = vehicle_id(&r, name);
+  json_int_t id = remote_vehicle(&r, name);
   char path[128];
   if (!id)
     return 1;
