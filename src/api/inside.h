@@ -184,6 +184,8 @@ bool host_wants_tls(const mc_http_request *r);
 #define API_HSTS {MC_LIT("Strict-Transport-Security"), MC_LIT("max-age=31536000")} /* RFC 6797 */
 
 /* ---- live.c ---- */
+/* As mc_twin_changed, without the vehicles that were deleted since, which the twin remembers. */
+uint64_t api_vehicles_changed(const mc_api *api, uint32_t tenant, uint64_t since, mc_vehicle_now_vec *out);
 mc_err live_create(mc_api *api, api_live **out);
 /* On the connection's loop, in request(). Takes the request over in any case; c is signed in and freed here. */
 void live_accept(api_live *live, api_call *c);

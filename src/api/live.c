@@ -179,14 +179,15 @@ static uint8_t *motion_slot(tenant_view *v, uint32_t vehicle)
   return &v->motion[vehicle];
 }
 
-/* The twin remembers vehicles that were deleted since. */
-static void drop_deleted(const hub *h, uint32_t tenant, mc_vehicle_now_vec *list)
+uint64_t api_vehicles_changed(const mc_api *api, uint32_t tenant, uint64_t since, mc_vehicle_now_vec *out)
 {
+  uint64_t next = mc_twin_changed(api->config.twin, tenant, since, out);
   size_t kept = 0;
-  for (size_t i = 0; i < list->len; i++)
-    if (mc_registry_vehicle_exists(h->live->api->config.registry, tenant, list->at[i].vehicle))
-      list->at[kept++] = list->at[i];
-  list->len = kept;
+  for (size_t i = 0; i < out->len; i++)
+    if (mc_registry_vehicle_exists(api->config.registry, tenant, out->at[i].vehicle))
+      out->at[kept++] = out->at[i];
+  out->len = kept;
+  return next;
 }
 
 /* Vehicles fall silent without a word: once in a while all are compared with what was told of them. */
@@ -194,8 +195,7 @@ static void find_turned(hub *h, tenant_view *v, int64_t now_us)
 {
   mc_vec_clear(&v->turned);
   mc_vehicle_now_vec all = {0};
-  mc_twin_changed(h->live->api->config.twin, v->tenant, 0, &all);
-  drop_deleted(h, v->tenant, &all);
+  api_vehicles_changed(h->live->api, v->tenant, 0, &all);
   for (size_t i = 0; i < all.len; i++) {
     uint8_t *slot = motion_slot(v, all.at[i].vehicle);
     uint8_t motion = (uint8_t)mc_vehicle_now_motion(&all.at[i], now_us);
@@ -215,8 +215,7 @@ static void read_changed(hub *h, tenant_view *v, uint64_t since)
     return;
   mc_vec_clear(&v->changed);
   v->since = since;
-  v->next = mc_twin_changed(h->live->api->config.twin, v->tenant, since, &v->changed);
-  drop_deleted(h, v->tenant, &v->changed);
+  v->next = api_vehicles_changed(h->live->api, v->tenant, since, &v->changed);
   v->valid = true;
 }
 

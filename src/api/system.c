@@ -98,7 +98,7 @@ static void write_counts(api_call *c, int64_t now_us)
   uint64_t count[5] = {0};
   mc_vehicle_now_vec all = {0};
   uint64_t total = mc_registry_vehicle_count(c->api->config.registry, c->who.tenant), heard = 0;
-  mc_twin_changed(c->api->config.twin, c->who.tenant, 0, &all);
+  api_vehicles_changed(c->api, c->who.tenant, 0, &all);
   for (size_t i = 0; i < all.len; i++) {
     mc_motion m = mc_vehicle_now_motion(&all.at[i], now_us);
     count[m <= MC_MOTION_OFFLINE ? m : MC_MOTION_UNKNOWN]++;
