@@ -34,6 +34,13 @@ export default function CampaignEditor(): JSX.Element {
   const [error, setError] = createSignal<ApiError>()
   const [checked, setChecked] = createSignal<ExpressionResult>()
 
+  const fleets = useLoad(
+    () => draft.targetKind === 'fleet' || undefined,
+    (_, signal) => call('fleet_list', { query: { limit: 1000 } }, signal),
+  )
+  // A draft may name a fleet that is beyond the page, or gone: it stays to be seen.
+  const fleetNames = (): string[] => [...new Set([...(fleets.value()?.items ?? []).map((fleet) => String(fleet.id)), ...(draft.target ? [draft.target] : [])])].sort()
+
   createEffect(() => {
     const c = existing.value()
     if (!c || filled()) return
@@ -111,11 +118,23 @@ export default function CampaignEditor(): JSX.Element {
                 value={draft.targetKind}
                 choices={[
                   { value: 'all', label: t('editor.target.all') },
+                  { value: 'fleet', label: t('editor.target.fleet') },
                   { value: 'manifest', label: t('editor.target.manifest') },
                   { value: 'vehicle', label: t('editor.target.vehicle') },
                 ]}
                 onChange={(kind) => setDraft({ targetKind: kind, target: '' })}
               />
+              <Show when={draft.targetKind === 'fleet'}>
+                <Failure error={fleets.error()} retry={() => void fleets.again()} />
+                <SelectField
+                  label={t('column.fleet')}
+                  value={draft.target}
+                  onChange={(v) => setDraft('target', v)}
+                  error={complaints().target}
+                  force={tried()}
+                  choices={[{ value: '', label: t('editor.choose') }, ...fleetNames().map((name) => ({ value: name, label: name }))]}
+                />
+              </Show>
               <Show when={draft.targetKind === 'manifest'}>
                 <SelectField
                   label={t('column.manifest')}
