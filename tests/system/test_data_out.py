@@ -214,7 +214,9 @@ def through_kills():
         check_parquet(sender, begin_ms, objects)
         check_topic(platform, sender)
         check_codes(platform, sender, vehicle)
-        status = platform.api("GET", f"/api/v1/campaigns/{campaign['id']}/destinations")["items"]
+        statuses = lambda: platform.api("GET", f"/api/v1/campaigns/{campaign['id']}/destinations")["items"]  # noqa: E731
+        wait_for(lambda: not any(s["waiting"] for s in statuses()), 10, "the outbox to be empty", 0.1)
+        status = statuses()
         tap.equal([(s["kind"], s["place"], s["waiting"]) for s in status], [("s3", "fleet-json/a", 0), ("s3", "fleet-parquet/", 0), ("mqtt", "fleet/out", 0)], "nothing waits any more")
         tap.equal(platform.stop(), 0, "it stops cleanly")
         platform.command("backup", "--out", str(platform.base / "backup"))
@@ -254,7 +256,7 @@ def away_and_back():
         want = want_rows(sender, begin_ms)
         wait_for(lambda: len(json_rows(folder / "fleet")) >= len(want), 20, "the object to arrive", 0.2)
         tap.ok({row_of(r) for r in json_rows(folder / "fleet")} == want, "when it is back it gets everything, over signed requests")
-        wait_for(lambda: not status()["waiting"], 5, "the outbox to be empty", 0.1)
+        wait_for(lambda: not status()["waiting"] and not status()["error"], 10, "the outbox to be empty and its error gone", 0.1)
         tap.equal((status()["error"], status()["objects"] > 0), ("", True), "and all is well again")
     finally:
         if peer:
