@@ -8,7 +8,11 @@
  * a condition that was never evaluated is false, windows are exact and count as a reason to evaluate, a rising edge
  * needs an observed false first (DESIGN 8). */
 
-enum { MAX_RING = 1 << 20, FIRST_RING = 8 };
+enum {
+  MAX_RING = 1 << 20,
+  FIRST_RING = 8,
+  AGAIN_US = 50000 /* no interval: how soon a condition that stays true fires again; AWS's agent looks as often (contract fleetwise 8.1) */
+};
 
 /* ---- from the wire ---- */
 static uint32_t slot_of(const campaign *c, uint32_t signal_id)
@@ -48,8 +52,8 @@ static mc_err convert_function(campaign *c, const mc_fw_node *n, mc_expr *e, mc_
     return convert(c, n->left, &e->left, why);
   case MC_FW_FN_CUSTOM:
     if (!mc_expr_builtin_known(n->text)) /* it would be undefined for ever (6.2): told instead */
-      return mc_err_set(why, MC_ERR_UNSUPPORTED, "condition: this agent has no function \"%.*s\"; it has abs, ceil, floor, pow, log, min and max",
-                        MC_FMT(mc_slice_sub(n->text, 0, 100)));
+      return mc_err_set(why, MC_ERR_UNSUPPORTED, "condition: this agent has no function \"%.*s\"; it has %s", MC_FMT(mc_slice_sub(n->text, 0, 100)),
+                        mc_expr_builtin_list);
     e->kind = MC_EXPR_CUSTOM;
     c->polled = true;
     e->param_count = n->param_count;
@@ -142,6 +146,14 @@ static void find_simple(campaign *c)
   }
 }
 
+/* Room for what functions of the condition remember between evaluations. */
+static mc_err remember(campaign *c, mc_why *why)
+{
+  c->memory_size = mc_expr_memory(c->condition);
+  c->memory = mc_arena_alloc(&c->arena, c->memory_size ? c->memory_size : 1);
+  return c->memory ? MC_OK : mc_err_set(why, MC_ERR_MEMORY, "out of memory");
+}
+
 static mc_err fill(campaign *c, const mc_fw_scheme *scheme, mc_why *why)
 {
   size_t id_len = scheme->campaign_sync_id.len;
@@ -174,7 +186,7 @@ static mc_err fill(campaign *c, const mc_fw_scheme *scheme, mc_why *why)
     return mc_err_set(why, MC_ERR_INVALID, "a condition-based scheme without a condition");
   MC_TRY(convert(c, scheme->condition, &c->condition, why));
   find_simple(c);
-  return MC_OK;
+  return remember(c, why);
 }
 
 mc_err mc_edge_campaign_create(const mc_fw_scheme *scheme, campaign **out, mc_why *why)
@@ -214,6 +226,8 @@ void mc_edge_campaign_activate(campaign *c, int64_t now_us)
   c->enabled = c->fresh = true;
   c->last_trigger_us = now_us; /* the interval counts from here: nothing fires earlier (6.2, "first trigger") */
   c->truth = c->armed = false;
+  if (c->memory)
+    memset(c->memory, 0, c->memory_size);
   c->collect_us = MC_EDGE_NEVER_US;
 }
 
@@ -291,6 +305,17 @@ static bool window_close(window *w, int64_t now_us)
   return true;
 }
 
+/* True still, and without an interval: what comes now is sent as well. */
+static bool fires_again(const campaign *c) { return c->truth && c->condition_based && !c->interval_us && !c->rising_edge && !c->polled; }
+
+static bool holds_samples(const campaign *c)
+{
+  for (uint32_t k = 0; k < c->slot_count; k++)
+    if (c->slot[k].len)
+      return true;
+  return false;
+}
+
 bool mc_edge_campaign_sample(mc_inspector *i, campaign *c, slot *s, int64_t time_us, double value)
 {
   bool changed = !s->has_value || s->value != value;
@@ -304,7 +329,8 @@ bool mc_edge_campaign_sample(mc_inspector *i, campaign *c, slot *s, int64_t time
       changed = true;
     window_add(s->window, time_us, value);
   }
-  return s->in_condition && (changed || c->polled);
+  c->changed |= s->in_condition && changed;
+  return s->in_condition ? changed || c->polled || fires_again(c) : fires_again(c);
 }
 
 /* ---- the condition ---- */
@@ -386,10 +412,12 @@ static void trigger(mc_inspector *i, campaign *c, int64_t now_us)
   }
 }
 
+static int64_t least_interval(const campaign *c) { return fires_again(c) && !c->changed ? AGAIN_US : c->interval_us; }
+
 /* Fires when everything allows it. */
 static void consider(mc_inspector *i, campaign *c, int64_t now_us)
 {
-  if (c->truth && c->collect_us == MC_EDGE_NEVER_US && now_us - c->last_trigger_us >= c->interval_us && (!c->rising_edge || c->armed))
+  if (c->truth && c->collect_us == MC_EDGE_NEVER_US && now_us - c->last_trigger_us >= least_interval(c) && (!c->rising_edge || c->armed))
     trigger(i, c, now_us);
 }
 
@@ -403,7 +431,7 @@ void mc_edge_campaign_evaluate(mc_inspector *i, campaign *c, int64_t now_us)
     v = simple_value(c);
     c->truth = v.kind == MC_VALUE_BOOL && v.boolean;
   } else {
-    mc_expr_env env = {c, env_signal, env_is_new, env_window, NULL};
+    mc_expr_env env = {c, env_signal, env_is_new, env_window, NULL, c->memory};
     v = mc_expr_eval(c->condition, &env);
     c->truth = mc_value_is_true(v);
     for (uint32_t k = 0; c->polled && k < c->slot_count; k++)
@@ -412,6 +440,7 @@ void mc_edge_campaign_evaluate(mc_inspector *i, campaign *c, int64_t now_us)
   if (!c->truth && v.kind != MC_VALUE_UNDEFINED)
     c->armed = true; /* an observed false */
   consider(i, c, now_us);
+  c->changed = false;
 }
 
 /* ---- time ---- */
@@ -432,7 +461,7 @@ void mc_edge_campaign_advance(mc_inspector *i, campaign *c, int64_t now_us)
   bool evaluate = c->polled;
   for (uint32_t k = 0; c->has_windows && k < c->slot_count; k++)
     if (c->slot[k].window && window_close(c->slot[k].window, now_us))
-      evaluate = true;
+      evaluate = c->changed = true;
   if (c->collect_us <= now_us) {
     int64_t event = c->event_us;
     c->collect_us = MC_EDGE_NEVER_US;
@@ -442,7 +471,7 @@ void mc_edge_campaign_advance(mc_inspector *i, campaign *c, int64_t now_us)
     advance_period(i, c, now_us);
   else if (evaluate)
     mc_edge_campaign_evaluate(i, c, now_us);
-  else if (c->interval_us > 0 || c->armed)
+  else if (c->interval_us > 0 || c->armed || (fires_again(c) && holds_samples(c)))
     consider(i, c, now_us);
 }
 
@@ -453,6 +482,8 @@ int64_t mc_edge_campaign_due(const campaign *c)
     due = c->last_trigger_us + c->interval_us;
   else if (c->condition_based && c->truth && c->collect_us == MC_EDGE_NEVER_US && c->interval_us > 0 && (!c->rising_edge || c->armed))
     due = c->last_trigger_us + c->interval_us;
+  else if (c->collect_us == MC_EDGE_NEVER_US && fires_again(c) && holds_samples(c))
+    due = c->last_trigger_us + AGAIN_US;
   for (uint32_t k = 0; c->has_windows && k < c->slot_count; k++)
     if (c->slot[k].window && c->slot[k].window->end_us && c->slot[k].window->end_us < due)
       due = c->slot[k].window->end_us;

@@ -43,6 +43,7 @@ typedef struct campaign {
   bool condition_based, rising_edge, compress, persist;
   bool enabled, polled /* isNull or a custom function: evaluated again without a change */, dirty, has_windows;
   bool truth, armed; /* the condition's last result; a false was seen since the last edge */
+  bool changed;      /* a signal of the condition has another value than at the last evaluation */
   uint32_t priority;
   int64_t interval_us; /* period, or minimum interval */
   int64_t after_us;
@@ -50,6 +51,8 @@ typedef struct campaign {
   int64_t collect_us, event_us; /* waiting for after_duration; collect_us NEVER: not */
   mc_arena arena;
   mc_expr *condition;
+  uint8_t *memory; /* of the condition's functions that remember */
+  uint32_t memory_size;
   bool simple; /* condition is `signal op number` */
   uint32_t simple_slot;
   mc_expr_op simple_op;

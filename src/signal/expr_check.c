@@ -46,22 +46,20 @@ static mc_err judge_operator(const mc_expr *e, expr_class *out, mc_why *why)
 
 static mc_err judge_call(const mc_expr *e, expr_class *out, mc_why *why)
 {
-  bool known = mc_expr_builtin_known(e->text);
-  *out = known ? CLASS_NUMBER : CLASS_ANY; /* an agent may have functions of its own */
+  const expr_function *f = expr_function_of(e->text);
+  *out = f ? CLASS_NUMBER : CLASS_ANY; /* an agent may have functions of its own */
   for (uint32_t i = 0; i < e->param_count; i++) {
     expr_class c;
     MC_TRY(judge(e->param[i], &c, why));
-    if (known && c == CLASS_TEXT)
-      return mc_err_set(why, MC_ERR_INVALID, "expression, byte %u: %.*s takes numbers, and this is text", first_byte(e->param[i]), MC_FMT(e->text));
+    if (!f || c == CLASS_ANY)
+      continue;
+    bool wants_text = !f->run && i % 2 == 0;
+    if ((c == CLASS_TEXT) != wants_text)
+      return mc_err_set(why, MC_ERR_INVALID, "expression, byte %u: %.*s takes %s, and this is %s", first_byte(e->param[i]), MC_FMT(e->text), f->takes,
+                        c == CLASS_TEXT ? "text" : "no text");
   }
-  bool one = mc_slice_eq_str(e->text, "abs") || mc_slice_eq_str(e->text, "ceil") || mc_slice_eq_str(e->text, "floor");
-  bool two = mc_slice_eq_str(e->text, "pow") || mc_slice_eq_str(e->text, "log");
-  if ((one && e->param_count != 1) || (two && e->param_count != 2) || (known && !e->param_count))
-    return mc_err_set(why, MC_ERR_INVALID, "expression, byte %u: %.*s takes %s, found %u", e->at, MC_FMT(e->text),
-                      one   ? "one argument"
-                      : two ? "two arguments"
-                            : "at least one argument",
-                      e->param_count);
+  if (f && (e->param_count < f->least || e->param_count > f->most || (!f->run && e->param_count % 2)))
+    return mc_err_set(why, MC_ERR_INVALID, "expression, byte %u: %.*s takes %s, found %u arguments", e->at, MC_FMT(e->text), f->takes, e->param_count);
   return MC_OK;
 }
 

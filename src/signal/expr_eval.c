@@ -1,9 +1,9 @@
 /* Expressions: the evaluator (contract fleetwise 6.2, corrected as its section 13 says). */
-#include "signal/signal.h"
+#include "signal/expr_inside.h"
 
 #include <math.h>
 
-enum { ARGUMENTS_MAX = 32, JOINED_MAX = 8192 };
+enum { JOINED_MAX = 8192 };
 
 /* Joined strings of the running evaluation; the outermost mc_expr_eval on a thread starts it anew. */
 static _Thread_local struct { uint32_t depth, used; uint8_t text[JOINED_MAX]; } joined;
@@ -13,12 +13,6 @@ static mc_value of_bool(bool b) { return (mc_value){MC_VALUE_BOOL, b, 0, {NULL, 
 static mc_value of_number(double d) /* 0/0 and the like say nothing */
 {
   return isnan(d) ? undefined() : (mc_value){MC_VALUE_NUMBER, false, d, {NULL, 0}};
-}
-
-static bool as_number(const mc_value *v, double *out)
-{
-  *out = v->kind == MC_VALUE_BOOL ? v->boolean : v->number;
-  return v->kind == MC_VALUE_BOOL || v->kind == MC_VALUE_NUMBER;
 }
 
 bool mc_value_is_true(mc_value v)
@@ -97,61 +91,23 @@ static mc_value eval_operator(const mc_expr *e, const mc_expr_env *env)
     return undefined();
   mc_value left = eval(e->left, env);
   if (e->op == MC_OP_NOT)
-    return as_number(&left, &a) ? of_bool(a == 0) : undefined();
+    return expr_as_number(&left, &a) ? of_bool(a == 0) : undefined();
   mc_value right = eval(e->right, env);
   if (left.kind == MC_VALUE_STRING && right.kind == MC_VALUE_STRING)
     return on_strings(e->op, left.text, right.text);
-  if (!as_number(&left, &a) || !as_number(&right, &b))
+  if (!expr_as_number(&left, &a) || !expr_as_number(&right, &b))
     return undefined();
   return on_numbers(e->op, a, b);
 }
 
-bool mc_expr_builtin_known(mc_slice name)
-{
-  static const char *const known[] = {"abs", "ceil", "floor", "pow", "log", "min", "max"};
-  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-    if (mc_slice_eq_str(name, known[i]))
-      return true;
-  return false;
-}
-
-mc_value mc_expr_builtin(mc_slice name, const mc_value *argument, uint32_t count)
-{
-  double a = 0, b = 0;
-  for (uint32_t i = 0; i < count; i++)
-    if (!as_number(&argument[i], i == 0 ? &a : &b))
-      return undefined();
-  if (count == 1 && mc_slice_eq(name, MC_LIT("abs")))
-    return of_number(fabs(a));
-  if (count == 1 && mc_slice_eq(name, MC_LIT("ceil")))
-    return of_number(ceil(a));
-  if (count == 1 && mc_slice_eq(name, MC_LIT("floor")))
-    return of_number(floor(a));
-  if (count == 2 && mc_slice_eq(name, MC_LIT("pow")))
-    return of_number(pow(a, b));
-  if (count == 2 && mc_slice_eq(name, MC_LIT("log"))) /* log(base, x) */
-    return a > 0 && a != 1 && b > 0 ? of_number(log(b) / log(a)) : undefined();
-  bool min = mc_slice_eq(name, MC_LIT("min"));
-  if (count >= 1 && (min || mc_slice_eq(name, MC_LIT("max")))) {
-    for (uint32_t i = 1; i < count; i++) {
-      as_number(&argument[i], &b);
-      a = min ? fmin(a, b) : fmax(a, b);
-    }
-    return of_number(a);
-  }
-  return undefined();
-}
-
 static mc_value eval_custom(const mc_expr *e, const mc_expr_env *env)
 {
-  mc_value argument[ARGUMENTS_MAX];
-  if (e->param_count > ARGUMENTS_MAX)
+  mc_value argument[EXPR_ARGUMENTS_MAX];
+  if (e->param_count > EXPR_ARGUMENTS_MAX)
     return undefined();
   for (uint32_t i = 0; i < e->param_count; i++)
     argument[i] = eval(e->param[i], env);
-  if (!env->custom)
-    return mc_expr_builtin(e->text, argument, e->param_count);
-  return env->custom(env->ctx, e, argument, e->param_count);
+  return env->custom ? env->custom(env->ctx, e, argument, e->param_count) : expr_call(e, argument, env->memory);
 }
 
 static mc_value eval(const mc_expr *e, const mc_expr_env *env)

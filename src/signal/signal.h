@@ -247,6 +247,7 @@ typedef struct mc_expr {
   mc_type type;                 /* SIGNAL, WINDOW read with mc_expr_parse_names; MC_TYPE_NULL: not known */
   struct mc_expr **param;       /* CUSTOM */
   uint32_t param_count;
+  uint32_t memory;              /* CUSTOM that remembers: its first byte in mc_expr_env.memory */
   uint32_t at;                  /* byte in the source text, for errors */
 } mc_expr;
 /* Grammar: $variable.`FQN`, numbers, 'str' or "str", true, false, ( ), ! && || < <= > >= == != + - * /, isNull(x),
@@ -285,7 +286,8 @@ typedef struct mc_expr_env {
   mc_value (*signal)(void *ctx, uint32_t signal_id);                 /* newest sample */
   bool (*is_new)(void *ctx, uint32_t signal_id);                     /* for isNull: a sample not yet consumed */
   mc_value (*window)(void *ctx, uint32_t signal_id, mc_window which); /* closed windows */
-  mc_value (*custom)(void *ctx, const mc_expr *call, const mc_value *argument, uint32_t count); /* NULL: unknown -> error value */
+  mc_value (*custom)(void *ctx, const mc_expr *call, const mc_value *argument, uint32_t count); /* NULL: the built-in ones */
+  uint8_t *memory; /* of functions that remember, mc_expr_memory bytes, all 0 at first; NULL: those are undefined */
 } mc_expr_env;
 /* Rules of contract fleetwise 6.2 with motorcade's corrections: undefined operands give undefined (= false at the top),
  * == and != on numbers within 0.001, strings only with ==, != and +. Allocates nothing except string concatenation. */
@@ -293,9 +295,11 @@ mc_value mc_expr_eval(const mc_expr *e, const mc_expr_env *env);
 /* Joined strings share 8 KiB a thread and live until that thread's next outermost mc_expr_eval; beyond it the result is
  * undefined, as are type mismatches and 0/0. Without env->custom the built-ins below are known. */
 bool mc_value_is_true(mc_value v); /* a condition holds: true, or a number other than 0 */
-/* abs, ceil, floor (1 argument), pow(x, y), log(base, x), min and max (1 and more); undefined for anything else. */
-mc_value mc_expr_builtin(mc_slice name, const mc_value *argument, uint32_t count);
+/* Built in: abs, ceil, floor (1 argument), pow(x, y), log(base, x), min and max (1 and more); undefined for anything but numbers. MULTI_RISING_EDGE_TRIGGER(name,
+ * condition, ...) is true when one of its conditions, seen to be false before, has become true since the evaluation before. */
 bool mc_expr_builtin_known(mc_slice name);
+extern const char mc_expr_builtin_list[]; /* for people */
+uint32_t mc_expr_memory(mc_expr *e); /* gives each function that remembers its place; returns the bytes that they need together */
 
 /* Well-known meanings by VSS name, so that map, twin and trips find them. */
 typedef enum mc_role {

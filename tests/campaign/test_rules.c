@@ -59,6 +59,7 @@ static const rule rules[] = {
     {"pow, log, ceil, floor", "custom_function('pow', 2, " A ") == 32 && custom_function('log', 2, 8) == 3 && custom_function('ceil', 1.5) + custom_function('floor', -1.5) == 0", A5,
      true},
     {"a logarithm that is none is undefined", "!(custom_function('log', 1, " A ") > 0)", A5, false},
+    {"MULTI_RISING_EDGE_TRIGGER is false without an edge", "custom_function('MULTI_RISING_EDGE_TRIGGER', 'a', " A " > 4)", A5, false},
     {"two signals, whichever comes last", A " == 5 && " B " == 7", {{'A', 5, 1100}, {'B', 7, 1200}}, true},
     {"the newest value counts", A " == 1", {{'A', 5, 1100}, {'A', 1, 1200}}, true},
     {"the least of a closed window", "last_window_min(" A ") == 1", {{'A', 3, 1100}, {'A', 1, 1200}, {'A', 8, 1300}, {'A', 50, 2400}}, true},
@@ -136,11 +137,14 @@ static int evaluates(const rule *r)
   mc_expr *e;
   mc_why why;
   cloud ctx = {.r = r};
-  mc_expr_env env = {&ctx, value_of, is_new, window_of, NULL};
+  uint8_t memory[16] = {0};
+  mc_expr_env env = {&ctx, value_of, is_new, window_of, NULL, memory};
   if (mc_expr_parse(mc_slice_str(r->text), lookup, NULL, false, &arena, &e, &why)) {
     printf("# %s\n", why.text);
     return -1;
   }
+  if (mc_expr_memory(e) > sizeof memory)
+    return -1;
   bool once = mc_value_is_true(mc_expr_eval(e, &env));
   ctx.consumed = true;
   return once || (strstr(r->text, "isNull") && mc_value_is_true(mc_expr_eval(e, &env)));
@@ -153,10 +157,10 @@ static int events;
 static int channel(void *ctx, mc_slice id) { return mc_slice_eq_str(id, "can0") ? 0 : -1; }
 static void collected(void *ctx, const mc_collected *e) { events++; }
 
-static mc_inspector *agent_with_documents(int64_t now_us)
+static mc_inspector *agent_with_documents(int64_t now_us, void (*sent_by_agent)(void *ctx, const mc_collected *e))
 {
   mc_inspector *i = NULL;
-  mc_inspector_config config = {.channel_of = channel, .collected = collected};
+  mc_inspector_config config = {.channel_of = channel, .collected = sent_by_agent};
   mc_why why;
   if (mc_inspector_create(&config, &i, &why))
     return NULL;
@@ -196,7 +200,7 @@ static int fires(const rule *r)
   if (begin() && import(rules_dbc, "", &report, &why) == MC_OK && give_manifest() == MC_OK && mc_campaign_create(c, &g, true, &arena, &why) == MC_OK &&
       checkin(NULL, 0, true) == MC_OK && sent_count == 2) {
     int64_t began = mc_clock_wall_us();
-    mc_inspector *i = agent_with_documents(began);
+    mc_inspector *i = agent_with_documents(began, collected);
     for (int k = 0; i && r->sent[k].signal; k++)
       send_frame(i, &r->sent[k], began);
     if (i)
@@ -225,6 +229,122 @@ static void test_cloud_and_edge_agree_on_every_rule(void)
   CHECK_INT(differ, 0);
 }
 
+/* ---- when: what is sent, and the moments, with every kind of trigger ---- */
+
+typedef struct timing {
+  const char *name, *text; /* NULL: time based */
+  int interval_ms;         /* or the period */
+  bool rising;
+  int after_ms, most, least_ms; /* most: maxSampleCount, 0: 100; least_ms: minimumSamplingIntervalMs */
+  feed sent[12];
+  const char *wanted; /* "<ms of the event>:<values of A, newest first>;" */
+} timing;
+
+static const timing timings[] = {
+    {"a period", NULL, 1000, .sent = {{'A', 1, 300}, {'A', 2, 600}, {'A', 3, 1500}}, .wanted = "1000:2,1;2000:3;"},
+    {"a period without samples sends nothing", NULL, 1000, .sent = {{'A', 1, 300}, {'A', 2, 2500}}, .wanted = "1000:1;3000:2;"},
+    {"ALWAYS: nothing before one interval has passed", A " > 4", 1000, .sent = {{'A', 5, 100}}, .wanted = "1000:5;"},
+    {"ALWAYS: again each interval while it holds", A " > 4", 1000, .sent = {{'A', 5, 500}, {'A', 5, 1500}, {'A', 5, 2500}}, .wanted = "1000:5;2000:5;3000:5;"},
+    {"ALWAYS: no sooner than the interval after the last", A " > 4", 1000, .sent = {{'A', 5, 1200}, {'A', 6, 1500}, {'A', 1, 2000}, {'A', 7, 2300}}, .wanted = "1200:5;2300:7,1,6;"},
+    {"ALWAYS without an interval: each sample", A " > 4", 0, .sent = {{'A', 5, 100}, {'A', 6, 200}, {'A', 6, 300}}, .wanted = "100:5;200:6;300:6;"},
+    {"ALWAYS without an interval: the same value again within 50 ms waits for its turn", A " > 4", 0, .sent = {{'A', 5, 100}, {'A', 5, 110}, {'A', 5, 120}}, .wanted = "100:5;150:5,5;"},
+    {"ALWAYS without an interval: false ends it", A " > 4", 0, .sent = {{'A', 5, 100}, {'A', 1, 200}, {'A', 2, 300}, {'A', 6, 400}}, .wanted = "100:5;400:6,2,1;"},
+    {"RISING_EDGE: true from the beginning is no edge", A " > 4", 0, true, .sent = {{'A', 5, 100}, {'A', 6, 200}}, .wanted = ""},
+    {"RISING_EDGE: once an edge", A " > 4", 0, true, .sent = {{'A', 1, 100}, {'A', 5, 200}, {'A', 6, 300}, {'A', 1, 400}, {'A', 7, 500}}, .wanted = "200:5,1;500:7,1,6;"},
+    {"RISING_EDGE: undefined is no false", A " > 4 && " B " > 0", 0, true, .sent = {{'A', 1, 100}, {'A', 5, 200}, {'B', 1, 300}, {'B', 0, 400}, {'B', 1, 500}}, .wanted = "500:5,1;"},
+    {"RISING_EDGE: an edge within the interval is told at its end, while it holds", A " > 4", 1000, true, .sent = {{'A', 1, 100}, {'A', 5, 200}}, .wanted = "1000:5,1;"},
+    {"RISING_EDGE: and not when it fell before", A " > 4", 1000, true, .sent = {{'A', 1, 100}, {'A', 5, 200}, {'A', 1, 300}, {'A', 5, 1500}}, .wanted = "1500:5,1,5,1;"},
+    {"after-duration: what comes behind the trigger is in the event", A " > 4", 0, .after_ms = 500,
+     .sent = {{'A', 1, 100}, {'A', 5, 200}, {'A', 2, 400}, {'A', 3, 900}}, .wanted = "200:2,5,1;"},
+    {"after-duration: a trigger while it runs makes no other event", A " > 4", 0, .after_ms = 500,
+     .sent = {{'A', 5, 200}, {'A', 6, 400}, {'A', 1, 600}, {'A', 7, 900}}, .wanted = "200:1,6,5;900:7;"},
+    {"the newest so many, from before the trigger", A " > 8", 0, .most = 3, .sent = {{'A', 1, 100}, {'A', 2, 200}, {'A', 3, 300}, {'A', 4, 400}, {'A', 9, 1100}}, .wanted = "1100:9,4,3;"},
+    {"no two samples nearer than the sampling interval", NULL, 1000, .least_ms = 200,
+     .sent = {{'A', 1, 100}, {'A', 2, 200}, {'A', 3, 300}, {'A', 4, 400}, {'A', 5, 550}}, .wanted = "1000:5,3,1;"},
+    {"but all of them are looked at", A " == 2", 0, .least_ms = 500, .sent = {{'A', 1, 100}, {'A', 2, 200}}, .wanted = "200:1;"},
+    {"a window that closes is looked at, without a sample", "last_window_avg(" A ") == 1.5", 1000, .sent = {{'A', 1, 1100}, {'A', 2, 1200}}, .wanted = "2100:2,1;"},
+    {"a window that was empty is undefined", "!(last_window_avg(" A ") > 100)", 1000, .sent = {{'A', 1, 1100}, {'A', 2, 4250}}, .wanted = "2100:1;5100:2;"},
+    {"not isNull: each new sample, once", "!isNull(" A ")", 0, .sent = {{'A', 5, 1000}, {'A', 5, 2000}}, .wanted = "1000:5;2000:5;"},
+    {"a function: looked at with each sample, changed or not", "custom_function('abs', " A ") > 4", 0, .sent = {{'A', -5, 1000}, {'A', -5, 1500}}, .wanted = "1000:-5;1500:-5;"},
+    {"MULTI_RISING_EDGE_TRIGGER: the moment of any edge", "custom_function('MULTI_RISING_EDGE_TRIGGER', 'a', " A " > 4, 'b', " B " > 4)", 0,
+     .sent = {{'A', 5, 1000}, {'A', 1, 1100}, {'A', 6, 1200}, {'B', 1, 1300}, {'A', 7, 1350}, {'B', 9, 1400}, {'A', 8, 1700}}, .wanted = "1200:6,1,5;1400:7;"},
+    {"MULTI_RISING_EDGE_TRIGGER: an edge within the interval is gone", "custom_function('MULTI_RISING_EDGE_TRIGGER', 'a', " A " > 4)", 1000,
+     .sent = {{'A', 1, 1100}, {'A', 5, 1200}, {'A', 1, 1300}, {'A', 5, 1400}, {'A', 1, 2300}, {'A', 5, 2400}}, .wanted = "1200:5,1;2400:5,1,5,1;"},
+};
+enum { TIMINGS = sizeof timings / sizeof timings[0], TIMING_END_MS = 6000 };
+
+static char told[500];
+static int64_t told_from_us;
+
+static void tell(void *ctx, const mc_collected *e)
+{
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  mc_fw_vehicle_data d;
+  size_t n = strlen(told);
+  if (mc_fw_read_vehicle_data(e->payload, &arena, &d, NULL))
+    return;
+  n += (size_t)snprintf(told + n, sizeof told - n, "%lld:", (long long)((e->event_time_us - told_from_us) / 1000));
+  for (uint32_t i = 0; i < d.sample_count && n < sizeof told; i++)
+    n += (size_t)snprintf(told + n, sizeof told - n, "%s%g", i ? "," : "", d.sample[i].number);
+  if (n < sizeof told)
+    snprintf(told + n, sizeof told - n, ";");
+}
+
+/* Frames as they come. every_ms: the clock moves on so often; 0: whenever the agent wants to be called, as its loop does it. */
+static void run_timing(const timing *t, mc_inspector *i, int every_ms)
+{
+  int64_t end_us = told_from_us + TIMING_END_MS * 1000LL, next_us = told_from_us;
+  for (const feed *f = t->sent;; f++) {
+    int64_t until_us = f->signal ? told_from_us + f->ms * 1000LL : end_us;
+    while (next_us < until_us) {
+      int64_t wanted_us = mc_inspector_tick(i, next_us);
+      next_us = every_ms ? next_us + every_ms * 1000LL : wanted_us;
+    }
+    if (!f->signal)
+      break;
+    mc_inspector_tick(i, until_us);
+    send_frame(i, f, told_from_us);
+    int64_t wanted_us = mc_inspector_tick(i, until_us);
+    next_us = every_ms ? next_us : wanted_us;
+  }
+}
+
+static bool time_right(const timing *t, int every_ms)
+{
+  mc_dbc_import_report report;
+  mc_why why = {0};
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  mc_campaign_collect collect = {.fqn = MC_LIT("Vehicle.M1.A"), .max_samples = t->most ? (uint32_t)t->most : 100, .min_period_ms = (uint32_t)t->least_ms};
+  mc_campaign g = {.tenant = 1, .name = MC_LIT("c"), .target_kind = MC_LIT("all"), .condition_based = t->text != NULL, .expression = mc_slice_str(t->text),
+                   .period_ms = (uint32_t)t->interval_ms, .min_interval_ms = t->text ? (uint32_t)t->interval_ms : 0, .rising_edge = t->rising, .after_ms = (uint32_t)t->after_ms,
+                   .signal = &collect, .signal_count = 1};
+  bool right = false;
+  told[0] = 0;
+  if (begin() && import(rules_dbc, "", &report, &why) == MC_OK && give_manifest() == MC_OK && mc_campaign_create(c, &g, true, &arena, &why) == MC_OK &&
+      checkin(NULL, 0, true) == MC_OK && sent_count == 2) {
+    told_from_us = mc_clock_wall_us() / 1000 * 1000;
+    mc_inspector *i = agent_with_documents(told_from_us, tell);
+    if (i)
+      run_timing(t, i, every_ms);
+    mc_inspector_destroy(&i);
+    right = i == NULL && strcmp(told, t->wanted) == 0;
+  } else {
+    printf("# %s\n", why.text);
+  }
+  end();
+  if (!right)
+    printf("# %s (%s): sent %s, want %s\n", t->name, every_ms ? "by the clock" : "when it asks", told, t->wanted);
+  return right;
+}
+
+static void test_what_is_sent_and_when(void)
+{
+  int wrong = 0;
+  for (int i = 0; i < TIMINGS; i++)
+    wrong += !time_right(&timings[i], 10) + !time_right(&timings[i], 0);
+  CHECK_INT(wrong, 0);
+}
+
 /* What the agent cannot compute it refuses, and the platform shows it. */
 static void test_an_unknown_function_is_refused_by_the_agent_with_its_name(void)
 {
@@ -237,7 +357,7 @@ static void test_an_unknown_function_is_refused_by_the_agent_with_its_name(void)
   CHECK_OK(give_manifest());
   CHECK_OK(create("own", "Vehicle.M1.A", own.text, &why));
   CHECK_OK(checkin(NULL, 0, true));
-  mc_inspector *i = agent_with_documents(mc_clock_wall_us());
+  mc_inspector *i = agent_with_documents(mc_clock_wall_us(), collected);
   CHECK(i != NULL);
   const mc_slice *texts, *ids;
   size_t n = mc_inspector_errors(i, &texts), held = mc_inspector_sync_ids(i, &ids);
@@ -264,6 +384,7 @@ int main(void)
 {
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
   RUN(test_cloud_and_edge_agree_on_every_rule);
+  RUN(test_what_is_sent_and_when);
   RUN(test_an_unknown_function_is_refused_by_the_agent_with_its_name);
   mc_buf_free(&ca);
   mc_buf_free(&ca_key);

@@ -270,6 +270,79 @@ static void test_long_joins_end_undefined_and_leave_the_next_alone(void)
   CHECK_STR(result("'a' + 'b'"), "'ab'");
 }
 
+/* ---- functions that remember ---- */
+
+static mc_value a_value, b_value;
+static mc_value of_a_or_b(void *ctx, uint32_t id) { return id == 'A' ? a_value : b_value; }
+static uint32_t letter(void *ctx, mc_slice fqn) { return fqn.data[0]; }
+static mc_value is(int truth) { return truth < 0 ? (mc_value){0} : (mc_value){.kind = MC_VALUE_BOOL, .boolean = truth}; }
+
+static void test_multi_rising_edge_trigger_tells_the_moment_of_any_edge(void)
+{
+  static const struct {
+    int a, b; /* -1: undefined */
+    bool rises;
+  } steps[] = {
+      {1, 1, false}, /* true from the beginning: no edge was seen */
+      {0, 1, false}, {1, 1, true},  {1, 1, false}, {1, 0, false}, {1, 1, true}, {0, 0, false}, {1, 1, true},  {0, 1, false},
+      {-1, 1, false}, /* what was false is unknown now: */
+      {1, 1, false},  /* no edge */
+      {0, -1, false}, {1, -1, true}, /* the other one is unknown */
+  };
+  MC_ARENA_AUTO mc_arena a = MC_ARENA(0);
+  mc_expr *e;
+  uint8_t memory[8] = {0};
+  mc_why why;
+  CHECK_OK(mc_expr_parse(MC_LIT("custom_function('MULTI_RISING_EDGE_TRIGGER', 'one', " A ", 'other', " B ")"), letter, NULL, false, &a, &e, &why));
+  CHECK_INT(mc_expr_memory(e), 2);
+  mc_expr_env own = {.signal = of_a_or_b, .memory = memory};
+  for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+    a_value = is(steps[i].a);
+    b_value = is(steps[i].b);
+    if (mc_value_is_true(mc_expr_eval(e, &own)) != steps[i].rises)
+      TAP_FAIL("step %zu: want %d", i, steps[i].rises);
+  }
+  CHECK_INT(memory[2], 0);
+}
+
+static void test_each_trigger_of_an_expression_remembers_its_own(void)
+{
+  MC_ARENA_AUTO mc_arena a = MC_ARENA(0);
+  mc_expr *e;
+  uint8_t memory[4] = {0};
+  mc_why why;
+  CHECK_OK(mc_expr_parse(MC_LIT("custom_function('MULTI_RISING_EDGE_TRIGGER', 'x', " A ") && !custom_function('MULTI_RISING_EDGE_TRIGGER', 'y', " B ")"), letter, NULL, false, &a, &e,
+                         &why));
+  CHECK_INT(mc_expr_memory(e), 2);
+  mc_expr_env own = {.signal = of_a_or_b, .memory = memory};
+  a_value = b_value = is(0);
+  CHECK(!mc_value_is_true(mc_expr_eval(e, &own)));
+  a_value = b_value = is(1);
+  CHECK(!mc_value_is_true(mc_expr_eval(e, &own)));
+  a_value = is(0);
+  CHECK(!mc_value_is_true(mc_expr_eval(e, &own)));
+  a_value = is(1);
+  CHECK(mc_value_is_true(mc_expr_eval(e, &own)));
+}
+
+static void test_multi_rising_edge_trigger_refuses_what_makes_no_sense(void)
+{
+  CHECK_STR(result("custom_function('MULTI_RISING_EDGE_TRIGGER', 'a', true)"), "undefined"); /* nowhere to remember */
+  MC_ARENA_AUTO mc_arena a = MC_ARENA(0);
+  static const char *const bad[] = {"custom_function('MULTI_RISING_EDGE_TRIGGER')", "custom_function('MULTI_RISING_EDGE_TRIGGER', 'a')",
+                                    "custom_function('MULTI_RISING_EDGE_TRIGGER', 1, true)", "custom_function('MULTI_RISING_EDGE_TRIGGER', 'a', 'b')",
+                                    "custom_function('MULTI_RISING_EDGE_TRIGGER', 'a', true, 'b')"};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    mc_expr *e;
+    uint8_t memory[4] = {0};
+    CHECK_OK(mc_expr_parse(mc_slice_str(bad[i]), letter, NULL, false, &a, &e, NULL));
+    CHECK(mc_expr_memory(e) <= 4);
+    mc_expr_env own = {.signal = of_a_or_b, .memory = memory};
+    if (mc_expr_eval(e, &own).kind != MC_VALUE_UNDEFINED)
+      TAP_FAIL("%s", bad[i]);
+  }
+}
+
 static const char *printed(const mc_expr *e)
 {
   static char out[16384];
@@ -426,6 +499,9 @@ int main(void)
   RUN(test_refuses_too_long_and_too_deep);
   RUN(test_foreign_agents_get_at_most_ten_levels);
   RUN(test_long_joins_end_undefined_and_leave_the_next_alone);
+  RUN(test_multi_rising_edge_trigger_tells_the_moment_of_any_edge);
+  RUN(test_each_trigger_of_an_expression_remembers_its_own);
+  RUN(test_multi_rising_edge_trigger_refuses_what_makes_no_sense);
   RUN(test_prints_brackets_only_where_needed);
   RUN(test_deep_signs_can_be_printed_and_read_again);
   RUN(test_refuses_to_print_what_text_cannot_say);
