@@ -319,6 +319,7 @@ static bool holds_samples(const campaign *c)
 bool mc_edge_campaign_sample(mc_inspector *i, campaign *c, slot *s, int64_t time_us, double value)
 {
   bool changed = !s->has_value || s->value != value;
+  c->touched_us = time_us;
   s->value = value;
   s->has_value = true;
   s->consumed = false;
@@ -488,4 +489,36 @@ int64_t mc_edge_campaign_due(const campaign *c)
     if (c->slot[k].window && c->slot[k].window->end_us && c->slot[k].window->end_us < due)
       due = c->slot[k].window->end_us;
   return due;
+}
+
+/* ---- long stretches without samples ---- */
+static bool may_trigger(const campaign *c) { return !c->condition_based || (c->truth && (!c->rising_edge || c->armed)); }
+
+bool mc_edge_campaign_rests(const campaign *c, int64_t now_us)
+{
+  enum { POLLS_SETTLE_US = 1000000 }; /* ten polls: isNull has seen its samples consumed */
+  bool held = false;
+  for (uint32_t k = 0; k < c->slot_count; k++) {
+    const window *w = c->slot[k].window;
+    if (w && (w->now.count || w->last.count || w->previous.count))
+      return false;
+    held |= c->slot[k].len > 0;
+  }
+  if (c->collect_us != MC_EDGE_NEVER_US || (c->polled && now_us - c->touched_us < POLLS_SETTLE_US))
+    return false;
+  if (c->after_us && c->after_us >= c->interval_us && may_trigger(c)) /* its events follow each other's ends, not the interval */
+    return false;
+  return !may_trigger(c) || (!held && !c->rising_edge); /* an edge that waits for its interval is taken first */
+}
+
+void mc_edge_campaign_rest(campaign *c, int64_t until_us)
+{
+  int64_t passed = until_us - c->last_trigger_us;
+  if (!may_trigger(c) || c->interval_us <= 0 || passed < c->interval_us)
+    return;
+  c->last_trigger_us += passed / c->interval_us * c->interval_us;
+  if (c->after_us && until_us - c->last_trigger_us < c->after_us) { /* the last of them is still collecting */
+    c->event_us = c->last_trigger_us;
+    c->collect_us = c->event_us + c->after_us;
+  }
 }

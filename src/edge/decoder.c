@@ -129,6 +129,7 @@ void mc_decoder_destroy(decoder *d)
   mc_decode_plan_destroy(&d->plan);
   free(d->state);
   free(d->use);
+  mc_map_free(&d->index);
   mc_arena_free(&d->arena);
   free(d);
 }
@@ -201,6 +202,9 @@ mc_err mc_decoder_compile(decoder *d, campaign *const *campaign_at, size_t count
       d->plan = plan;
       d->state = state;
       d->use = to;
+      mc_map_free(&d->index);
+      d->index = index;
+      index = (mc_map){0};
       state = NULL;
       to = NULL;
     }

@@ -40,6 +40,13 @@ size_t mc_inspector_sync_ids(const mc_inspector *i, const mc_slice **ids);
 size_t mc_inspector_errors(const mc_inspector *i, const mc_slice **texts); /* "<sync id>: why refused" */
 /* frame->time_us is vehicle wall time. Returns signals decoded. */
 size_t mc_inspector_frame(mc_inspector *i, const mc_can_frame *frame);
+/* Decoded values that one moment brought, for those who have samples and no frames (the dry run of a campaign). Each goes to the campaigns that ask for the
+ * signal, whether the manifest decodes it from frames or not; conditions are looked at once, behind all of them, as behind a frame. Returns those asked for. */
+typedef struct mc_inspector_value { uint32_t signal_id; double value; } mc_inspector_value;
+size_t mc_inspector_values(mc_inspector *i, int64_t time_us, const mc_inspector_value *value, size_t count);
+/* Ticks through everything that falls due until then, and to it: what hundreds of calls of mc_inspector_tick would do. A stretch in which nothing can happen
+ * costs nothing, however long it is. For inspectors whose wall clock is the samples' own time. */
+void mc_inspector_advance(mc_inspector *i, int64_t until_us);
 /* Time passes: fires periods, windows, after-durations, starts and expiries. Returns when it next wants to be called (wall us). */
 int64_t mc_inspector_tick(mc_inspector *i, int64_t wall_us);
 

@@ -2,6 +2,7 @@
 #ifndef MC_EDGE_INSPECT_H
 #define MC_EDGE_INSPECT_H
 
+#include "base/map.h"
 #include "edge/edge.h"
 #include "format/fleetwise.h"
 
@@ -59,6 +60,7 @@ typedef struct campaign {
   double simple_number;
   slot *slot;
   uint32_t slot_count;
+  int64_t touched_us;      /* time of its newest sample */
   struct decoder *decoder; /* NULL: its manifest is not here */
   bool seen; /* by the list being set */
   bool fresh; /* activated and not evaluated yet */
@@ -78,6 +80,7 @@ typedef struct decoder {
   mc_can_signal *signal; /* all of the manifest that this vehicle can see */
   size_t signal_count;
   mc_decode_plan *plan; /* of what enabled campaigns ask for; NULL: nothing */
+  mc_map index;         /* signal id -> the plan's encoding_id, of all that somebody asks for */
   signal_state *state;  /* by the plan's encoding_id */
   use *use;
 } decoder;
@@ -114,6 +117,10 @@ void mc_edge_campaign_evaluate(mc_inspector *i, campaign *c, int64_t now_us);
 /* Everything that time alone does. */
 void mc_edge_campaign_advance(mc_inspector *i, campaign *c, int64_t now_us);
 int64_t mc_edge_campaign_due(const campaign *c);
+/* Without another sample nothing of it changes any more, and nothing is sent. */
+bool mc_edge_campaign_rests(const campaign *c, int64_t now_us);
+/* What triggers without samples would have done until then: its interval keeps its phase. Only while it rests. */
+void mc_edge_campaign_rest(campaign *c, int64_t until_us);
 
 /* collect.c */
 void mc_edge_campaign_collect(mc_inspector *i, campaign *c, int64_t event_us);

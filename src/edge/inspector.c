@@ -338,18 +338,30 @@ static void follow_clock(mc_inspector *i, int64_t time_us)
   }
 }
 
-static void distribute(mc_inspector *i, decoder *d, const mc_decoded *v, int64_t time_us)
+static void distribute(mc_inspector *i, decoder *d, uint64_t state, double value, int64_t time_us)
 {
-  const signal_state *st = &d->state[v->encoding_id];
+  const signal_state *st = &d->state[state];
   const use *u = d->use + st->first_use;
   for (uint32_t k = 0; k < st->use_count; k++) {
     campaign *c = u[k].campaign;
-    if (mc_edge_campaign_sample(i, c, &c->slot[u[k].slot], time_us, v->value) && !c->dirty) {
+    if (mc_edge_campaign_sample(i, c, &c->slot[u[k].slot], time_us, value) && !c->dirty) {
       c->dirty = true;
       if (mc_vec_push(&i->dirty, c))
         c->dirty = false;
     }
   }
+}
+
+static void evaluate_dirty(mc_inspector *i)
+{
+  for (size_t k = 0; k < i->dirty.len; k++) {
+    campaign *c = i->dirty.at[k];
+    mc_edge_campaign_evaluate(i, c, i->now_us);
+    int64_t due = mc_edge_campaign_due(c);
+    if (due < i->due_us)
+      i->due_us = due;
+  }
+  mc_vec_clear(&i->dirty);
 }
 
 size_t mc_inspector_frame(mc_inspector *i, const mc_can_frame *frame)
@@ -364,18 +376,31 @@ size_t mc_inspector_frame(mc_inspector *i, const mc_can_frame *frame)
       continue;
     size_t n = mc_decode_plan_run(d->plan, frame, i->decoded, i->decoded_cap);
     for (size_t v = 0; v < n; v++)
-      distribute(i, d, &i->decoded[v], frame->time_us);
+      distribute(i, d, i->decoded[v].encoding_id, i->decoded[v].value, frame->time_us);
     total += n;
   }
-  if (i->dirty.len) {
-    for (size_t k = 0; k < i->dirty.len; k++) {
-      campaign *c = i->dirty.at[k];
-      mc_edge_campaign_evaluate(i, c, i->now_us);
-      int64_t due = mc_edge_campaign_due(c);
-      if (due < i->due_us)
-        i->due_us = due;
-    }
-    mc_vec_clear(&i->dirty);
+  evaluate_dirty(i);
+  return total;
+}
+
+size_t mc_inspector_values(mc_inspector *i, int64_t time_us, const mc_inspector_value *value, size_t count)
+{
+  size_t total = 0;
+  uint64_t state;
+  follow_clock(i, time_us);
+  if (i->due_us <= i->now_us)
+    run_due(i, i->now_us);
+  for (size_t k = 0; k < i->decoder.len; k++)
+    for (size_t v = 0; v < count; v++)
+      if (mc_map_get(&i->decoder.at[k]->index, value[v].signal_id, &state)) {
+        distribute(i, i->decoder.at[k], state, value[v].value, time_us);
+        total++;
+      }
+  evaluate_dirty(i);
+  for (size_t k = 0; k < i->campaign.len; k++) { /* windows and polls begin with a sample, which need not be a reason to evaluate */
+    int64_t due = i->campaign.at[k]->enabled ? mc_edge_campaign_due(i->campaign.at[k]) : MC_EDGE_NEVER_US;
+    if (due < i->due_us)
+      i->due_us = due;
   }
   return total;
 }
@@ -395,4 +420,30 @@ int64_t mc_inspector_tick(mc_inspector *i, int64_t wall_us)
   if (mc_inspector_due(i) < next)
     next = mc_inspector_due(i);
   return next > wall_us ? next : wall_us + 1000;
+}
+
+static bool all_rest(const mc_inspector *i)
+{
+  for (size_t k = 0; k < i->campaign.len; k++)
+    if (i->campaign.at[k]->enabled && !mc_edge_campaign_rests(i->campaign.at[k], i->now_us))
+      return false;
+  return true;
+}
+
+void mc_inspector_advance(mc_inspector *i, int64_t until_us)
+{
+  while (i->wall_us < until_us) {
+    int64_t next = i->due_us < i->life_us ? i->due_us : i->life_us;
+    if (next >= until_us)
+      break;
+    if (all_rest(i)) { /* straight to where a campaign starts or ends, or to the end */
+      next = i->life_us < until_us ? i->life_us : until_us;
+      for (size_t k = 0; k < i->campaign.len; k++)
+        if (i->campaign.at[k]->enabled)
+          mc_edge_campaign_rest(i->campaign.at[k], next);
+    }
+    mc_inspector_tick(i, next > i->wall_us ? next : i->wall_us + 1000);
+  }
+  if (until_us > i->wall_us)
+    mc_inspector_tick(i, until_us);
 }
