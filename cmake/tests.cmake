@@ -40,10 +40,11 @@ add_custom_target(fuzzers)
 # What the programs read themselves - settings, options, files, answers - as a library for tests/app.
 add_library(mc_app STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/src/app/motorcade/settings.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/option.c
             ${CMAKE_SOURCE_DIR}/src/app/motorcade/local_file.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/http_call.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/text_file.c
-            ${CMAKE_SOURCE_DIR}/src/app/motorcade/vehicle_list.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/vss_text.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/backup_manifest.c ${CMAKE_SOURCE_DIR}/src/app/motorcade-edge/options.c ${CMAKE_SOURCE_DIR}/src/app/motorcade-edge/config.c
+            ${CMAKE_SOURCE_DIR}/src/app/motorcade/vehicle_list.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/vss_text.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/backup_manifest.c
+            ${CMAKE_SOURCE_DIR}/src/app/motorcade/dry_run.c ${CMAKE_SOURCE_DIR}/src/app/motorcade-edge/options.c ${CMAKE_SOURCE_DIR}/src/app/motorcade-edge/config.c
             ${CMAKE_SOURCE_DIR}/src/app/motorcade-sim/options.c)
 target_include_directories(mc_app PUBLIC ${CMAKE_SOURCE_DIR}/src)
-target_link_libraries(mc_app PUBLIC mc_base mc_signal mc_gateway mc_campaign PkgConfig::JANSSON)
+target_link_libraries(mc_app PUBLIC mc_base mc_signal mc_gateway mc_campaign mc_edge PkgConfig::JANSSON)
 # The file layer without the kernel that keeps what a killed process wrote (tests/powercut/power_fs.c); who links it has it in front of the real one.
 add_library(mc_powercut STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/powercut/power_fs.c ${CMAKE_SOURCE_DIR}/tests/powercut/power_names.c
             ${CMAKE_SOURCE_DIR}/tests/powercut/power_content.c)

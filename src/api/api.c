@@ -69,6 +69,8 @@ mc_err mc_api_create(const mc_api_config *config, mc_api **out, mc_why *why)
   if (!api)
     return mc_err_set(why, MC_ERR_MEMORY, "no memory for the API");
   api->config = *config;
+  if (!api->config.price.currency)
+    api->config.price.currency = "";
   atomic_store(&api->map, config->map);
   atomic_store(&api->map_state, config->map || !config->want_map ? API_MAP_SETTLED : API_MAP_UNASKED);
   api->started_us = mc_clock_mono_us();

@@ -18,12 +18,15 @@
 #include "twin/twin.h"
 
 typedef struct mc_api mc_api;
+typedef struct mc_price { double per_mb /* a million bytes */, per_message; const char *currency; } mc_price;
 typedef struct mc_api_config {
   mc_registry *registry;
   mc_twin *twin;
   mc_store *store;
   mc_campaigns *campaigns;
   mc_delivery *delivery; /* NULL: data out is off */
+  const mc_dry_run_engine *dry_run; /* NULL: campaigns cannot be tried on what is stored; outlives the API */
+  mc_price price; /* of what vehicles send */
   mc_fleet *fleet;
   mc_gateway *gateway;
   mc_journal *journal; /* audit records */

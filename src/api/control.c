@@ -257,3 +257,16 @@ mc_err api_op_fleet_delete(api_call *c) { return removal(c, "GetFleet", (control
 mc_err api_op_fleet_vehicles(api_call *c) { return route(c, (control_route){"ListVehiclesInFleet", {"fleetId"}, "vehicles"}); }
 mc_err api_op_fleet_join(api_call *c) { return route(c, (control_route){"AssociateVehicleFleet", {"fleetId", "vehicleName"}, NULL}); }
 mc_err api_op_fleet_leave(api_call *c) { return route(c, (control_route){"DisassociateVehicleFleet", {"fleetId", "vehicleName"}, NULL}); }
+
+/* ---- any of them ---- */
+
+mc_err api_op_fleetwise_call(api_call *c)
+{
+  const mc_control_info *info = mc_control_find(c->param[0]);
+  if (!info)
+    return mc_err_set(&c->why, MC_ERR_NOT_FOUND, "FleetWise has no operation \"%.*s\"", MC_FMT(mc_slice_sub(c->param[0], 0, 80)));
+  if (!mc_access_role_allows(c->who.role, mc_slice_str(info->permission))) /* the way in is the least of them */
+    return mc_err_set(&c->why, MC_ERR_DENIED, "%s needs the permission %s, which the role %s does not have; ask an admin", info->operation, info->permission,
+                      mc_access_role_name(c->who.role));
+  return route(c, (control_route){info->operation, {NULL}, NULL});
+}

@@ -3,6 +3,7 @@
 
 #include "api/inside.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 static const char *const motion_name[] = {"unknown", "moving", "idle", "parked", "offline"};
 
@@ -200,6 +201,10 @@ mc_err api_op_vehicle_erase(api_call *c)
   mc_err err = mc_registry_vehicle_erase(r, v.tenant, v.id, mc_slice_str(c->who.name), body_text(c, "reason"), &receipt, &c->why);
   if (!err && c->api->config.gateway && thing.id)
     mc_gateway_forget(c->api->config.gateway, v.tenant, thing.id, key, "the vehicle's messages were erased; connect again");
+  mc_why why = {0};
+  if (!err && mc_campaign_costs_erase(c->api->config.campaigns, v.tenant, v.id, &why)) /* the keys are gone: it is erased, whatever else fails */
+    mc_log(MC_LOG_ERROR, "api", "what an erased vehicle sent still stands under its number in the costs of campaigns; erase it again", MC_KU("vehicle", v.id),
+           MC_KZ("reason", why.text));
   if (!err) {
     mc_json_object(&c->json);
     mc_json_text_field(&c->json, "receipt", mc_buf_slice(&receipt));

@@ -164,6 +164,91 @@ enum { MC_CAMPAIGN_REACH_NAMES = 5 };
 typedef struct mc_campaign_reach { mc_slice manifest; /* empty: none */ uint32_t vehicles; bool reached; uint32_t missing; mc_slice name[MC_CAMPAIGN_REACH_NAMES]; } mc_campaign_reach;
 mc_err mc_campaign_reach_of(mc_campaigns *c, const mc_campaign *draft, mc_arena *arena, mc_campaign_reach **out, size_t *count, mc_why *why);
 
+/* What a campaign sent, by day of arrival (UTC) and by vehicle, the most first: messages with repeats, whole MQTT packets, samples. */
+typedef struct mc_campaign_cost { int64_t day /* since 1970 */; uint32_t vehicle; uint64_t messages, bytes, samples; } mc_campaign_cost;
+typedef struct mc_campaign_costs_report { int64_t from_day; mc_campaign_cost *day; size_t days; mc_campaign_cost *vehicle; size_t vehicles; } mc_campaign_costs_report;
+/* The last `days` days, today counts as one; at most limit vehicles. */
+mc_err mc_campaign_costs(mc_campaigns *c, uint32_t tenant, uint32_t id, uint32_t days, size_t limit, mc_arena *arena, mc_campaign_costs_report *out, mc_why *why);
+
+/* An erased vehicle: what it sent stays in the sums, as vehicle 0. */
+mc_err mc_campaign_costs_erase(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, mc_why *why);
+
+/* ---- dry run ---- what a campaign would have sent of what is stored: its document is compiled as for the vehicle, and the stored samples go through an agent's
+ * own evaluation. It sees what other campaigns collected, at their rate; a signal that nobody collected is counted as without data. Nothing is stored. */
+struct mc_store;
+typedef struct mc_dry_run_event { /* one message that the agent would have sent */
+  int64_t time_us;                /* of its event */
+  uint32_t event_id, samples;
+  size_t bytes;                   /* payload, compressed when the campaign says so */
+} mc_dry_run_event;
+typedef struct mc_dry_run_value { uint32_t signal; double value; } mc_dry_run_value;
+/* An agent's evaluation. campaign and edge stand on one floor: whoever has both wires them. One run, one thread. */
+typedef struct mc_dry_run_engine {
+  void *ctx;
+  mc_err (*open)(void *ctx, mc_slice manifest, mc_slice schemes, int64_t from_us, void (*sent)(void *to, const mc_dry_run_event *event), void *to, void **run, mc_why *why);
+  void (*values)(void *run, int64_t time_us, const mc_dry_run_value *value, size_t count); /* of one moment; times never go back */
+  void (*advance)(void *run, int64_t until_us);
+  void (*close)(void *run);
+} mc_dry_run_engine;
+enum { MC_DRY_RUN_VEHICLES = 100, MC_DRY_RUN_TRIGGERS = 1000 };
+typedef struct mc_dry_run_ask {
+  const mc_campaign *campaign; /* a stored one or a draft. Its status, start and end are not looked at: the span below is */
+  struct mc_store *store;
+  const mc_dry_run_engine *engine;
+  const mc_slice *vehicle; /* names; none: at most `most` of those that it names, evenly spread over their names */
+  size_t vehicle_count;
+  uint32_t most;           /* 0: 10 */
+  int64_t from_us, to_us;
+  int64_t budget_us;       /* of time to run; what is done by then is told. 0: 10 s */
+  uint32_t triggers;       /* most that are listed; all are counted */
+  double per_mb, per_message; /* money, in whatever the caller counts it; a megabyte is a million bytes */
+} mc_dry_run_ask;
+typedef struct mc_dry_run_vehicle {
+  uint32_t vehicle;
+  mc_slice name, manifest;
+  mc_slice state; /* done; cut: the time was up; no_data: nothing is stored of its signals; not_reached: text tells why nothing would go to it */
+  mc_slice text;
+  uint32_t signals, with_data;  /* of the document, conditions included; of them: with stored samples */
+  uint64_t samples_read, texts; /* numbers that went through; texts, which an agent's conditions do not see */
+  uint64_t triggers, messages, rows, bytes; /* bytes: whole PUBLISH packets without TLS and TCP; rows: samples */
+  int64_t covered_us;           /* how far it came */
+} mc_dry_run_vehicle;
+typedef struct mc_dry_run_trigger { uint32_t vehicle; int64_t time_us; uint32_t messages; uint64_t rows, bytes; } mc_dry_run_trigger;
+typedef struct mc_dry_run_report {
+  mc_dry_run_vehicle *vehicle;
+  size_t vehicle_count;
+  mc_dry_run_trigger *trigger; /* by vehicle and time */
+  size_t trigger_count;
+  uint64_t triggers, messages, rows, bytes, samples_read;
+  double money;
+  bool complete;      /* no vehicle was cut */
+  uint64_t targeted;  /* vehicles that the campaign names */
+  double days;        /* vehicle days that were looked at, of vehicles with data */
+  double messages_a_day, bytes_a_day, rows_a_day, money_a_day; /* for all that it names, as those looked at; 0 without any */
+} mc_dry_run_report;
+/* What is wrong with the campaign is said as when it is created. MC_ERR_CONFLICT: another dry run is under way. Any thread. */
+mc_err mc_campaign_dry_run(mc_campaigns *c, const mc_dry_run_ask *ask, mc_arena *arena, mc_dry_run_report *out, mc_why *why);
+
+/* ---- what differs between two decoder manifests ---- */
+typedef enum mc_difference_kind { MC_DIFFERENCE_ADDED, MC_DIFFERENCE_REMOVED, MC_DIFFERENCE_CHANGED } mc_difference_kind;
+typedef struct mc_manifest_field { const char *name; mc_slice before, after; } mc_manifest_field; /* "factor", as people write it */
+typedef struct mc_manifest_difference {
+  mc_difference_kind kind;
+  uint32_t signal;
+  mc_slice fqn;
+  mc_slice place;           /* where it lies, where several decoders have the signal: interface and message */
+  mc_manifest_field *field; /* of one that changed; of one that came or went, all that it says */
+  size_t field_count;
+} mc_manifest_difference;
+typedef struct mc_manifest_comparison {
+  mc_slice before, after; /* sync ids */
+  uint32_t same, added, removed, changed;
+  mc_manifest_difference *difference; /* by name of the signal */
+  size_t count;
+} mc_manifest_comparison;
+/* Each is the name of a manifest (its version now) or the sync id of any version that there ever was. */
+mc_err mc_campaign_manifest_compare(mc_campaigns *c, uint32_t tenant, mc_slice before, mc_slice after, mc_arena *arena, mc_manifest_comparison *out, mc_why *why);
+
 /* ---- state templates ---- what of a vehicle's state is to be known at once (contract fleetwise 5.6). A vehicle that has one gets it as a delta with a
  * version; it is silent until a command activates it. */
 typedef struct mc_state_template {

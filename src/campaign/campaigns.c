@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "campaign/cost.h"
 #include "campaign/vocabulary.h"
 
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static mc_err load(mc_campaigns *c, mc_why *why)
     mc_stmt_release(&s);
   }
   mc_db_end(c->config.db, true, NULL);
-  return err;
+  return err ? err : cost_book_load(c->costs, c->config.db, atomic_load(&c->offset), why);
 }
 
 mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, mc_why *why)
@@ -58,8 +59,9 @@ mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, 
   pthread_mutex_init(&c->event_write, NULL);
   c->repeats = repeat_table_create();
   c->hours = hour_budget_create();
+  c->costs = cost_book_create();
   c->sink = calloc(config->sink_count ? config->sink_count : 1, sizeof *c->sink);
-  mc_err err = c->repeats && c->hours && c->sink ? MC_OK : MC_ERR_MEMORY;
+  mc_err err = c->repeats && c->hours && c->costs && c->sink ? MC_OK : MC_ERR_MEMORY;
   if (!err) {
     if (config->sink_count)
       memcpy(c->sink, config->sink, config->sink_count * sizeof *c->sink);
@@ -89,6 +91,7 @@ void mc_campaigns_close(mc_campaigns **campaigns)
   mc_vec_free(&c->campaign);
   repeat_table_destroy(c->repeats);
   hour_budget_destroy(c->hours);
+  cost_book_destroy(c->costs);
   mc_block_builder_free(&c->block);
   mc_arena_free(&c->arena);
   mc_buf_free(&c->plain);
@@ -142,6 +145,7 @@ mc_err mc_campaign_record(mc_campaigns *c, const mc_record *record, uint64_t nex
 mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why)
 {
   MC_TRY(campaign_events_write(c, why));
+  MC_TRY(cost_book_write(c->costs, c->config.db, why));
   MC_TRY(campaign_checkins_save(c, why));
   MC_TRY(campaign_commands_save(c, why));
   enum { WINDOW = 64 << 20 }; /* bytes of journal read again at a start, at most */
@@ -164,6 +168,7 @@ static mc_err rewind_tables(mc_db *db, int64_t offset, mc_why *why)
   if (err || !made) /* a platform that never started has no tables yet */
     return err;
   MC_TRY(mc_db_run(db, why, "DELETE FROM campaign_event WHERE first_offset >= $1", "i", offset));
+  MC_TRY(mc_db_run(db, why, "UPDATE campaign_cost SET upto = $1 WHERE upto > $1", "i", offset)); /* what was sent was paid for: it stays counted */
   return mc_db_run(db, why, "UPDATE campaign_state SET value = $1 WHERE name = 'offset' AND value > $1", "i", offset);
 }
 

@@ -1,6 +1,7 @@
 /* VehicleData -> block of samples. Decoder thread. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "campaign/cost.h"
 #include "campaign/state.h"
 
 enum { MAX_PLAIN = 16 << 20, AHEAD_US = 120 * 1000000 };
@@ -133,6 +134,9 @@ mc_err campaign_ingest(mc_campaigns *c, const mc_record *r, uint32_t vehicle, mc
   mc_arena_reset(&c->arena);
   if (campaign_payload_read(c, r->tenant, r->payload, &c->arena, &c->plain, campaign_scheme_seen, &d, &scheme, &text))
     return undecodable(c, r, vehicle, vehicle_name, text.text);
+  if (scheme) /* a repeat is paid for, too */
+    MC_TRY(cost_book_note(c->costs, r->tenant, scheme->campaign, vehicle, r->time_us, r->offset, next_offset,
+                          (cost_amount){1, cost_packet_bytes(r->topic.len, r->payload.len), d.sample_count}));
   if (repeat_table_seen(c->repeats, r->tenant, vehicle, d.campaign_sync_id, d.event_time_ms, d.event_id, r->payload, r->offset)) {
     count(&c->count.repeats, 1);
     campaign_trouble(c, r->tenant, vehicle, TROUBLE_REPEATED, 1);

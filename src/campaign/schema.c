@@ -53,5 +53,11 @@ const mc_migration campaign_migrations[] = {
      "CREATE TABLE state_command (tenant BIGINT NOT NULL, id TEXT NOT NULL, vehicle BIGINT NOT NULL, template TEXT NOT NULL, action BIGINT NOT NULL, timeout_ms BIGINT NOT NULL, "
      "issued_us BIGINT NOT NULL, answered_us BIGINT NOT NULL, status BIGINT NOT NULL, reason BIGINT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (tenant, id));"
      "CREATE INDEX state_command_issued ON state_command (issued_us)"},
+    /* what campaigns sent: by day of arrival since 1970 (UTC); upto: journal offset behind the last message that counts */
+    {"campaign.cost", 1,
+     "CREATE TABLE campaign_cost (tenant BIGINT NOT NULL, day BIGINT NOT NULL, campaign BIGINT NOT NULL, vehicle BIGINT NOT NULL, messages BIGINT NOT NULL, bytes BIGINT NOT NULL, "
+     "samples BIGINT NOT NULL, upto BIGINT NOT NULL, PRIMARY KEY (tenant, day, campaign, vehicle));"
+     "CREATE INDEX campaign_cost_of ON campaign_cost (tenant, campaign, day);"
+     "CREATE INDEX campaign_cost_upto ON campaign_cost (upto)"},
 };
 const size_t campaign_migration_count = sizeof campaign_migrations / sizeof campaign_migrations[0];

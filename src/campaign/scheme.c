@@ -334,11 +334,38 @@ static mc_err remember(mc_campaigns *c, const mc_campaign *g, const char *sync_i
                    "itiii", (int64_t)g->tenant, mc_slice_str(sync_id), (int64_t)g->id, (int64_t)g->compress, mc_clock_wall_us());
 }
 
-static void compiled_free(compiled_scheme *s)
+void campaign_scheme_tried_free(compiled_scheme *s)
 {
   mc_buf_free(&s->bytes);
   free(s->text);
+  *s = (compiled_scheme){0};
+}
+
+static void compiled_free(compiled_scheme *s)
+{
+  campaign_scheme_tried_free(s);
   free(s);
+}
+
+static mc_err compile_into(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent, compiled_scheme *out, char sync_id[160])
+{
+  compile_run r = {.c = c, .campaign = campaign, .m = m, .agent = agent, .out = out};
+  mc_err err = build(&r, sync_id);
+  mc_vec_free(&r.info);
+  mc_map_free(&r.info_index);
+  mc_map_free(&r.ieee);
+  mc_arena_free(&r.arena);
+  return err;
+}
+
+mc_err campaign_scheme_try(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent, compiled_scheme *out, mc_why *why)
+{
+  char sync_id[160];
+  *out = (compiled_scheme){0};
+  mc_err err = compile_into(c, campaign, m, agent, out, sync_id);
+  if (err)
+    campaign_scheme_tried_free(out);
+  return err ? mc_err_set(why, err, "campaign %.*s: %s", MC_FMT(campaign->name), mc_err_text(err)) : MC_OK;
 }
 
 mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent,
@@ -355,12 +382,7 @@ mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, con
   compiled_scheme *fresh = calloc(1, sizeof *fresh);
   if (!fresh)
     return mc_err_set(why, MC_ERR_MEMORY, "out of memory for a campaign");
-  compile_run r = {.c = c, .campaign = campaign, .m = m, .agent = agent, .out = fresh};
-  mc_err err = build(&r, sync_id);
-  mc_vec_free(&r.info);
-  mc_map_free(&r.info_index);
-  mc_map_free(&r.ieee);
-  mc_arena_free(&r.arena);
+  mc_err err = compile_into(c, campaign, m, agent, fresh, sync_id);
   if (!err && fresh->bytes.len) {
     err = remember(c, campaign, sync_id, &fresh->sync_id, why);
     fresh->hash = mc_slice_fnv1a(mc_slice_str(sync_id));

@@ -168,6 +168,8 @@ struct mc_campaigns {
   event_row_vec writing; /* ordered by key; the first `written` are in the database */
   size_t written;
   _Atomic uint64_t offset; /* where a reader should begin */
+  struct cost_book *costs; /* what campaigns send: the reader notes, the checkpoint writes */
+  _Atomic bool rehearsing; /* a dry run is under way */
 };
 
 /* schema.c */
@@ -267,6 +269,9 @@ typedef struct compiled_scheme {
 } compiled_scheme;
 mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent,
                                const compiled_scheme **out, mc_why *why);
+/* The same for a campaign that is not to be sent: no version is made of it, and nothing is kept. out is the caller's, its sync_id is NULL. */
+mc_err campaign_scheme_try(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent, compiled_scheme *out, mc_why *why);
+void campaign_scheme_tried_free(compiled_scheme *s);
 bool campaign_manifest_decodes(const manifest_version *m, uint32_t signal);
 void campaign_schemes_free(mc_campaigns *c);
 mc_err campaign_schemes_load(mc_campaigns *c, mc_why *why);

@@ -26,6 +26,8 @@ static void fill_path(const api_operation *op, bool existing, char out[256])
   out[n] = 0;
   if (!strcmp(op->id, "vehicle_history") || !strcmp(op->id, "vehicle_track"))
     snprintf(out + n, 256 - n, "?from=2024-01-01T00:00:00Z&to=2024-01-02T00:00:00Z&signals=1");
+  if (!strcmp(op->id, "decoder_compare"))
+    snprintf(out + n, 256 - n, "?with=1");
 }
 
 /* A body that no operation takes: asks the way in, changes nothing. */
@@ -49,6 +51,7 @@ static const char *working_body(const api_operation *op)
       {"decoder_update", "{\"description\":\"theirs\"}"},
       {"decoder_import", "{\"networkFileDefinitions\":[{\"canDbc\":{\"networkInterface\":\"can0\",\"canDbcFiles\":[\"QQ==\"]}}]}"},
       {"certificate_update", "{\"state\":\"revoked\"}"}, {"campaign_status", "{\"status\":\"running\"}"},
+      {"campaign_dry_run", "{\"from\":\"2024-01-01T00:00:00Z\",\"to\":\"2024-01-02T00:00:00Z\"}"},
       {"campaign_update", "{\"target_kind\":\"all\",\"kind\":\"time\",\"period_ms\":1000,\"signals\":[{\"fqn\":\"Vehicle.Speed\"}]}"},
   };
   for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)

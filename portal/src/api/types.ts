@@ -639,6 +639,133 @@ export interface CampaignReach {
   parts: CampaignReachPart[]
 }
 
+export interface CampaignCostDay {
+  /** UTC, of arrival */
+  day: string
+  /** repeats too */
+  messages: number
+  /** whole MQTT packets, without TLS and TCP */
+  bytes: number
+  samples: number
+  /** by the prices of today's settings; 0 without */
+  money: number
+}
+
+export interface CampaignCostVehicle {
+  /** 0: all that were erased */
+  vehicle: number
+  /** empty: deleted or erased */
+  name: string
+  /** repeats too */
+  messages: number
+  /** whole MQTT packets, without TLS and TCP */
+  bytes: number
+  samples: number
+  /** by the prices of today's settings; 0 without */
+  money: number
+}
+
+export interface CampaignCost {
+  /** begin of the first day */
+  from: string
+  /** repeats too */
+  messages: number
+  /** whole MQTT packets, without TLS and TCP */
+  bytes: number
+  samples: number
+  /** by the prices of today's settings; 0 without */
+  money: number
+  /** of money */
+  currency: string
+  /** those with messages */
+  days: CampaignCostDay[]
+  /** the most bytes first */
+  vehicles: CampaignCostVehicle[]
+}
+
+export interface CampaignDryRunAsk {
+  /** names; without it some of those that the campaign names, evenly spread */
+  vehicles?: string[]
+  /** how many of them, default 10 */
+  most?: number
+  /** RFC 3339 time */
+  from: string
+  /** RFC 3339 time */
+  to: string
+  /** time to run, default 10; what is done by then is told */
+  seconds?: number
+  /** most that are listed, default 100 */
+  triggers?: number
+  /** price of a million bytes; without it the setting price_gb */
+  per_mb?: number
+  /** price of a message; without it the setting price_million_messages */
+  per_message?: number
+}
+
+export interface CampaignDryRunVehicle {
+  vehicle: number
+  name: string
+  /** empty: none */
+  manifest: string
+  /** no_data: nothing is stored of its signals; cut: the time was up */
+  state: "done" | "cut" | "no_data" | "not_reached"
+  /** why nothing would go to it, or what would be sent otherwise than asked */
+  text?: string
+  /** of the document, conditions included */
+  signals: number
+  /** of them: with stored samples */
+  with_data: number
+  samples_read: number
+  /** stored texts, which an agent's conditions do not see */
+  texts: number
+  /** events */
+  triggers: number
+  messages: number
+  /** samples */
+  rows: number
+  /** whole MQTT packets, without TLS and TCP */
+  bytes: number
+  /** how far it came */
+  covered: string
+}
+
+export interface CampaignDryRunTrigger {
+  vehicle: number
+  time: string
+  messages: number
+  rows: number
+  bytes: number
+}
+
+export interface CampaignDryRun {
+  /** no vehicle was cut */
+  complete: boolean
+  /** vehicles that the campaign names */
+  targeted: number
+  /** vehicle days that were looked at */
+  days: number
+  samples_read: number
+  /** events */
+  triggers: number
+  messages: number
+  /** samples */
+  rows: number
+  /** whole MQTT packets, without TLS and TCP */
+  bytes: number
+  /** of what was looked at; 0 without prices */
+  money: number
+  /** of money, as the setting price_currency says */
+  currency: string
+  /** of all that it names, as those looked at; 0 when none has data */
+  messages_a_day: number
+  rows_a_day: number
+  bytes_a_day: number
+  money_a_day: number
+  vehicles: CampaignDryRunVehicle[]
+  /** the first of them, by vehicle and time */
+  trigger_list: CampaignDryRunTrigger[]
+}
+
 export interface Manifest {
   name: string
   sync_id: string
@@ -654,6 +781,36 @@ export interface ManifestList {
 export interface ManifestSignals {
   name: string
   items: SignalInfo[]
+}
+
+export interface ManifestField {
+  name: string
+  /** empty: it had none */
+  before: string
+  /** empty: it has none */
+  after: string
+}
+
+export interface ManifestDifference {
+  kind: "added" | "removed" | "changed"
+  signal: number
+  fqn: string
+  /** interface and message */
+  place: string
+  fields: ManifestField[]
+}
+
+export interface ManifestComparison {
+  /** sync id */
+  before: string
+  /** sync id */
+  after: string
+  same: number
+  added: number
+  removed: number
+  changed: number
+  /** by name of the signal */
+  items: ManifestDifference[]
 }
 
 export interface DbcImport {
@@ -1108,8 +1265,12 @@ export interface Operations {
   campaign_vehicles: { path: { id: string | number }; query: { limit?: number; status?: "CREATED" | "READY" | "READY_FOR_CHECKIN" | "HEALTHY" | "SUSPENDED" | "DELETING" }; body: undefined; reply: CampaignVehicleList }
   /** How delivery to each destination of a campaign does. */
   campaign_destinations: { path: { id: string | number }; query: undefined; body: undefined; reply: DestinationStatusList }
+  /** What a campaign sent: messages, bytes and samples, by day and by vehicle. */
+  campaign_cost: { path: { id: string | number }; query: { days?: number; limit?: number }; body: undefined; reply: CampaignCost }
   /** Tell on which vehicles a campaign would run, and what the others lack, without storing it. */
   campaign_reach: { path: undefined; query: undefined; body: CampaignReachAsk; reply: CampaignReach }
+  /** Tell what a campaign would have sent of what is stored: events, messages, rows, bytes, money. Its document goes through an agent's own evaluation; nothing is sent or kept. */
+  campaign_dry_run: { path: { id: string | number }; query: undefined; body: CampaignDryRunAsk; reply: CampaignDryRun }
   /** State templates: what of a vehicle's state is to be known at once. */
   template_list: { path: undefined; query: undefined; body: undefined; reply: StateTemplateList }
   /** Create a state template. */
@@ -1192,6 +1353,8 @@ export interface Operations {
   decoder_signals: { path: { name: string | number }; query: { after?: string; limit?: number }; body: undefined; reply: FleetwiseList }
   /** Network interfaces of a decoder manifest. */
   decoder_interfaces: { path: { name: string | number }; query: { after?: string; limit?: number }; body: undefined; reply: FleetwiseList }
+  /** Tell what differs between two compiled decoder manifests, decoder by decoder. */
+  decoder_compare: { path: { name: string | number }; query: { with: string }; body: undefined; reply: ManifestComparison }
   /** What FleetWise knows of the vehicle: model, decoder manifest, attributes, state templates. */
   vehicle_definition: { path: { id: string | number }; query: undefined; body: undefined; reply: FleetwiseDocument }
   /** Change it: as UpdateVehicle (attributes with attributeUpdateMode, manifests, state templates). */
@@ -1216,6 +1379,8 @@ export interface Operations {
   fleet_join: { path: { fleet: string | number; vehicle: string | number }; query: undefined; body: undefined; reply: undefined }
   /** Take a vehicle out of a fleet. */
   fleet_leave: { path: { fleet: string | number; vehicle: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Run one of FleetWise's operations over its own document, as the AWS facade does; needs the permission of the operation, too. */
+  fleetwise_call: { path: { operation: string | number }; query: undefined; body: FleetwiseDocument; reply: FleetwiseDocument }
 }
 
 export const operations = {
@@ -1275,7 +1440,9 @@ export const operations = {
   campaign_delete: { method: "DELETE", path: "/api/v1/campaigns/{id}", permission: "campaign:write" },
   campaign_vehicles: { method: "GET", path: "/api/v1/campaigns/{id}/vehicles", permission: "campaign:read" },
   campaign_destinations: { method: "GET", path: "/api/v1/campaigns/{id}/destinations", permission: "campaign:read" },
+  campaign_cost: { method: "GET", path: "/api/v1/campaigns/{id}/cost", permission: "campaign:read" },
   campaign_reach: { method: "POST", path: "/api/v1/campaigns/reach", permission: "campaign:read" },
+  campaign_dry_run: { method: "POST", path: "/api/v1/campaigns/{id}/dry-run", permission: "campaign:read" },
   template_list: { method: "GET", path: "/api/v1/templates", permission: "campaign:read" },
   template_create: { method: "POST", path: "/api/v1/templates", permission: "campaign:write" },
   template_get: { method: "GET", path: "/api/v1/templates/{template}", permission: "campaign:read" },
@@ -1317,6 +1484,7 @@ export const operations = {
   decoder_import: { method: "POST", path: "/api/v1/decoders/{name}/import", permission: "signal:write" },
   decoder_signals: { method: "GET", path: "/api/v1/decoders/{name}/signals", permission: "signal:read" },
   decoder_interfaces: { method: "GET", path: "/api/v1/decoders/{name}/interfaces", permission: "signal:read" },
+  decoder_compare: { method: "GET", path: "/api/v1/decoders/{name}/compare", permission: "signal:read" },
   vehicle_definition: { method: "GET", path: "/api/v1/vehicles/{id}/definition", permission: "vehicle:read" },
   vehicle_define: { method: "PATCH", path: "/api/v1/vehicles/{id}/definition", permission: "vehicle:write" },
   vehicle_delete: { method: "DELETE", path: "/api/v1/vehicles/{id}", permission: "vehicle:write" },
@@ -1329,6 +1497,7 @@ export const operations = {
   fleet_vehicles: { method: "GET", path: "/api/v1/fleets/{fleet}/vehicles", permission: "vehicle:read" },
   fleet_join: { method: "PUT", path: "/api/v1/fleets/{fleet}/vehicles/{vehicle}", permission: "vehicle:write" },
   fleet_leave: { method: "DELETE", path: "/api/v1/fleets/{fleet}/vehicles/{vehicle}", permission: "vehicle:write" },
+  fleetwise_call: { method: "POST", path: "/api/v1/fleetwise/{operation}", permission: "campaign:read" },
 } as const
 
 /** Sizes in bytes of the live stream's binary frames. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/motorcade/campaign_try.h"
 #include "app/motorcade/command.h"
 
 /* motorcade campaign */
@@ -49,6 +50,20 @@ static int show_vehicle(remote *r, const char *name)
   return 0;
 }
 
+static int show_cost(remote *r, json_t *reply)
+{
+  static const char *const day[] = {"day", "messages", "bytes", "samples", "money"}, *const vehicle[] = {"vehicle", "name", "messages", "bytes", "samples", "money"};
+  if (!reply || r->json)
+    return reply ? remote_show(r, reply) : 1;
+  remote_print(r, json_object_get(reply, "days"), day, 5);
+  putchar('\n');
+  remote_print(r, json_object_get(reply, "vehicles"), vehicle, 6);
+  printf("\n%s messages, %s bytes, %s samples, %.2f %s\n", remote_text(reply, "messages"), remote_text(reply, "bytes"), remote_text(reply, "samples"),
+         json_number_value(json_object_get(reply, "money")), json_string_value(json_object_get(reply, "currency")));
+  json_decref(reply);
+  return 0;
+}
+
 int command_campaign(int argc, char **argv)
 {
   static const char usage[] =
@@ -57,18 +72,24 @@ int command_campaign(int argc, char **argv)
       "       motorcade campaign show|approve|suspend|resume|end|delete NAME\n"
       "       motorcade campaign vehicles NAME [--status STATUS] [--json]\n"
       "       motorcade campaign of VEHICLE [--json]\n"
+      "       motorcade campaign cost NAME [--days N] [--json]\n"
+      "       motorcade campaign try NAME --from TIME --to TIME [--vehicles A,B,...|--most N] [--per-mb PRICE] [--per-message PRICE] [--seconds N] [--json]\n"
       "FILE holds {name, target_kind, target, kind: time|condition, period_ms | expression, signals: [{fqn}], start_now, ...};\n"
       "the whole form is the schema CampaignCreate in /api/v1/openapi.json. approve and resume (both also: run) send it to the vehicles.\n"
       "vehicles shows where the campaign stands on each vehicle, of shows the campaigns of one vehicle, both with the reason when it does not\n"
-      "get on. STATUS: CREATED, READY, READY_FOR_CHECKIN, HEALTHY, SUSPENDED, DELETING.\n";
+      "get on. STATUS: CREATED, READY, READY_FOR_CHECKIN, HEALTHY, SUSPENDED, DELETING. cost tells what it sent, by day and vehicle. try tells what it\n"
+      "would have sent of what is stored: when it would have triggered, messages, rows, bytes, money (prices: settings price_gb, price_million_messages).\n";
   int ended;
   if (command_help(&argc, argv, usage, &ended))
     return ended;
   remote r;
-  const char *file = option_take(&argc, argv, "--file", NULL), *only = option_take(&argc, argv, "--status", NULL);
+  const char *file = option_take(&argc, argv, "--file", NULL), *only = option_take(&argc, argv, "--status", NULL), *days = option_take(&argc, argv, "--days", NULL);
+  campaign_trial trial = campaign_trial_options(&argc, argv);
   if (!remote_begin(&r, &argc, argv))
     return 1;
   const char *what = option_word(&argc, argv), *name = option_word(&argc, argv);
+  if ((trial.any && (!what || strcmp(what, "try") != 0)) || (days && (!what || strcmp(what, "cost") != 0)))
+    return remote_unclear(&r, what, usage);
   bool whole = what && (!strcmp(what, "list") ? !name : !strcmp(what, "create") ? file && !name : name != NULL);
   if (!whole)
     return remote_unclear(&r, what, usage);
@@ -99,6 +120,12 @@ int command_campaign(int argc, char **argv)
   if (!id)
     return 1;
   char path[256], safe[100];
+  if (!strcmp(what, "try"))
+    return campaign_try(&r, id, &trial);
+  if (!strcmp(what, "cost")) {
+    snprintf(path, sizeof path, "/api/v1/campaigns/%" JSON_INTEGER_FORMAT "/cost?days=%s", id, remote_escaped(days ? days : "7", safe, sizeof safe));
+    return show_cost(&r, remote_ask(&r, "GET", path, NULL));
+  }
   if (!strcmp(what, "vehicles")) {
     static const char *const field[] = {"name", "status", "reason", "text"};
     snprintf(path, sizeof path, "/api/v1/campaigns/%" JSON_INTEGER_FORMAT "/vehicles?limit=1000%s%s", id, only ? "&status=" : "",

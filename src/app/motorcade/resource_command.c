@@ -221,10 +221,12 @@ int command_decoder(int argc, char **argv)
 {
   static const char usage[] = "usage: motorcade decoder list [MANIFEST] [--json]\n"
                               "       motorcade decoder show|interfaces|delete MANIFEST\n"
+                              "       motorcade decoder compare MANIFEST MANIFEST|SYNC-ID [--json]\n"
                               "       motorcade decoder create MANIFEST --model MODEL [--file FILE.json] [--description TEXT]\n"
                               "       motorcade decoder update MANIFEST [--file FILE.json] [--status ACTIVE|DRAFT] [--description TEXT]\n"
                               "A decoder manifest says how a model's signals are read from a vehicle's buses. FILE has the members of FleetWise's\n"
                               "CreateDecoderManifest (signalDecoders, networkInterfaces) or UpdateDecoderManifest. list MANIFEST shows its decoders.\n"
+                              "compare tells what the second one (or any version, by its sync id) has otherwise than the first.\n"
                               "One that is ACTIVE goes to its vehicles. `motorcade catalog import --dbc` makes all of it in one step.\n";
   static const resource_verb verbs[] = {
       {.name = "list", .method = "GET", .path = "/api/v1/decoders", .is_list = true, .field = {"name", "status", "modelManifestArn=model", "description"}},
@@ -236,5 +238,7 @@ int command_decoder(int argc, char **argv)
       {.name = "update", .words = 1, .method = "PATCH", .path = "/api/v1/decoders/{}", .takes_file = true, .option = {"--status", "--description"}, .member = {"status", "description"}},
       {.name = "delete", .words = 1, .method = "DELETE", .path = "/api/v1/decoders/{}"},
       {0}};
+  if (argc > 1 && !strcmp(argv[1], "compare"))
+    return decoder_compare(argc, argv, usage);
   return resource_command(argc, argv, usage, verbs);
 }

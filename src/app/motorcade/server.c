@@ -8,6 +8,7 @@
 
 #include "app/motorcade/access_key_file.h"
 #include "app/motorcade/data_out.h"
+#include "app/motorcade/dry_run.h"
 #include "app/motorcade/port.h"
 #include "base/log.h"
 #include "base/metric.h"
@@ -322,6 +323,8 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
                        .store = s->store,
                        .campaigns = s->campaigns,
                        .delivery = s->delivery,
+                       .dry_run = &dry_run_by_agent,
+                       .price = {s->set.price_gb / 1e5, s->set.price_million_messages / 1e8, s->set.price_currency},
                        .fleet = s->fleet,
                        .gateway = s->gateway,
                        .journal = s->journal,

@@ -97,6 +97,9 @@ static const setting table[] = {
     {"delivery_s", U32, AT(delivery_s), "60", "s", 1, 3600, "longest time that rows for a campaign's S3 destination wait for their file"},
     {"delivery_outbox_mb", U64, AT(delivery_outbox_mb), "1024", "MiB", 1, 1u << 20, "files waiting for an object store; beyond it data out stops reading and the journal keeps it"},
     {"duckdb", TEXT, AT(duckdb), "", "file", 0, 0, "DuckDB's library, for Parquet files; empty = the one of `make duckdb` beside the program, if it is there"},
+    {"price_currency", TEXT, AT(price_currency), "USD", "", 0, 0, "money that the two prices below are in"},
+    {"price_gb", U32, AT(price_gb), "0", "hundredths", 0, UINT32_MAX, "what a gigabyte from vehicles costs, for the costs and dry runs of campaigns; 0 = nothing"},
+    {"price_million_messages", U32, AT(price_million_messages), "0", "hundredths", 0, UINT32_MAX, "what a million messages from vehicles cost, likewise"},
     {"metrics_open", FLAG, AT(metrics_open), "false", "", 0, 0, "/metrics without sign-in for loopback clients"},
 };
 enum { OWN = sizeof table / sizeof table[0] };

@@ -38,6 +38,8 @@ typedef struct settings {
   bool objects_virtual_host;
   uint32_t delivery_s;
   uint64_t delivery_outbox_mb;
+  char price_currency[16];
+  uint32_t price_gb, price_million_messages; /* hundredths */
   uint64_t fleetwise[MC_CONTROL_LIMITS]; /* in the order of mc_control_limit_at */
   uint32_t source_connections, source_unfinished, source_per_s;
 } settings;
