@@ -41,7 +41,7 @@ add_custom_target(fuzzers)
 add_library(mc_app STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/src/app/motorcade/settings.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/option.c
             ${CMAKE_SOURCE_DIR}/src/app/motorcade/local_file.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/http_call.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/text_file.c
             ${CMAKE_SOURCE_DIR}/src/app/motorcade/vehicle_list.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/vss_text.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/backup_manifest.c
-            ${CMAKE_SOURCE_DIR}/src/app/motorcade/dry_run.c ${CMAKE_SOURCE_DIR}/src/app/motorcade-edge/options.c ${CMAKE_SOURCE_DIR}/src/app/motorcade-edge/config.c
+            ${CMAKE_SOURCE_DIR}/src/app/motorcade/fleetwise_bundle.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/fleetwise_import.c ${CMAKE_SOURCE_DIR}/src/app/motorcade/dry_run.c ${CMAKE_SOURCE_DIR}/src/app/motorcade-edge/options.c ${CMAKE_SOURCE_DIR}/src/app/motorcade-edge/config.c
             ${CMAKE_SOURCE_DIR}/src/app/motorcade-sim/options.c)
 target_include_directories(mc_app PUBLIC ${CMAKE_SOURCE_DIR}/src)
 target_link_libraries(mc_app PUBLIC mc_base mc_signal mc_gateway mc_campaign mc_edge PkgConfig::JANSSON)

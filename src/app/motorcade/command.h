@@ -25,6 +25,7 @@ int command_decoder(int argc, char **argv);
 int command_catalog(int argc, char **argv);
 int command_campaign(int argc, char **argv);
 int command_template(int argc, char **argv);
+int command_fleetwise(int argc, char **argv);
 int command_journal(int argc, char **argv);
 int command_store(int argc, char **argv);
 int command_key(int argc, char **argv);

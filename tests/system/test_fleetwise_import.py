@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""An account's answers, as the control plane gives them, recreated on another platform; then a campaign is tried on what is stored and its cost told. Prints TAP."""
+import json
+import pathlib
+import subprocess
+import tempfile
+
+from platform_under_test import MOTORCADE, Platform, Tap
+
+tap = Tap()
+old, new = Platform(settings=["--price-currency", "EUR"]), Platform()
+folder = pathlib.Path(tempfile.mkdtemp(prefix="mc-fleetwise-"))
+ARN = "arn:aws:iotfleetwise:local:000000000000:"
+
+
+def call(operation, **members):
+    return old.api("POST", f"/api/v1/fleetwise/{operation}", members)
+
+
+def save(operation, name, answer):
+    (folder / f"{operation}{'.' + name if name else ''}.json").write_text(json.dumps(answer))
+
+
+def signal(name, start, factor):
+    return {"fullyQualifiedName": name, "type": "CAN_SIGNAL", "interfaceId": "can0",
+            "canSignal": {"messageId": 256, "isBigEndian": False, "isSigned": False, "startBit": start, "offset": 0, "factor": factor, "length": 16}}
+
+
+def make_account():
+    nodes = [{"sensor": {"fullyQualifiedName": f"V.{n}", "dataType": "DOUBLE"}} for n in ("Speed", "Temp")]
+    call("CreateSignalCatalog", name="cat", nodes=nodes)
+    call("CreateModelManifest", name="model", signalCatalogArn=ARN + "signal-catalog/cat", nodes=["V"])
+    call("UpdateModelManifest", name="model", status="ACTIVE")
+    call("CreateDecoderManifest", name="decoder", modelManifestArn=ARN + "model-manifest/model", signalDecoders=[signal("V.Speed", 0, 0.01), signal("V.Temp", 16, 0.1)],
+         networkInterfaces=[{"interfaceId": "can0", "type": "CAN_INTERFACE", "canInterface": {"name": "can0"}}])
+    call("UpdateDecoderManifest", name="decoder", status="ACTIVE")
+    for name in ("car-1", "car-2"):
+        call("CreateVehicle", vehicleName=name, modelManifestArn=ARN + "model-manifest/model", decoderManifestArn=ARN + "decoder-manifest/decoder", attributes={"colour": name})
+    call("CreateFleet", fleetId="north", signalCatalogArn=ARN + "signal-catalog/cat")
+    call("AssociateVehicleFleet", fleetId="north", vehicleName="car-1")
+    call("CreateCampaign", name="fast", signalCatalogArn=ARN + "signal-catalog/cat", targetArn=ARN + "fleet/north", signalsToCollect=[{"name": "V.Speed"}],
+         collectionScheme={"conditionBasedCollectionScheme": {"expression": "$variable.`V.Temp` > 90", "minimumTriggerIntervalMs": 1000, "triggerMode": "RISING_EDGE"}})
+    call("UpdateCampaign", name="fast", action="APPROVE")
+
+
+def save_account():
+    for operation, list_of, key in (("get-signal-catalog", ["cat"], "name"), ("get-model-manifest", ["model"], "name"), ("get-decoder-manifest", ["decoder"], "name"),
+                                    ("get-vehicle", ["car-1", "car-2"], "vehicleName"), ("get-fleet", ["north"], "fleetId"), ("get-campaign", ["fast"], "name"),
+                                    ("list-signal-catalog-nodes", ["cat"], "name"), ("list-model-manifest-nodes", ["model"], "name"), ("list-decoder-manifest-signals", ["decoder"], "name"),
+                                    ("list-decoder-manifest-network-interfaces", ["decoder"], "name"), ("list-vehicles-in-fleet", ["north"], "fleetId")):
+        for name in list_of:
+            save(operation, name, call("".join(word.capitalize() for word in operation.split("-")), **{key: name}))
+    save("list-vehicles", "", call("ListVehicles"))
+    save("list-campaigns", "", call("ListCampaigns"))
+
+
+def imported():
+    vehicles = folder / "list-vehicles-in-fleet.north.json"
+    right = vehicles.read_text()
+    vehicles.write_text(json.dumps({"vehicles": ["car-1", "car-9"]}))
+    done = new.command("fleetwise", "import", str(folder), check=False)
+    tap.ok(done.returncode == 1 and "names vehicle car-9, which is not here" in done.stdout and "nothing was sent" in done.stdout, "what does not fit together is told, and nothing is made",
+           done.stdout + done.stderr)
+    tap.equal(new.api("GET", "/api/v1/catalogs")["items"], [], "there is nothing yet")
+    vehicles.write_text(right)
+    report = json.loads(new.command("fleetwise", "import", str(folder), "--json"))
+    tap.equal(sorted({i["outcome"] for i in report["items"]}), ["made"], "everything is made")
+    tap.equal(len(report["items"]), 7, "each resource is told")
+    report = json.loads(new.command("fleetwise", "import", str(folder), "--approve", "--json"))
+    tap.equal(sorted({i["outcome"] for i in report["items"]}), ["there already"], "a second time finds all of it")
+    tap.equal(new.api("POST", "/api/v1/fleetwise/GetCampaign", {"name": "fast"})["status"], "RUNNING", "and approves what ran")
+    for operation, members in (("ListSignalCatalogNodes", {"name": "cat"}), ("ListDecoderManifestSignals", {"name": "decoder"}), ("ListVehiclesInFleet", {"fleetId": "north"})):
+        tap.equal(new.api("POST", f"/api/v1/fleetwise/{operation}", members), call(operation, **members), f"{operation} answers the same here and there")
+
+
+def by_standard_input():
+    text = "".join(json.dumps({"operation": p.name.split(".")[0], "name": p.name.split(".")[1] if p.name.count(".") > 1 else "", "answer": json.loads(p.read_text())}) for p in folder.iterdir())
+    done = subprocess.run([MOTORCADE, "fleetwise", "import", "-", "--json", "--data", str(new.data)], input=text, capture_output=True, text=True, timeout=60)
+    tap.equal(sorted({i["outcome"] for i in json.loads(done.stdout)["items"]}), ["there already"], "standard input says the same")
+
+
+def tools():
+    call("CreateDecoderManifest", name="next", modelManifestArn=ARN + "model-manifest/model", signalDecoders=[signal("V.Speed", 0, 0.02), signal("V.Temp", 16, 0.1)],
+         networkInterfaces=[{"interfaceId": "can0", "type": "CAN_INTERFACE", "canInterface": {"name": "can0"}}])
+    call("UpdateDecoderManifest", name="next", status="ACTIVE")
+    shown = old.command("decoder", "compare", "decoder", "next")
+    tap.ok("~ V.Speed" in shown and "factor: 0.01 -> 0.02" in shown and "1 the same, 1 changed" in shown, "what two manifests differ in is shown", shown)
+    shown = old.command("campaign", "try", "fast", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z", "--per-mb", "0.1")
+    tap.ok("no_data" in shown and "0 triggers" in shown and "0.00 EUR" in shown, "a campaign is tried where nothing is stored", shown)
+    shown = old.command("campaign", "cost", "fast", "--json")
+    tap.equal(json.loads(shown)["messages"], 0, "what it came to is told")
+    done = old.command("campaign", "try", "fast", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z", check=False)
+    tap.ok(done.returncode and "later than from" in done.stderr, "a span that ends before it begins is refused", done.stderr)
+
+
+try:
+    old.start()
+    new.start()
+    tap.guard("make_account", make_account)
+    tap.guard("save_account", save_account)
+    for part in (imported, by_standard_input, tools):
+        tap.guard(part.__name__, part)
+finally:
+    old.close()
+    new.close()
+tap.done()
