@@ -31,7 +31,7 @@ static sigv4_fault verify(aws_call *c, const sigv4_request *r, const sigv4 *s, c
   }
   if (mc_registry_access_key_find(c->aws->config.registry, s->key_id, &who, secret, &c->why))
     return SIGV4_UNKNOWN;
-  sigv4_fault fault = sigv4_verify(r, s, mc_slice_str(secret), mc_clock_wall_us(), (*service)->unsigned_payload, &c->why);
+  sigv4_fault fault = sigv4_verify(r, s, mc_slice_str(secret), mc_clock_wall_us(), &c->why);
   OPENSSL_cleanse(secret, sizeof secret);
   if (!fault) {
     c->who = who;

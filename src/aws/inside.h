@@ -29,7 +29,6 @@ typedef struct aws_service {
   const char *target;       /* what X-Amz-Target begins with */
   const char *content_type; /* of requests and answers */
   const char *types;        /* what __type begins with */
-  bool unsigned_payload;
   /* False: there is no such operation. */
   bool (*find)(mc_slice operation, const char **permission, bool *changes);
   mc_err (*run)(aws_call *c);

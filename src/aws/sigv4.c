@@ -427,15 +427,11 @@ static sigv4_fault canonical_headers(mc_buf *out, const sigv4_request *r, const 
   return SIGV4_OK;
 }
 
-/* The last line: the hash of the body that came, whatever the header says; or the one word that a service may allow. */
-static sigv4_fault payload_line(const sigv4_request *r, bool unsigned_payload, char out[65], mc_why *why)
+/* The last line: the hash of the body that came, whatever the header says. */
+static sigv4_fault payload_line(const sigv4_request *r, char out[65], mc_why *why)
 {
   mc_slice said = {0};
   bool is_said = header_times(r, "x-amz-content-sha256", &said) > 0;
-  if (is_said && mc_slice_eq_str(said, "UNSIGNED-PAYLOAD") && unsigned_payload) {
-    snprintf(out, 65, "UNSIGNED-PAYLOAD");
-    return SIGV4_OK;
-  }
   if (is_said && !read_hex64(said)) {
     mc_err_set(why, MC_ERR_UNAUTHENTICATED, "X-Amz-Content-Sha256: this service takes the SHA-256 of the whole body only, found \"%.*s\"", (int)(said.len < 60 ? said.len : 60),
                (const char *)said.data);
@@ -449,7 +445,7 @@ static sigv4_fault payload_line(const sigv4_request *r, bool unsigned_payload, c
   return SIGV4_OK;
 }
 
-static sigv4_fault canonical_request(const sigv4_request *r, const sigv4 *s, bool unsigned_payload, mc_buf *out, mc_why *why)
+static sigv4_fault canonical_request(const sigv4_request *r, const sigv4 *s, mc_buf *out, mc_why *why)
 {
   char payload[65];
   if (mc_buf_append_slice(out, r->method) || mc_buf_append_u8(out, '\n') || canonical_path(out, r->target) || mc_buf_append_u8(out, '\n') ||
@@ -457,7 +453,7 @@ static sigv4_fault canonical_request(const sigv4_request *r, const sigv4 *s, boo
     return SIGV4_MEMORY;
   sigv4_fault fault = canonical_headers(out, r, s, why);
   if (!fault)
-    fault = payload_line(r, unsigned_payload, payload, why);
+    fault = payload_line(r, payload, why);
   if (!fault && (mc_buf_append_u8(out, '\n') || mc_buf_append_slice(out, s->signed_headers) || mc_buf_append_u8(out, '\n') || mc_buf_append_str(out, payload)))
     fault = SIGV4_MEMORY;
   return fault;
@@ -487,7 +483,7 @@ static sigv4_fault check_time(const sigv4 *s, int64_t now_us, mc_why *why)
   return SIGV4_OK;
 }
 
-sigv4_fault sigv4_verify(const sigv4_request *r, const sigv4 *s, mc_slice secret, int64_t now_us, bool unsigned_payload, mc_why *why)
+sigv4_fault sigv4_verify(const sigv4_request *r, const sigv4 *s, mc_slice secret, int64_t now_us, mc_why *why)
 {
   char name[64], want[65] = "";
   mc_buf canonical = {0};
@@ -498,7 +494,7 @@ sigv4_fault sigv4_verify(const sigv4_request *r, const sigv4 *s, mc_slice secret
   }
   sigv4_fault fault = check_time(s, now_us, why);
   if (!fault)
-    fault = canonical_request(r, s, unsigned_payload, &canonical, why);
+    fault = canonical_request(r, s, &canonical, why);
   if (!fault && mc_sigv4_sign(mc_buf_slice(&canonical), s->time, &(mc_sigv4_scope){s->day, s->region, s->service}, secret, want))
     fault = SIGV4_MEMORY;
   if (!fault && CRYPTO_memcmp(want, s->signature.data, 64) != 0) {

@@ -40,8 +40,8 @@ typedef struct sigv4 {
 
 /* Who says to have signed, when, and for what. */
 sigv4_fault sigv4_read(const sigv4_request *r, sigv4 *out, mc_why *why);
-/* Is it so? unsigned_payload: the service takes UNSIGNED-PAYLOAD (S3 alone does). Constant time where the secret matters. */
-sigv4_fault sigv4_verify(const sigv4_request *r, const sigv4 *s, mc_slice secret, int64_t now_us, bool unsigned_payload, mc_why *why);
+/* Is it so? UNSIGNED-PAYLOAD is refused: S3 alone takes it. Constant time where the secret matters. */
+sigv4_fault sigv4_verify(const sigv4_request *r, const sigv4 *s, mc_slice secret, int64_t now_us, mc_why *why);
 void sigv4_free(sigv4 *s);
 
 #endif

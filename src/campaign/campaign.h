@@ -320,7 +320,7 @@ size_t mc_control_count(void);
 mc_control_info mc_control_at(size_t index);
 const mc_control_info *mc_control_find(mc_slice operation); /* NULL: unknown */
 /* AWS's limits on what one call carries, as settings: AWS's number, ours, and how far it may be moved. */
-enum { MC_CONTROL_LIMITS = 30 };
+enum { MC_CONTROL_LIMITS = 35 };
 typedef struct mc_control_limit { const char *key, *unit, *meaning; uint64_t aws, ours, least, most; } mc_control_limit;
 size_t mc_control_limit_count(void); /* MC_CONTROL_LIMITS */
 mc_control_limit mc_control_limit_at(size_t index);

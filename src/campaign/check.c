@@ -1,7 +1,8 @@
 /* Whether a campaign can be: names, target, times, sizes, its condition. What only one vehicle lacks is told where it converges (convergence.c). */
+#include "campaign/shape.h"
 #include "campaign/state.h"
 
-enum { MAX_SIGNALS = 1000000, MIN_PERIOD_MS = 10, MAX_DESCRIPTION = 2048 };
+enum { MAX_SIGNALS = 1000000, MIN_PERIOD_MS = 10 };
 
 static mc_err check_target(mc_campaigns *c, const mc_campaign *g, mc_why *why)
 {
@@ -75,8 +76,8 @@ static mc_err check_condition(mc_campaigns *c, const mc_campaign *g, mc_arena *a
 mc_err campaign_check(mc_campaigns *c, const mc_campaign *g, mc_arena *arena, mc_why *why)
 {
   MC_TRY(check_target(c, g, why));
-  if (g->description.len > MAX_DESCRIPTION)
-    return mc_err_set(why, MC_ERR_TOO_LARGE, "description: at most %d bytes", MAX_DESCRIPTION);
+  if (g->description.len > 4 * c->limit[LIMIT_DESCRIPTION]) /* characters of UTF-8 */
+    return mc_err_set(why, MC_ERR_TOO_LARGE, "description: at most %llu characters", (unsigned long long)c->limit[LIMIT_DESCRIPTION]);
   bool something = g->signal_count || g->include_dtcs || g->fetch.len;
   if (!something || g->signal_count > MAX_SIGNALS)
     return mc_err_set(why, MC_ERR_INVALID, "signals: expected 1 to %d of them, found %u", MAX_SIGNALS, g->signal_count);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "campaign/control.h"
+#include "campaign/vocabulary.h"
 
 enum { KIND_COUNT = 3 };
 #define NEVER_S 253402214400LL /* 31 December 9999, FleetWise's default expiry */
@@ -243,10 +243,14 @@ static mc_err set_tags(void *ctx, mc_why *why)
   return control_tags_set(t->call, "campaign", t->name, json_object_get(t->call->in, "tags"), why);
 }
 
-static mc_err create_campaign(control_call *call, mc_why *why)
+/* With `vocabulary` held: what it names stays while it is made. */
+static mc_err create_locked(control_call *call, mc_why *why)
 {
   mc_campaign g;
+  mc_why full;
   MC_TRY(read_campaign(call, &g, why));
+  if (!campaign_room(call->c, call->tenant, &full))
+    return control_limit(call, "campaign", g.name, why, "%s", full.text);
   tagging t = {call, g.name};
   mc_err err = campaign_create(call->c, &g, false, set_tags, &t, call->arena, why);
   if (err && call->error->fault != MC_CONTROL_OK) /* the tags' own */
@@ -255,6 +259,8 @@ static mc_err create_campaign(control_call *call, mc_why *why)
   write_name(call, g.name);
   return MC_OK;
 }
+
+static mc_err create_campaign(control_call *call, mc_why *why) { return vocabulary_locked(call, create_locked, why); }
 
 static mc_err get_campaign(control_call *call, mc_why *why)
 {
@@ -298,40 +304,29 @@ static const struct { const char *action; mc_campaign_status from, to; } steps[]
 };
 enum { STEPS = sizeof steps / sizeof steps[0] };
 
-static mc_err edit(control_call *call, mc_campaign *g, mc_why *why)
-{
-  bool described = json_object_get(call->in, "description"), dimensioned = json_object_get(call->in, "dataExtraDimensions");
-  if (!described && !dimensioned)
-    return MC_OK;
-  if (described)
-    g->description = control_text(call->in, "description");
-  if (dimensioned)
-    MC_TRY(read_list(call, "dataExtraDimensions", &g->dimensions));
-  return blame(call, g->name, mc_campaign_update(call->c, g, call->arena, why), why);
-}
-
 static mc_err update_campaign(control_call *call, mc_why *why)
 {
   mc_campaign g;
-  mc_slice action = control_text(call->in, "action");
+  mc_slice action = control_text(call->in, "action"), description = control_text(call->in, "description"), dimensions;
   size_t step = 0;
   MC_TRY(find(call, control_text(call->in, "name"), &g, why));
   while (step < STEPS && !mc_slice_eq_str(action, steps[step].action))
     step++;
-  if (step < STEPS && g.status != steps[step].from)
+  campaign_edit edit = {.from = step < STEPS ? (int)steps[step].from : -1, .to = step < STEPS ? (int)steps[step].to : -1};
+  if (json_object_get(call->in, "description"))
+    edit.description = &description;
+  if (json_object_get(call->in, "dataExtraDimensions"))
+    edit.dimensions = &dimensions;
+  MC_TRY(read_list(call, "dataExtraDimensions", &dimensions));
+  mc_err err = campaign_change(call->c, call->tenant, g.id, &edit, call->arena, why);
+  if (err == MC_ERR_CONFLICT)
     return control_conflict(call, "campaign", g.name, why, "%s needs a campaign that is %s, and %.*s is %s", steps[step].action, status_name[steps[step].from], MC_FMT(g.name),
-                            g.status == MC_CAMPAIGN_ENDED ? "over" : status_name[g.status]);
-  MC_TRY(edit(call, &g, why));
-  if (step < STEPS) {
-    mc_err err = mc_campaign_set_status(call->c, call->tenant, g.id, steps[step].to, why);
-    if (err == MC_ERR_CONFLICT)
-      return control_conflict(call, "campaign", g.name, why, "its status changed meanwhile: look again");
-    if (err)
-      return err;
-    g.status = steps[step].to;
-  }
+                            edit.status == MC_CAMPAIGN_ENDED ? "over" : status_name[edit.status]);
+  if (err == MC_ERR_NOT_FOUND && !why->err) /* it went meanwhile */
+    return control_not_found(call, "campaign", g.name, why);
+  MC_TRY(blame(call, g.name, err, why));
   write_name(call, g.name);
-  mc_json_str_field(call->out, "status", status_name[g.status]);
+  mc_json_str_field(call->out, "status", status_name[edit.status]);
   return MC_OK;
 }
 

@@ -165,14 +165,12 @@ static mc_err check_nodes(catalog_change *g, const json_t *list)
   json_t *node;
   size_t i;
   json_array_foreach ((json_t *)list, i, node) {
-    catalog_node n;
     uint64_t at;
-    if (catalog_node_read(node, g->call->arena, &n))
-      return MC_ERR_MEMORY;
-    if (!mc_strmap_get(&g->index, n.fqn, &at))
+    if (!mc_strmap_get(&g->index, catalog_node_name(node), &at) || at >= g->put.len)
       continue; /* refused before */
-    MC_TRY(check_place(g, node, &n));
-    MC_TRY(check_type(g, node, &n));
+    const catalog_node *n = &g->put.at[at];
+    MC_TRY(check_place(g, node, n));
+    MC_TRY(check_type(g, node, n));
   }
   return MC_OK;
 }
@@ -203,36 +201,6 @@ static mc_err take_lists(catalog_change *g, const json_t *add, const json_t *upd
 
 /* ---- removing ---- */
 
-static mc_err text_column(control_call *call, const char *sql, mc_slice a, mc_slice b, mc_slice **out, size_t *count, mc_why *why)
-{
-  MC_VEC(mc_slice) list = {0};
-  mc_stmt *s;
-  *count = 0;
-  MC_TRY(mc_db_begin(call->c->config.db, false, why));
-  mc_err err = mc_db_prepare(call->c->config.db, sql, &s, why);
-  if (!err) {
-    mc_stmt_bind_int(s, 1, call->tenant);
-    mc_stmt_bind_text(s, 2, a);
-    mc_stmt_bind_text(s, 3, b);
-    while ((err = mc_stmt_step(s, why)) == MC_OK) {
-      mc_slice text;
-      if ((err = mc_arena_copy(call->arena, mc_stmt_text(s, 0), &text)) || (err = mc_vec_push(&list, text)))
-        break;
-    }
-    mc_stmt_release(&s);
-  }
-  mc_db_end(call->c->config.db, true, NULL);
-  err = err == MC_ERR_END ? MC_OK : err;
-  *out = mc_arena_array(call->arena, list.len, sizeof **out);
-  if (!err && !*out)
-    err = MC_ERR_MEMORY;
-  if (!err && list.len)
-    memcpy(*out, list.at, list.len * sizeof **out);
-  *count = err ? 0 : list.len;
-  mc_vec_free(&list);
-  return err;
-}
-
 /* The first of them that does not go as well; empty: all go. */
 static mc_slice staying(const catalog_change *g, const mc_slice *fqn, size_t count)
 {
@@ -256,10 +224,10 @@ static mc_err check_removal(catalog_change *g, mc_slice fqn)
   if (old.kind == NODE_NONE) {
     snprintf(hint, sizeof hint, "the catalog does not have it");
   } else if (old.kind == NODE_BRANCH || old.kind == NODE_STRUCT) {
-    MC_TRY(text_column(call, below_sql, g->catalog, fqn, &names, &n, g->why));
+    MC_TRY(vocabulary_texts(call, below_sql, g->catalog, fqn, &names, &n, g->why));
     mc_slice left = staying(g, names, n);
     if (!left.len && old.kind == NODE_STRUCT) {
-      MC_TRY(text_column(call, using_sql, g->catalog, fqn, &names, &n, g->why));
+      MC_TRY(vocabulary_texts(call, using_sql, g->catalog, fqn, &names, &n, g->why));
       left = staying(g, names, n);
     }
     if (left.len)
@@ -287,34 +255,6 @@ static mc_err take_removals(catalog_change *g, const json_t *list)
   json_array_foreach ((json_t *)list, i, item)
     MC_TRY(check_removal(g, mc_slice_str(json_string_value(item))));
   return g->bad ? control_bad(g->call, MC_CONTROL_INVALID_SIGNALS, g->why, "%zu of the nodes cannot be removed", g->bad) : MC_OK;
-}
-
-/* An ACTIVE model is promised to vehicles: what it holds neither goes nor changes its type. */
-static const char active_sql[] = "SELECT r.name FROM vocabulary_resource r JOIN model_node m ON m.tenant = r.tenant AND m.model = r.name AND m.fqn = $3 "
-                                 "WHERE r.tenant = $1 AND r.kind = 2 AND r.parent = $2 AND r.status = 1 ORDER BY r.name LIMIT 1";
-
-static mc_err check_model(catalog_change *g, mc_slice fqn, const char *what)
-{
-  mc_slice *model;
-  size_t n;
-  MC_TRY(text_column(g->call, active_sql, g->catalog, fqn, &model, &n, g->why));
-  return n ? control_conflict(g->call, "signal-catalog", g->catalog, g->why, "the active model \"%.*s\" has \"%.*s\": it cannot %s", MC_FMT(model[0]), MC_FMT(fqn), what) : MC_OK;
-}
-
-static mc_err check_models(catalog_change *g, const json_t *remove, const json_t *update)
-{
-  json_t *item;
-  size_t i;
-  json_array_foreach ((json_t *)remove, i, item)
-    MC_TRY(check_model(g, mc_slice_str(json_string_value(item)), "be removed"));
-  json_array_foreach ((json_t *)update, i, item) {
-    catalog_node n, old;
-    MC_TRY(catalog_node_read(item, g->call->arena, &n));
-    MC_TRY(catalog_node_get(g->call->c, g->call->tenant, g->catalog, n.fqn, g->call->arena, &old, g->why));
-    if (!mc_slice_eq(old.data_type, n.data_type) || !mc_slice_eq(old.structure, n.structure))
-      MC_TRY(check_model(g, n.fqn, "get another data type"));
-  }
-  return MC_OK;
 }
 
 /* ---- writing ---- */
@@ -425,7 +365,7 @@ static mc_err update_locked(control_call *call, mc_why *why)
   if (!err)
     err = take_lists(&g, add, update);
   if (!err)
-    err = check_models(&g, remove, update);
+    err = catalog_keeps_promises(call, head.name, add, update, remove, why);
   if (!err)
     err = apply(&g, &head, remove, false);
   change_free(&g);
@@ -467,15 +407,34 @@ static mc_err fleet_of_catalog(control_call *call, mc_slice catalog, mc_slice *i
   return MC_OK;
 }
 
+/* Campaigns and state templates do, too. */
+static mc_err written_for_catalog(control_call *call, mc_slice catalog, const char **kind, mc_slice *name)
+{
+  *kind = "campaign";
+  pthread_mutex_lock(&call->c->lock);
+  mc_slice found = campaign_of_catalog(call->c, call->tenant, catalog);
+  if (!found.len) {
+    *kind = "state template";
+    found = campaign_template_of_catalog(call->c, call->tenant, catalog);
+  }
+  mc_err err = mc_arena_copy(call->arena, found, name);
+  pthread_mutex_unlock(&call->c->lock);
+  return err;
+}
+
 static mc_err delete_locked(control_call *call, mc_why *why)
 {
   mc_slice name = control_text(call->in, "name"), user;
+  const char *kind;
   MC_TRY(resource_child(call->c, call->tenant, RESOURCE_MODEL, name, call->arena, &user, why));
   if (user.len)
     return control_conflict(call, "signal-catalog", name, why, "the model \"%.*s\" is made of it: delete that first", MC_FMT(user));
   MC_TRY(fleet_of_catalog(call, name, &user, why));
   if (user.len)
     return control_conflict(call, "signal-catalog", name, why, "the fleet \"%.*s\" names it: delete that first", MC_FMT(user));
+  MC_TRY(written_for_catalog(call, name, &kind, &user));
+  if (user.len)
+    return control_conflict(call, "signal-catalog", name, why, "the %s \"%.*s\" was written for it: delete that first", kind, MC_FMT(user));
   MC_TRY(mc_db_begin(call->c->config.db, true, why));
   mc_err err = delete_rows(call, name, why);
   mc_err end = mc_db_end(call->c->config.db, err == MC_OK, err ? NULL : why);

@@ -14,4 +14,7 @@ control_handler control_create_decoder_manifest, control_delete_decoder_manifest
 /* Column 1 kind, column 2 document, as a Node of a list. */
 void catalog_node_row(mc_json *out, mc_stmt *s);
 
+/* catalog_promise.c: refuses changes that an ACTIVE model forbids */
+mc_err catalog_keeps_promises(control_call *call, mc_slice catalog, const json_t *add, const json_t *update, const json_t *remove, mc_why *why);
+
 #endif

@@ -437,8 +437,15 @@ static mc_err delete_locked(control_call *call, mc_why *why)
   mc_slice name = control_text(call->in, "name");
   mc_db *db = call->c->config.db;
   MC_TRY(check_unused(call, name, "deleted", why));
+  pthread_mutex_lock(&call->c->lock);
+  mc_slice campaign;
+  mc_err err = mc_arena_copy(call->arena, campaign_of_target(call->c, call->tenant, "manifest", name), &campaign);
+  pthread_mutex_unlock(&call->c->lock);
+  MC_TRY(err);
+  if (campaign.len)
+    return control_conflict(call, "decoder-manifest", name, why, "the campaign \"%.*s\" is aimed at the vehicles that have it: delete that first", MC_FMT(campaign));
   MC_TRY(mc_db_begin(db, true, why));
-  mc_err err = decoder_rows_delete(call->c, call->tenant, name, why);
+  err = decoder_rows_delete(call->c, call->tenant, name, why);
   if (!err)
     err = resource_delete(call->c, call->tenant, RESOURCE_DECODER, name, why);
   mc_err end = mc_db_end(db, err == MC_OK, err ? NULL : why);

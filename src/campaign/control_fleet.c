@@ -1,5 +1,6 @@
 /* Fleets by name: the registry's, with their catalog. */
 #include "campaign/control_fleet.h"
+#include "campaign/shape.h"
 #include "campaign/vocabulary.h"
 
 static mc_slice fleet_id(const control_call *call) { return control_text(call->in, "fleetId"); }
@@ -16,13 +17,16 @@ static void answer(control_call *call)
   mc_json_text_field(call->out, "arn", control_arn(call, "fleet", fleet_id(call)));
 }
 
-static mc_err tags(control_call *call, bool set, mc_why *why)
+static mc_err set_tags(void *ctx, uint32_t vehicle, mc_why *why)
 {
-  mc_db *db = call->c->config.db;
-  MC_TRY(mc_db_begin(db, true, why));
-  mc_err err = set ? control_tags_set(call, "fleet", fleet_id(call), json_object_get(call->in, "tags"), why) : campaign_tags_forget(call->c, call->tenant, "fleet", fleet_id(call), why);
-  mc_err end = mc_db_end(db, err == MC_OK, err ? NULL : why);
-  return err ? err : end;
+  control_call *call = ctx;
+  return control_tags_set(call, "fleet", fleet_id(call), json_object_get(call->in, "tags"), why);
+}
+
+static mc_err forget_tags(void *ctx, uint32_t vehicle, mc_why *why)
+{
+  const control_call *call = ctx;
+  return campaign_tags_forget(call->c, call->tenant, "fleet", fleet_id(call), why);
 }
 
 /* A fleet's id names nothing twice, so its catalog is looked up under the lock that keeps it there. */
@@ -31,18 +35,18 @@ static mc_err create_locked(control_call *call, mc_why *why)
   resource_head catalog;
   mc_why inner = {0};
   MC_TRY(resource_need_arn(call, "signalCatalogArn", RESOURCE_CATALOG, &catalog, why));
+  uint64_t n = mc_registry_fleet_count(registry(call), call->tenant), most = control_limit_of(call, LIMIT_FLEETS);
+  if (n >= most && !mc_registry_fleet_exists(registry(call), call->tenant, fleet_id(call)))
+    return control_limit(call, "fleet", fleet_id(call), why, "there are %llu fleets already; at most %llu (setting fleetwise_fleets)", (unsigned long long)n, (unsigned long long)most);
   mc_fleet fleet = {.id = fleet_id(call), .description = control_text(call->in, "description"), .catalog = catalog.name};
-  mc_err err = mc_registry_fleet_create(registry(call), call->tenant, &fleet, &inner);
+  mc_err err = mc_registry_fleet_create_with(registry(call), call->tenant, &fleet, &(mc_registry_with){.also = set_tags, .ctx = call}, &inner);
+  if (err && call->error->fault != MC_CONTROL_OK) /* the tags' own */
+    return mc_err_set(why, err, "%s", inner.text);
   if (err == MC_ERR_EXISTS)
     return control_conflict(call, "fleet", fleet.id, why, "%s", inner.text);
   if (err == MC_ERR_INVALID)
     return control_invalid(call, "fleetId", why, "%s", inner.text);
-  if (err)
-    return mc_err_set(why, err, "%s", inner.text);
-  err = tags(call, true, why);
-  if (err)
-    mc_registry_fleet_delete(registry(call), call->tenant, fleet.id, NULL); /* it never was */
-  return err;
+  return err ? mc_err_set(why, err, "%s", inner.text) : MC_OK;
 }
 
 mc_err control_create_fleet(control_call *call, mc_why *why)
@@ -62,15 +66,26 @@ mc_err control_update_fleet(control_call *call, mc_why *why)
   return MC_OK;
 }
 
-mc_err control_delete_fleet(control_call *call, mc_why *why)
+static mc_err delete_locked(control_call *call, mc_why *why)
 {
   mc_why inner = {0};
-  mc_err err = mc_registry_fleet_delete(registry(call), call->tenant, fleet_id(call), &inner);
-  if (err == MC_ERR_CONFLICT) /* the contract gives the operation no ConflictException */
+  pthread_mutex_lock(&call->c->lock);
+  mc_slice user;
+  mc_err err = mc_arena_copy(call->arena, campaign_of_target(call->c, call->tenant, "fleet", fleet_id(call)), &user);
+  pthread_mutex_unlock(&call->c->lock);
+  MC_TRY(err);
+  /* The contract gives the operation no ConflictException. */
+  if (user.len && mc_registry_fleet_exists(registry(call), call->tenant, fleet_id(call)))
+    return control_invalid(call, "fleetId", why, "the campaign \"%.*s\" is aimed at it: delete that first", MC_FMT(user));
+  err = mc_registry_fleet_delete_with(registry(call), call->tenant, fleet_id(call), &(mc_registry_with){.also = forget_tags, .ctx = call}, &inner);
+  if (err == MC_ERR_CONFLICT)
     return control_invalid(call, "fleetId", why, "%s", inner.text);
-  if (err && err != MC_ERR_NOT_FOUND)
-    return mc_err_set(why, err, "%s", inner.text);
-  MC_TRY(tags(call, false, why));
+  return err && err != MC_ERR_NOT_FOUND ? mc_err_set(why, err, "%s", inner.text) : MC_OK;
+}
+
+mc_err control_delete_fleet(control_call *call, mc_why *why)
+{
+  MC_TRY(vocabulary_locked(call, delete_locked, why));
   answer(call); /* it was empty: no vehicle is concerned */
   return MC_OK;
 }
@@ -91,7 +106,18 @@ static mc_err change_member(control_call *call, mc_err (*change)(mc_registry *r,
   return MC_OK;
 }
 
-mc_err control_associate_vehicle_fleet(control_call *call, mc_why *why) { return change_member(call, mc_registry_fleet_add, why); }
+mc_err control_associate_vehicle_fleet(control_call *call, mc_why *why)
+{
+  uint64_t n = mc_registry_fleet_size(registry(call), call->tenant, fleet_id(call)), most = control_limit_of(call, LIMIT_FLEET_VEHICLES);
+  mc_vehicle v;
+  bool is_in = mc_registry_vehicle_find(registry(call), call->tenant, control_text(call->in, "vehicleName"), &v) == MC_OK &&
+               mc_registry_fleet_has(registry(call), call->tenant, fleet_id(call), v.id);
+  if (n >= most && !is_in)
+    return control_limit(call, "fleet", fleet_id(call), why, "%llu vehicles are in it already; at most %llu (setting fleetwise_fleet_vehicles)", (unsigned long long)n,
+                         (unsigned long long)most);
+  return change_member(call, mc_registry_fleet_add, why);
+}
+
 mc_err control_disassociate_vehicle_fleet(control_call *call, mc_why *why) { return change_member(call, mc_registry_fleet_remove, why); }
 
 /* ---- reading ---- */

@@ -248,6 +248,8 @@ mc_err control_get_model_manifest(control_call *call, mc_why *why)
     mc_json_text_field(call->out, "description", head.description);
   mc_json_text_field(call->out, "signalCatalogArn", control_arn(call, "signal-catalog", head.parent));
   mc_json_str_field(call->out, "status", resource_status_name[head.status]);
+  if (head.message.len) /* ours: why it is INVALID */
+    mc_json_text_field(call->out, "message", head.message);
   resource_times(call, &head);
   return MC_OK;
 }

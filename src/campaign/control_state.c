@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "campaign/control.h"
+#include "campaign/vocabulary.h"
 
 static void write_name(control_call *call, const mc_state_template *t)
 {
@@ -106,7 +106,8 @@ static mc_err set_tags(void *ctx, mc_why *why)
   return control_tags_set(call, "state-template", control_text(call->in, "name"), json_object_get(call->in, "tags"), why);
 }
 
-static mc_err create_template(control_call *call, mc_why *why)
+/* With `vocabulary` held: the catalog that it names stays. */
+static mc_err create_locked(control_call *call, mc_why *why)
 {
   mc_state_template t = {.tenant = call->tenant, .name = control_text(call->in, "name"), .description = control_text(call->in, "description")};
   MC_TRY(control_arn_name(call, "signalCatalogArn", control_text(call->in, "signalCatalogArn"), "signal-catalog", &t.catalog, why));
@@ -114,6 +115,9 @@ static mc_err create_template(control_call *call, mc_why *why)
   MC_TRY(add_signals(call, "stateTemplateProperties", &t, why));
   MC_TRY(read_list(call, "dataExtraDimensions", &t.dimensions));
   MC_TRY(read_list(call, "metadataExtraDimensions", &t.metadata));
+  mc_why full;
+  if (!campaign_template_room(call->c, call->tenant, &full))
+    return control_limit(call, "state-template", t.name, why, "%s", full.text);
   mc_err err = campaign_template_create(call->c, &t, set_tags, call, why);
   if (err == MC_ERR_EXISTS)
     return control_conflict(call, "state-template", t.name, why, "there is a state template \"%.*s\" already", MC_FMT(t.name));
@@ -123,6 +127,8 @@ static mc_err create_template(control_call *call, mc_why *why)
   write_name(call, &t);
   return MC_OK;
 }
+
+static mc_err create_template(control_call *call, mc_why *why) { return vocabulary_locked(call, create_locked, why); }
 
 static void write_head(control_call *call, const mc_state_template *t)
 {
@@ -155,7 +161,8 @@ static mc_err get_template(control_call *call, mc_why *why)
   return MC_OK;
 }
 
-static mc_err update_template(control_call *call, mc_why *why)
+/* With `vocabulary` held: between the look and the change nobody else's change gets lost. */
+static mc_err update_locked(control_call *call, mc_why *why)
 {
   mc_state_template t;
   MC_TRY(need(call, &t, why));
@@ -165,12 +172,19 @@ static mc_err update_template(control_call *call, mc_why *why)
   MC_TRY(remove_signals(call, &t, why));
   MC_TRY(read_list(call, "dataExtraDimensions", &t.dimensions));
   MC_TRY(read_list(call, "metadataExtraDimensions", &t.metadata));
-  mc_err err = mc_template_update(call->c, &t, why);
+  mc_err err = campaign_template_change(call->c, &t, why);
   if (err == MC_ERR_NOT_FOUND)
     return control_not_found(call, "state-template", t.name, why);
   if (!err)
     write_name(call, &t);
   return err;
+}
+
+static mc_err update_template(control_call *call, mc_why *why)
+{
+  MC_TRY(vocabulary_locked(call, update_locked, why));
+  campaign_reconcile_all(call->c, call->tenant);
+  return MC_OK;
 }
 
 /* Declares no ResourceNotFound: one that is not there is gone. Vehicles lose it. */

@@ -64,52 +64,61 @@ static mc_err read_attributes(vehicle_change *g, mc_attribute **out, size_t *cou
   return MC_OK;
 }
 
-static mc_err write_attributes(vehicle_change *g, bool replace)
+/* ---- one transaction of the registry: the vehicle, its attributes, state templates and tags (of a new one) ---- */
+
+static mc_err write_update(void *ctx, uint32_t vehicle, mc_why *why)
 {
-  mc_attribute *list;
-  size_t n;
-  mc_why inner = {0};
-  if (!json_object_get(g->in, "attributes"))
-    return MC_OK;
-  MC_TRY(read_attributes(g, &list, &n));
-  mc_err err = mc_registry_vehicle_set_attributes(g->call->c->config.registry, g->call->tenant, g->v.id, list, n, replace, &inner);
-  if (err == MC_ERR_INVALID)
-    return control_invalid(g->call, field(g, "attributes"), g->why, "%s", inner.text);
-  if (err == MC_ERR_TOO_LARGE)
-    return control_limit(g->call, "vehicle", mc_slice_str(g->v.name), g->why, "%s", inner.text);
-  return err ? mc_err_set(g->why, err, "%s", inner.text) : MC_OK;
+  vehicle_change *g = ctx;
+  return association_write(g->call, vehicle, g->in, why);
 }
 
-/* Tags (of a new one) and state templates, in one transaction. */
-static mc_err write_rest(vehicle_change *g, bool fresh)
+static mc_err write_new(void *ctx, uint32_t vehicle, mc_why *why)
 {
-  mc_db *db = g->call->c->config.db;
-  MC_TRY(mc_db_begin(db, true, g->why));
-  mc_err err = association_write(g->call, g->v.id, g->in, g->why);
-  if (!err && fresh)
-    err = control_tags_set(g->call, "vehicle", mc_slice_str(g->v.name), json_object_get(g->in, "tags"), g->why);
-  mc_err end = mc_db_end(db, err == MC_OK, err ? NULL : g->why);
-  return err ? err : end;
+  vehicle_change *g = ctx;
+  MC_TRY(write_update(ctx, vehicle, why));
+  return control_tags_set(g->call, "vehicle", mc_slice_str(g->v.name), json_object_get(g->in, "tags"), why);
+}
+
+static mc_err with_of(vehicle_change *g, bool fresh, mc_registry_with *out)
+{
+  *out = (mc_registry_with){.replace = fresh || mc_slice_eq_str(control_text(g->in, "attributeUpdateMode"), "Overwrite"), .also = fresh ? write_new : write_update, .ctx = g};
+  if (!json_object_get(g->in, "attributes"))
+    return MC_OK;
+  mc_attribute *list;
+  MC_TRY(read_attributes(g, &list, &out->attribute_count));
+  out->attribute = list;
+  return MC_OK;
+}
+
+/* What the registry refused, in FleetWise's words. */
+static mc_err refused(vehicle_change *g, mc_err err, const mc_why *inner)
+{
+  mc_slice name = control_text(g->in, "vehicleName");
+  if (err && g->call->error->fault != MC_CONTROL_OK) /* tags and templates have said it themselves */
+    return mc_err_set(g->why, err, "%s", inner->text);
+  switch (err) {
+  case MC_ERR_CONFLICT:
+  case MC_ERR_EXISTS:
+    return control_conflict(g->call, "vehicle", name, g->why, "%s", inner->text);
+  case MC_ERR_TOO_LARGE:
+    return control_limit(g->call, "vehicle", name, g->why, "%s", inner->text);
+  case MC_ERR_NOT_FOUND:
+    return control_not_found(g->call, "vehicle", name, g->why);
+  case MC_ERR_INVALID:
+    return control_invalid(g->call, field(g, json_object_get(g->in, "attributes") ? "attributes" : "vehicleName"), g->why, "%s", inner->text);
+  default:
+    return err ? mc_err_set(g->why, err, "%s", inner->text) : MC_OK;
+  }
 }
 
 /* ---- creating ---- */
 
-static mc_err put_in_registry(vehicle_change *g)
+static mc_err check_room(vehicle_change *g)
 {
-  mc_registry *r = g->call->c->config.registry;
-  mc_slice name = mc_slice_str(g->v.name);
-  mc_thing thing;
-  mc_why inner = {0};
-  bool must_exist = mc_slice_eq_str(control_text(g->in, "associationBehavior"), "ValidateIotThingExists");
-  bool exists = mc_registry_thing_find(r, g->call->tenant, name, &thing) == MC_OK;
-  if (must_exist && !exists)
-    return control_not_found(g->call, "thing", name, g->why);
-  mc_err err = exists ? mc_registry_vehicle_create_on_thing(r, &g->v, &inner) : mc_registry_vehicle_create(r, &g->v, &inner);
-  if (err == MC_ERR_CONFLICT || err == MC_ERR_EXISTS)
-    return control_conflict(g->call, "vehicle", name, g->why, "%s", inner.text);
-  if (err == MC_ERR_INVALID)
-    return control_invalid(g->call, field(g, "vehicleName"), g->why, "%s", inner.text);
-  return err ? mc_err_set(g->why, err, "%s", inner.text) : MC_OK;
+  uint64_t n = mc_registry_vehicle_count(g->call->c->config.registry, g->call->tenant), most = control_limit_of(g->call, LIMIT_VEHICLES);
+  return n < most ? MC_OK
+                  : control_limit(g->call, "vehicle", mc_slice_str(g->v.name), g->why, "there are %llu vehicles already; at most %llu (setting fleetwise_vehicles)",
+                                  (unsigned long long)n, (unsigned long long)most);
 }
 
 static mc_err create(vehicle_change *g)
@@ -117,19 +126,21 @@ static mc_err create(vehicle_change *g)
   mc_registry *r = g->call->c->config.registry;
   mc_slice name = control_text(g->in, "vehicleName");
   mc_vehicle other;
+  mc_thing thing;
+  mc_registry_with with;
+  mc_why inner = {0};
   g->v = (mc_vehicle){.tenant = g->call->tenant};
   mc_slice_to_str(name, g->v.name, sizeof g->v.name);
   MC_TRY(find_decoder(g, control_text(g->in, "modelManifestArn"), control_text(g->in, "decoderManifestArn")));
   if (mc_registry_vehicle_find(r, g->call->tenant, name, &other) == MC_OK)
     return control_conflict(g->call, "vehicle", name, g->why, "there is a vehicle \"%s\" already", other.name);
+  MC_TRY(check_room(g));
   MC_TRY(association_check(g->call, g->path, 0, g->in, g->why));
-  MC_TRY(put_in_registry(g));
-  mc_err err = write_attributes(g, true);
-  if (!err)
-    err = write_rest(g, true);
-  if (err)
-    mc_registry_vehicle_delete(r, g->call->tenant, g->v.id, NULL); /* it never was */
-  return err;
+  MC_TRY(with_of(g, true, &with));
+  bool exists = mc_registry_thing_find(r, g->call->tenant, name, &thing) == MC_OK;
+  if (!exists && mc_slice_eq_str(control_text(g->in, "associationBehavior"), "ValidateIotThingExists"))
+    return control_not_found(g->call, "thing", name, g->why);
+  return refused(g, mc_registry_vehicle_create_with(r, &g->v, exists, &with, &inner), &inner);
 }
 
 static void created_answer(vehicle_change *g)
@@ -170,6 +181,8 @@ static mc_err update(vehicle_change *g)
   control_call *call = g->call;
   mc_slice name = control_text(g->in, "vehicleName"), mode = control_text(g->in, "attributeUpdateMode"), model = control_text(g->in, "modelManifestArn"),
            decoder = control_text(g->in, "decoderManifestArn");
+  mc_registry_with with;
+  mc_why inner = {0};
   if (mc_registry_vehicle_find(call->c->config.registry, call->tenant, name, &g->v))
     return control_not_found(call, "vehicle", name, g->why);
   if (json_object_get(g->in, "attributes") && !mode.len)
@@ -180,13 +193,8 @@ static mc_err update(vehicle_change *g)
     MC_TRY(find_decoder(g, model, decoder));
   }
   MC_TRY(association_check(call, g->path, g->v.id, g->in, g->why));
-  if (decoder.len) {
-    mc_err err = mc_registry_vehicle_update(call->c->config.registry, &g->v, g->why);
-    if (err)
-      return err == MC_ERR_NOT_FOUND ? control_not_found(call, "vehicle", name, g->why) : err;
-  }
-  MC_TRY(write_attributes(g, mc_slice_eq_str(mode, "Overwrite")));
-  return write_rest(g, false);
+  MC_TRY(with_of(g, false, &with));
+  return refused(g, mc_registry_vehicle_update_with(call->c->config.registry, &g->v, &with, &inner), &inner);
 }
 
 static mc_err update_vehicle(control_call *call, mc_why *why) { return one(call, update, updated_answer, why); }
@@ -267,30 +275,24 @@ static mc_err batch_update(control_call *call, mc_why *why) { return batch(call,
 
 /* ---- deleting ---- */
 
-static mc_err forget(control_call *call, const mc_vehicle *v, mc_why *why)
+static mc_err forget(void *ctx, uint32_t vehicle, mc_why *why)
 {
-  mc_db *db = call->c->config.db;
-  MC_TRY(mc_db_begin(db, true, why));
-  mc_err err = campaign_tags_forget(call->c, call->tenant, "vehicle", mc_slice_str(v->name), why);
-  if (!err)
-    err = association_forget(call->c, call->tenant, v->id, why);
-  mc_err end = mc_db_end(db, err == MC_OK, err ? NULL : why);
-  return err ? err : end;
+  control_call *call = ctx;
+  MC_TRY(campaign_tags_forget(call->c, call->tenant, "vehicle", control_text(call->in, "vehicleName"), why));
+  return association_forget(call->c, call->tenant, vehicle, why);
 }
 
 static mc_err delete_vehicle(control_call *call, mc_why *why)
 {
   mc_slice name = control_text(call->in, "vehicleName");
+  mc_registry_with with = {.also = forget, .ctx = call};
   mc_vehicle v;
   pthread_mutex_lock(&call->c->vocabulary);
   mc_err err = MC_OK;
-  if (mc_registry_vehicle_find(call->c->config.registry, call->tenant, name, &v) == MC_OK) { /* one that is gone is no fault: the contract names none */
-    err = mc_registry_vehicle_delete(call->c->config.registry, call->tenant, v.id, why);
-    if (!err)
-      err = forget(call, &v, why);
-  }
+  if (mc_registry_vehicle_find(call->c->config.registry, call->tenant, name, &v) == MC_OK) /* one that is gone is no fault: the contract names none */
+    err = mc_registry_vehicle_delete_with(call->c->config.registry, call->tenant, v.id, &with, why);
   pthread_mutex_unlock(&call->c->vocabulary);
-  MC_TRY(err);
+  MC_TRY(err == MC_ERR_NOT_FOUND ? MC_OK : err);
   mc_json_text_field(call->out, "vehicleName", name);
   mc_json_text_field(call->out, "arn", control_arn(call, "vehicle", name));
   return MC_OK;

@@ -168,7 +168,7 @@ static mc_err make_one(mc_delivery *d, const delivery_batch *b, const destinatio
   snprintf(path, sizeof path, "%s/%s", d->dir, m.file);
   MC_TRY(delivery_file_write(b, to, to->parquet ? duckdb_of(d) : NULL, path, &parquet, why));
   if (to->parquet && !parquet)
-    delivery_note(d, b->target->campaign, to->index, &(tally){0}, "DuckDB's library is not there: JSON is written instead of Parquet; run `make duckdb` or set duckdb");
+    delivery_note(d, b->target->campaign, to->index, &(tally){.json_instead = true}, delivery_json_instead);
   mc_err err = delivery_key(b, to, parquet, d->instance, &m.key);
   if (!err && !mc_file_open(mc_fs_posix(), path, MC_FILE_READ, &file, why)) {
     mc_file_size(file, &m.bytes, why);
@@ -266,7 +266,8 @@ static bool window_is_over(const mc_delivery *d, int64_t now_us)
   return d->dirty && (now_us >= d->began_us + (int64_t)d->config.every_s * 1000000 || now_us / HOUR_US != d->began_us / HOUR_US || d->rows >= d->config.rows);
 }
 
-static mc_err take_for(mc_delivery *d, const mc_record *r, const collected *m, const delivery_target *t, mc_why *why)
+/* The rows of this message alone, published. */
+static mc_err take_messages(mc_delivery *d, const mc_record *r, const collected *m, const delivery_target *t, mc_why *why)
 {
   delivery_batch alone = {.target = t};
   mc_err err = collector_add(&d->collect, &alone, r, m, why);
@@ -276,13 +277,20 @@ static mc_err take_for(mc_delivery *d, const mc_record *r, const collected *m, c
   mc_vec_free(&alone.vehicle);
   mc_map_free(&alone.vehicle_index);
   mc_arena_free(&alone.arena);
-  if (err || !t->files)
-    return err;
+  return err;
+}
+
+static mc_err take_for(mc_delivery *d, const mc_record *r, const collected *m, const delivery_target *t, mc_why *why)
+{
+  if (t->messages)
+    MC_TRY(take_messages(d, r, m, t, why));
+  if (!t->files)
+    return MC_OK;
   delivery_batch *b = batch_of(d, t);
   if (!b)
     return mc_err_set(why, MC_ERR_MEMORY, "out of memory for rows");
   size_t before = b->row.len;
-  err = collector_add(&d->collect, b, r, m, why);
+  mc_err err = collector_add(&d->collect, b, r, m, why);
   if (err)
     b->row.len = before;
   d->rows += b->row.len - before;

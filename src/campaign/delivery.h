@@ -26,7 +26,7 @@ typedef struct delivery_target {
   uint32_t to_count;
   mc_slice *dimension;
   uint32_t dimension_count;
-  bool files; /* one of them is S3 */
+  bool files, messages; /* one of them is S3, MQTT */
   mc_arena arena;
 } delivery_target;
 /* destination.c. The target owns its arena. MC_ERR_NOT_FOUND: no such campaign. */

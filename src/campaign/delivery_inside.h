@@ -11,6 +11,7 @@ typedef struct tally {
   uint32_t campaign, index;
   uint64_t rows, objects, messages;
   int64_t last_us;
+  bool json_instead; /* of Parquet: said whenever nothing worse is */
   char error[256];
 } tally;
 
@@ -45,6 +46,7 @@ struct mc_delivery {
   mc_buf message;
 };
 
+extern const char delivery_json_instead[]; /* for people */
 /* delivery_status.c: adds to a destination's tally. error: NULL leaves what is said, "" says that all is well. */
 void delivery_note(mc_delivery *d, uint32_t campaign, uint32_t index, const tally *more, const char *error);
 /* The same for what the outbox tells (outbox_told). */

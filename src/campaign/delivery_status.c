@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "campaign/delivery_inside.h"
 
+const char delivery_json_instead[] = "DuckDB's library is not there: JSON is written instead of Parquet; run `make duckdb` or set duckdb";
+
 static tally *tally_at(mc_delivery *d, uint32_t campaign, uint32_t index)
 {
   for (size_t i = 0; i < d->tally.len; i++)
@@ -21,6 +23,7 @@ void delivery_note(mc_delivery *d, uint32_t campaign, uint32_t index, const tall
     t->rows += more->rows;
     t->objects += more->objects;
     t->messages += more->messages;
+    t->json_instead |= more->json_instead;
     if (more->last_us)
       t->last_us = more->last_us;
     if (error)
@@ -35,9 +38,9 @@ void delivery_told(void *ctx, const outbox_item *item, mc_err err, const char *t
   tally more = {.rows = err ? 0 : item->rows, .objects = err ? 0 : 1, .last_us = err ? 0 : mc_clock_wall_us()};
   pthread_mutex_lock(&d->lock);
   tally *t = tally_at(d, item->campaign, item->destination);
-  bool json_instead = t && !strncmp(t->error, "DuckDB", 6); /* stays said */
+  const char *well = t && t->json_instead ? delivery_json_instead : "";
   pthread_mutex_unlock(&d->lock);
-  delivery_note(d, item->campaign, item->destination, &more, err ? text : json_instead ? NULL : "");
+  delivery_note(d, item->campaign, item->destination, &more, err ? text : well);
   if (err)
     mc_log(MC_LOG_WARN, "delivery", "an object waits: its store does not take it", MC_KS("bucket", item->bucket), MC_KS("key", item->key), MC_KZ("reason", text));
 }

@@ -70,6 +70,7 @@ static mc_err fill(delivery_target *t, const mc_campaign *g)
     d->index = (uint32_t)i;
     read_one(json_array_get(to, i), &t->arena, d);
     t->files |= d->kind == DESTINATION_S3;
+    t->messages |= d->kind == DESTINATION_MQTT;
   }
   for (size_t i = 0; i < names && !err; i++)
     t->dimension[t->dimension_count++] = mc_slice_str(mc_arena_str(&t->arena, mc_slice_str(json_string_value(json_array_get(dimensions, i)))));

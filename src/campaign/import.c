@@ -129,35 +129,14 @@ static mc_err keep_old(import_run *r, const catalog_node *old, catalog_node *n)
 
 static mc_err document_of(import_run *r, const mc_dbc_signal *s, catalog_node *n)
 {
-  mc_buf text = {0}, names = {0};
-  mc_json j = mc_json_to(&text), of_names = mc_json_to(&names);
-  value_names(s, &of_names);
-  mc_json_object(&j);
-  mc_json_text_field(&j, "fullyQualifiedName", n->fqn);
-  mc_json_text_field(&j, "dataType", n->data_type);
-  if (n->description.len)
-    mc_json_text_field(&j, "description", n->description);
-  if (n->unit.len)
-    mc_json_text_field(&j, "unit", n->unit);
-  if (n->has_min)
-    mc_json_double_field(&j, "min", n->min);
-  if (n->has_max)
-    mc_json_double_field(&j, "max", n->max);
-  if (s->value_count) {
-    mc_json_key(&j, "valueNames");
-    mc_json_raw(&j, mc_buf_slice(&names));
-  }
-  mc_json_object_end(&j);
+  mc_buf names = {0};
+  mc_json j = mc_json_to(&names);
+  value_names(s, &j);
   mc_err err = mc_json_end(&j);
   if (!err)
-    err = mc_json_end(&of_names);
-  if (!err)
-    err = mc_arena_copy(&r->arena, mc_buf_slice(&text), &n->document);
-  if (!err)
     err = mc_arena_copy(&r->arena, mc_buf_slice(&names), &n->value_names);
-  mc_buf_free(&text);
   mc_buf_free(&names);
-  return err;
+  return err ? err : catalog_node_document(n, NULL, &r->arena);
 }
 
 /* The DBC decides on type and unit: samples will come so. */

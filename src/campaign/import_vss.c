@@ -12,23 +12,6 @@ typedef struct vss_import {
   mc_why *why;
 } vss_import;
 
-static void put_values(const mc_catalog_node *n, mc_json *j)
-{
-  if (n->has_min)
-    mc_json_double_field(j, "min", n->min);
-  if (n->has_max)
-    mc_json_double_field(j, "max", n->max);
-  if (n->allowed_count) {
-    mc_json_key(j, "allowedValues");
-    mc_json_array(j);
-    for (uint32_t i = 0; i < n->allowed_count; i++)
-      mc_json_text(j, n->allowed[i]);
-    mc_json_array_end(j);
-  }
-  if (n->initial.len && n->kind == MC_NODE_ATTRIBUTE)
-    mc_json_text_field(j, "defaultValue", n->initial);
-}
-
 static void put_names(const mc_catalog_node *n, mc_json *j)
 {
   mc_json_array(j);
@@ -43,36 +26,15 @@ static void put_names(const mc_catalog_node *n, mc_json *j)
 
 static mc_err describe(vss_import *r, const mc_catalog_node *n, catalog_node *out)
 {
-  mc_buf text = {0}, names = {0};
-  mc_json j = mc_json_to(&text), of_names = mc_json_to(&names);
-  put_names(n, &of_names);
-  mc_json_object(&j);
-  mc_json_text_field(&j, "fullyQualifiedName", n->fqn);
-  if (n->description.len)
-    mc_json_text_field(&j, "description", n->description);
-  if (n->comment.len)
-    mc_json_text_field(&j, "comment", n->comment);
-  if (n->kind != MC_NODE_BRANCH) {
-    mc_json_text_field(&j, "dataType", out->data_type);
-    if (n->unit.len)
-      mc_json_text_field(&j, "unit", n->unit);
-    put_values(n, &j);
-    if (n->allowed_count && n->allowed_value) {
-      mc_json_key(&j, "valueNames");
-      mc_json_raw(&j, mc_buf_slice(&names));
-    }
-  }
-  mc_json_object_end(&j);
+  catalog_node_more more = {.comment = n->comment, .initial = n->initial, .allowed = n->allowed, .allowed_count = n->allowed_count};
+  mc_buf names = {0};
+  mc_json j = mc_json_to(&names);
+  put_names(n, &j);
   mc_err err = mc_json_end(&j);
   if (!err)
-    err = mc_json_end(&of_names);
-  if (!err)
-    err = mc_arena_copy(&r->arena, mc_buf_slice(&text), &out->document);
-  if (!err)
     err = mc_arena_copy(&r->arena, mc_buf_slice(&names), &out->value_names);
-  mc_buf_free(&text);
   mc_buf_free(&names);
-  return err;
+  return err ? err : catalog_node_document(out, &more, &r->arena);
 }
 
 static mc_err take(vss_import *r, const mc_catalog_node *n, uint32_t *added, uint32_t *kept)

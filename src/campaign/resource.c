@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "campaign/control.h"
+#include "campaign/shape.h"
 
 /* ---- in memory ---- */
 
@@ -95,11 +96,25 @@ static mc_err insert_row(mc_campaigns *c, mc_campaign *g, mc_slice document, mc_
   return err == MC_ERR_EXISTS ? mc_err_set(why, err, "name: there is a campaign \"%.*s\" already", MC_FMT(g->name)) : err;
 }
 
+bool campaign_room(mc_campaigns *c, uint32_t tenant, mc_why *why)
+{
+  uint64_t n = 0, most = c->limit[LIMIT_CAMPAIGNS];
+  pthread_mutex_lock(&c->lock);
+  for (size_t i = 0; i < c->campaign.len; i++)
+    n += c->campaign.at[i]->c.tenant == tenant;
+  pthread_mutex_unlock(&c->lock);
+  if (n >= most)
+    mc_err_set(why, MC_ERR_FULL, "there are %llu campaigns already; at most %llu (setting fleetwise_campaigns)", (unsigned long long)n, (unsigned long long)most);
+  return n < most;
+}
+
 mc_err campaign_create(mc_campaigns *c, mc_campaign *campaign, bool start_now, mc_err (*also)(void *ctx, mc_why *why), void *ctx, mc_arena *arena, mc_why *why)
 {
   if (!campaign_name_valid(campaign->name))
     return mc_err_set(why, MC_ERR_INVALID, "name: expected 1 to 100 of letters, digits, -, _ and :");
   MC_TRY(campaign_check(c, campaign, arena, why));
+  if (!campaign_room(c, campaign->tenant, why))
+    return MC_ERR_FULL;
   mc_buf document = {0};
   mc_err err = campaign_to_document(campaign, &document);
   if (!err)
@@ -129,31 +144,82 @@ mc_err mc_campaign_create(mc_campaigns *c, mc_campaign *campaign, bool start_now
   return campaign_create(c, campaign, start_now, NULL, NULL, arena, why);
 }
 
-mc_err mc_campaign_update(mc_campaigns *c, const mc_campaign *campaign, mc_arena *arena, mc_why *why)
+/* With the lock held, so that what is replaced is what was looked at, and is not deleted meanwhile. */
+static mc_err replace(mc_campaigns *c, const campaign_entry *old, const mc_campaign *g, mc_campaign_status status, mc_why *why)
 {
-  mc_campaign old;
-  if (mc_campaign_get(c, campaign->tenant, campaign->id, arena, &old))
-    return mc_err_set(why, MC_ERR_NOT_FOUND, "there is no campaign %u", campaign->id);
-  MC_TRY(campaign_check(c, campaign, arena, why));
   mc_buf document = {0};
   int64_t now = mc_clock_wall_us();
-  mc_err err = campaign_to_document(campaign, &document);
+  mc_err err = campaign_to_document(g, &document);
   if (!err)
-    err = mc_db_run(c->config.db, why, "UPDATE campaign SET document = $1, updated_us = $2 WHERE id = $3 AND tenant = $4", "tiii",
-                    mc_buf_slice(&document), now, (int64_t)campaign->id, (int64_t)campaign->tenant);
-  campaign_entry *e =
-      err ? NULL : entry_make(campaign->tenant, campaign->id, old.name, old.status, mc_buf_slice(&document), old.created_us, now);
+    err = mc_db_run(c->config.db, why, "UPDATE campaign SET document = $1, status = $2, updated_us = $3 WHERE id = $4 AND tenant = $5", "tiiii", mc_buf_slice(&document), (int64_t)status,
+                    now, (int64_t)old->c.id, (int64_t)old->c.tenant);
+  campaign_entry *e = err ? NULL : entry_make(old->c.tenant, old->c.id, old->c.name, status, mc_buf_slice(&document), old->c.created_us, now);
   if (!err)
     err = e ? entry_put(c, e) : MC_ERR_MEMORY;
   mc_buf_free(&document);
+  return err;
+}
+
+mc_err mc_campaign_update(mc_campaigns *c, const mc_campaign *campaign, mc_arena *arena, mc_why *why)
+{
+  pthread_mutex_lock(&c->lock);
+  const campaign_entry *old = entry_of(c, campaign->tenant, campaign->id);
+  mc_err err = old ? campaign_check(c, campaign, arena, why) : mc_err_set(why, MC_ERR_NOT_FOUND, "there is no campaign %u", campaign->id);
+  if (!err)
+    err = replace(c, old, campaign, old->c.status, why);
+  pthread_mutex_unlock(&c->lock);
   if (!err)
     campaign_reconcile_all(c, campaign->tenant);
   return err;
 }
 
+mc_err campaign_change(mc_campaigns *c, uint32_t tenant, uint32_t id, campaign_edit *edit, mc_arena *arena, mc_why *why)
+{
+  pthread_mutex_lock(&c->lock);
+  const campaign_entry *old = entry_of(c, tenant, id);
+  mc_err err = old ? MC_OK : MC_ERR_NOT_FOUND;
+  if (!err) {
+    mc_campaign fresh = old->c;
+    edit->status = old->c.status;
+    fresh.description = edit->description ? *edit->description : fresh.description;
+    fresh.dimensions = edit->dimensions ? *edit->dimensions : fresh.dimensions;
+    if (edit->from >= 0 && (int)old->c.status != edit->from)
+      err = MC_ERR_CONFLICT;
+    if (!err && edit->dimensions)
+      err = campaign_check(c, &fresh, arena, why);
+    if (!err)
+      err = replace(c, old, &fresh, edit->from < 0 ? old->c.status : (mc_campaign_status)edit->to, why);
+    if (!err && edit->from >= 0)
+      edit->status = (mc_campaign_status)edit->to;
+  }
+  pthread_mutex_unlock(&c->lock);
+  if (!err)
+    campaign_reconcile_all(c, tenant);
+  return err;
+}
+
+mc_slice campaign_of_catalog(mc_campaigns *c, uint32_t tenant, mc_slice catalog)
+{
+  for (size_t i = 0; i < c->campaign.len; i++)
+    if (c->campaign.at[i]->c.tenant == tenant && mc_slice_eq(c->campaign.at[i]->c.catalog, catalog))
+      return c->campaign.at[i]->c.name;
+  return (mc_slice){0};
+}
+
+mc_slice campaign_of_target(mc_campaigns *c, uint32_t tenant, const char *kind, mc_slice target)
+{
+  for (size_t i = 0; i < c->campaign.len; i++) {
+    const mc_campaign *g = &c->campaign.at[i]->c;
+    if (g->tenant == tenant && mc_slice_eq_str(g->target_kind, kind) && mc_slice_eq(g->target, target))
+      return g->name;
+  }
+  return (mc_slice){0};
+}
+
 mc_err mc_campaign_set_status(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_campaign_status status, mc_why *why)
 {
   static const char *const names[] = {"draft", "running", "suspended", "ended"};
+  int64_t now = mc_clock_wall_us();
   pthread_mutex_lock(&c->lock);
   campaign_entry *e = entry_of(c, tenant, id);
   mc_err err = e ? MC_OK : mc_err_set(why, MC_ERR_NOT_FOUND, "there is no campaign %u", id);
@@ -162,10 +228,11 @@ mc_err mc_campaign_set_status(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_
   if (!err && old != status && !possible)
     err = mc_err_set(why, MC_ERR_CONFLICT, "a campaign that is %s cannot become %s", names[old], names[status]);
   if (!err && old != status)
-    err = mc_db_run(c->config.db, why, "UPDATE campaign SET status = $1 WHERE id = $2 AND tenant = $3", "iii", (int64_t)status, (int64_t)id,
-                    (int64_t)tenant);
-  if (!err)
+    err = mc_db_run(c->config.db, why, "UPDATE campaign SET status = $1, updated_us = $4 WHERE id = $2 AND tenant = $3", "iiii", (int64_t)status, (int64_t)id, (int64_t)tenant, now);
+  if (!err && old != status) {
     e->c.status = status;
+    e->c.updated_us = now;
+  }
   pthread_mutex_unlock(&c->lock);
   if (!err && old != status)
     campaign_reconcile_all(c, tenant);

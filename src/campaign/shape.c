@@ -41,6 +41,11 @@ const shape_limit_row shape_limits[SHAPE_LIMITS] = {
     [LIMIT_CATALOG_NODES] = {"catalog_nodes", "nodes", "nodes of one signal catalog", 5000, 5000000, 16000000, false},
     [LIMIT_MODELS] = {"models", "models", "model manifests of a tenant", 150, 100000, 10000000, false},
     [LIMIT_MANIFESTS] = {"manifests", "manifests", "decoder manifests of one model", 100, 100000, 10000000, false},
+    [LIMIT_CAMPAIGNS] = {"campaigns", "campaigns", "campaigns of a tenant", 20, 10000, 1000000, false},
+    [LIMIT_TEMPLATES] = {"templates", "templates", "state templates of a tenant", 0, 10000, 1000000, false},
+    [LIMIT_FLEETS] = {"fleets", "fleets", "fleets of a tenant", 0, 100000, 10000000, false},
+    [LIMIT_FLEET_VEHICLES] = {"fleet_vehicles", "vehicles", "vehicles of one fleet", 0, 1000000, 16000000, false},
+    [LIMIT_VEHICLES] = {"vehicles", "vehicles", "vehicles of a tenant", 0, 1000000, 16000000, false},
     [LIMIT_PERIOD] = {"period_ms", "ms", "shortest period of a time-based campaign", 10000, 10, 1, true},
 };
 

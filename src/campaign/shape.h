@@ -56,12 +56,17 @@ typedef enum shape_limit {
   LIMIT_CATALOG_NODES,
   LIMIT_MODELS,
   LIMIT_MANIFESTS,
+  LIMIT_CAMPAIGNS,
+  LIMIT_TEMPLATES,
+  LIMIT_FLEETS,
+  LIMIT_FLEET_VEHICLES,
+  LIMIT_VEHICLES,
   LIMIT_PERIOD, /* the only floor */
   SHAPE_LIMITS
 } shape_limit;
 typedef struct shape_limit_row {
   const char *key, *unit, *meaning;
-  uint64_t aws, ours, most; /* AWS's, the default here, the largest (of the floor: smallest) that may be set */
+  uint64_t aws, ours, most; /* AWS's (0: the contract has none), the default here, the largest (of the floor: smallest) that may be set */
   bool floor;
 } shape_limit_row;
 extern const shape_limit_row shape_limits[SHAPE_LIMITS]; /* the first is empty */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "campaign/vocabulary.h"
+#include "format/json.h"
 
 const char *const node_member[NODE_KINDS] = {"branch", "sensor", "actuator", "attribute", "struct", "property"};
 
@@ -62,13 +63,76 @@ static mc_err dump(const json_t *value, mc_arena *arena, mc_slice *out)
   return err;
 }
 
+static const json_t *body_of(const json_t *node, node_kind *kind)
+{
+  for (int k = 0; k < NODE_KINDS; k++) {
+    const json_t *body = json_object_get(node, node_member[k]);
+    *kind = body ? (node_kind)k : NODE_NONE;
+    if (body)
+      return body;
+  }
+  return NULL;
+}
+
+const json_t *catalog_node_body(const json_t *node)
+{
+  node_kind kind;
+  return body_of(node, &kind);
+}
+
+mc_slice catalog_node_name(const json_t *node) { return control_text(catalog_node_body(node), "fullyQualifiedName"); }
+
+static void write_more(mc_json *j, const catalog_node *n, const catalog_node_more *more)
+{
+  if (more && more->comment.len)
+    mc_json_text_field(j, "comment", more->comment);
+  if (n->kind == NODE_BRANCH || !more)
+    return;
+  if (more->allowed_count) {
+    mc_json_key(j, "allowedValues");
+    mc_json_array(j);
+    for (uint32_t i = 0; i < more->allowed_count; i++)
+      mc_json_text(j, more->allowed[i]);
+    mc_json_array_end(j);
+  }
+  if (more->initial.len && n->kind == NODE_ATTRIBUTE)
+    mc_json_text_field(j, "defaultValue", more->initial);
+}
+
+mc_err catalog_node_document(catalog_node *n, const catalog_node_more *more, mc_arena *arena)
+{
+  mc_buf text = {0};
+  mc_json j = mc_json_to(&text);
+  mc_json_object(&j);
+  mc_json_text_field(&j, "fullyQualifiedName", n->fqn);
+  if (n->data_type.len)
+    mc_json_text_field(&j, "dataType", n->data_type);
+  if (n->description.len)
+    mc_json_text_field(&j, "description", n->description);
+  bool typed = n->data_type.len > 0; /* branches have none, whatever a file says of them */
+  if (typed && n->unit.len)
+    mc_json_text_field(&j, "unit", n->unit);
+  if (typed && n->has_min)
+    mc_json_double_field(&j, "min", n->min);
+  if (typed && n->has_max)
+    mc_json_double_field(&j, "max", n->max);
+  write_more(&j, n, more);
+  if (typed && n->value_names.len > 2) { /* [] is none */
+    mc_json_key(&j, "valueNames");
+    mc_json_raw(&j, n->value_names);
+  }
+  mc_json_object_end(&j);
+  mc_err err = mc_json_end(&j);
+  if (!err)
+    err = mc_arena_copy(arena, mc_buf_slice(&text), &n->document);
+  mc_buf_free(&text);
+  return err;
+}
+
 mc_err catalog_node_read(const json_t *node, mc_arena *arena, catalog_node *out)
 {
   *out = (catalog_node){.kind = NODE_NONE};
-  const json_t *body = NULL;
-  for (int k = 0; k < NODE_KINDS && !body; k++)
-    if ((body = json_object_get(node, node_member[k])))
-      out->kind = (node_kind)k;
+  const json_t *body = body_of(node, &out->kind);
   if (!body)
     return MC_ERR_INVALID;
   out->fqn = control_text(body, "fullyQualifiedName");
@@ -135,8 +199,8 @@ mc_err catalog_branches_above(mc_campaigns *c, uint32_t tenant, mc_slice catalog
       break;
     catalog_node n = {.kind = NODE_BRANCH, .value_names = MC_LIT("[]")};
     MC_TRY(mc_arena_copy(arena, above, &n.fqn));
-    n.document = mc_slice_str(mc_arena_printf(arena, "{\"fullyQualifiedName\":\"%.*s\"}", MC_FMT(above)));
-    MC_TRY(n.document.len ? mc_vec_push(out, n) : MC_ERR_MEMORY);
+    MC_TRY(catalog_node_document(&n, NULL, arena));
+    MC_TRY(mc_vec_push(out, n));
   }
   return MC_OK;
 }

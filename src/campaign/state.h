@@ -311,6 +311,17 @@ mc_err campaign_check_parts(mc_campaigns *c, const mc_campaign *g, mc_arena *are
 /* resource.c */
 /* also (may be NULL) runs inside the transaction that makes it */
 mc_err campaign_create(mc_campaigns *c, mc_campaign *campaign, bool start_now, mc_err (*also)(void *ctx, mc_why *why), void *ctx, mc_arena *arena, mc_why *why);
+bool campaign_room(mc_campaigns *c, uint32_t tenant, mc_why *why); /* one more may be made; else why says how many there may be */
+/* A change of description, dimensions and status in one step, against what the campaign is at that moment. */
+typedef struct campaign_edit {
+  const mc_slice *description, *dimensions; /* NULL: stays */
+  int from, to;                             /* mc_campaign_status; from -1: stays. MC_ERR_CONFLICT when it is not `from` */
+  mc_campaign_status status;                /* out: what it is now */
+} campaign_edit;
+mc_err campaign_change(mc_campaigns *c, uint32_t tenant, uint32_t id, campaign_edit *edit, mc_arena *arena, mc_why *why);
+/* Lock held. Empty: none. */
+mc_slice campaign_of_catalog(mc_campaigns *c, uint32_t tenant, mc_slice catalog);
+mc_slice campaign_of_target(mc_campaigns *c, uint32_t tenant, const char *kind, mc_slice target);
 mc_err campaign_resources_load(mc_campaigns *c, mc_why *why);
 /* catalog.c */
 mc_err campaign_catalog_put(mc_campaigns *c, uint32_t tenant, uint32_t signal, mc_slice fqn, const char *kind, mc_type type, mc_slice unit,
@@ -366,6 +377,9 @@ template_entry *campaign_template_find(mc_campaigns *c, uint32_t tenant, mc_slic
 mc_err campaign_new_id(char out[27], mc_why *why);
 mc_err campaign_templates_load(mc_campaigns *c, mc_why *why);
 void campaign_templates_free(mc_campaigns *c);
+mc_slice campaign_template_of_catalog(mc_campaigns *c, uint32_t tenant, mc_slice catalog); /* lock held; empty: none */
+mc_err campaign_template_change(mc_campaigns *c, const mc_state_template *t, mc_why *why); /* mc_template_update without telling vehicles */
+bool campaign_template_room(mc_campaigns *c, uint32_t tenant, mc_why *why);
 /* also (may be NULL) runs inside the transaction */
 mc_err campaign_template_create(mc_campaigns *c, mc_state_template *t, mc_err (*also)(void *ctx, mc_why *why), void *ctx, mc_why *why);
 /* template_plan.c: the delta that a vehicle lacks. Lock held. */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "campaign/association.h"
+#include "campaign/shape.h"
 
 enum { MAX_PERIOD_MS = 86400000 };
 
@@ -242,11 +243,25 @@ static mc_err new_id(char out[27], mc_why *why)
 
 mc_err campaign_new_id(char out[27], mc_why *why) { return new_id(out, why); }
 
+bool campaign_template_room(mc_campaigns *c, uint32_t tenant, mc_why *why)
+{
+  uint64_t n = 0, most = c->limit[LIMIT_TEMPLATES];
+  pthread_mutex_lock(&c->template_lock);
+  for (size_t i = 0; i < c->template.len; i++)
+    n += c->template.at[i]->t.tenant == tenant;
+  pthread_mutex_unlock(&c->template_lock);
+  if (n >= most)
+    mc_err_set(why, MC_ERR_FULL, "there are %llu state templates already; at most %llu (setting fleetwise_templates)", (unsigned long long)n, (unsigned long long)most);
+  return n < most;
+}
+
 mc_err campaign_template_create(mc_campaigns *c, mc_state_template *t, mc_err (*also)(void *ctx, mc_why *why), void *ctx, mc_why *why)
 {
   char id[27];
   mc_buf document = {0};
   MC_TRY(check(c, t, why));
+  if (!campaign_template_room(c, t->tenant, why))
+    return MC_ERR_FULL;
   MC_TRY(new_id(id, why));
   mc_err err = to_document(t, &document);
   t->created_us = t->updated_us = mc_clock_wall_us();
@@ -271,29 +286,49 @@ mc_err campaign_template_create(mc_campaigns *c, mc_state_template *t, mc_err (*
 
 mc_err mc_template_create(mc_campaigns *c, mc_state_template *t, mc_why *why) { return campaign_template_create(c, t, NULL, NULL, why); }
 
-mc_err mc_template_update(mc_campaigns *c, const mc_state_template *t, mc_why *why)
+/* With the lock held: it is not deleted meanwhile. */
+static mc_err replace(mc_campaigns *c, const mc_state_template *old, const mc_state_template *t, mc_why *why)
 {
-  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
-  mc_state_template old;
   mc_buf document = {0};
-  if (mc_template_get(c, t->tenant, t->id, &arena, &old))
-    return mc_err_set(why, MC_ERR_NOT_FOUND, "there is no state template %.*s", MC_FMT(mc_slice_sub(t->id, 0, 100)));
   mc_state_template fresh = *t;
-  fresh.name = old.name;
-  fresh.catalog = old.catalog;
+  fresh.name = old->name;
+  fresh.catalog = old->catalog;
   int64_t now = mc_clock_wall_us();
   MC_TRY(check(c, &fresh, why));
   mc_err err = to_document(&fresh, &document);
   if (!err)
     err = mc_db_run(c->config.db, why, "UPDATE state_template SET document = $1, updated_us = $2 WHERE tenant = $3 AND id = $4", "tiit", mc_buf_slice(&document), now,
-                    (int64_t)t->tenant, old.id);
-  template_entry *e = err ? NULL : entry_make(t->tenant, old.id, old.name, mc_buf_slice(&document), old.created_us, now);
+                    (int64_t)t->tenant, old->id);
+  template_entry *e = err ? NULL : entry_make(t->tenant, old->id, old->name, mc_buf_slice(&document), old->created_us, now);
   mc_buf_free(&document);
   if (!err)
     err = e ? entry_put(c, e) : MC_ERR_MEMORY;
+  return err;
+}
+
+mc_err campaign_template_change(mc_campaigns *c, const mc_state_template *t, mc_why *why)
+{
+  pthread_mutex_lock(&c->lock);
+  const template_entry *old = campaign_template_find(c, t->tenant, t->id);
+  mc_err err = old ? replace(c, &old->t, t, why) : mc_err_set(why, MC_ERR_NOT_FOUND, "there is no state template %.*s", MC_FMT(mc_slice_sub(t->id, 0, 100)));
+  pthread_mutex_unlock(&c->lock);
+  return err;
+}
+
+mc_err mc_template_update(mc_campaigns *c, const mc_state_template *t, mc_why *why)
+{
+  mc_err err = campaign_template_change(c, t, why);
   if (!err)
     campaign_reconcile_all(c, t->tenant);
   return err;
+}
+
+mc_slice campaign_template_of_catalog(mc_campaigns *c, uint32_t tenant, mc_slice catalog)
+{
+  for (size_t i = 0; i < c->template.len; i++)
+    if (c->template.at[i]->t.tenant == tenant && mc_slice_eq(c->template.at[i]->t.catalog, catalog))
+      return c->template.at[i]->t.name;
+  return (mc_slice){0};
 }
 
 static mc_err delete_rows(mc_campaigns *c, const mc_state_template *t, mc_why *why)

@@ -160,7 +160,7 @@ static void summary(control_call *call, resource_kind kind, const resource_head 
     if (h->description.len)
       mc_json_text_field(call->out, "description", h->description);
     mc_json_str_field(call->out, "status", resource_status_name[h->status]);
-    if (kind == RESOURCE_DECODER && h->message.len)
+    if (h->message.len) /* of a model: ours, the contract gives it to decoder manifests */
       mc_json_text_field(call->out, "message", h->message);
   }
   resource_times(call, h);
@@ -215,6 +215,36 @@ mc_err resource_list(control_call *call, resource_kind kind, const char *field, 
   if (n > page.limit)
     control_page_next(call, list[page.limit - 1].name);
   return MC_OK;
+}
+
+mc_err vocabulary_texts(control_call *call, const char *sql, mc_slice a, mc_slice b, mc_slice **out, size_t *count, mc_why *why)
+{
+  MC_VEC(mc_slice) list = {0};
+  mc_stmt *s;
+  *count = 0;
+  MC_TRY(mc_db_begin(call->c->config.db, false, why));
+  mc_err err = mc_db_prepare(call->c->config.db, sql, &s, why);
+  if (!err) {
+    mc_stmt_bind_int(s, 1, call->tenant);
+    mc_stmt_bind_text(s, 2, a);
+    mc_stmt_bind_text(s, 3, b);
+    while ((err = mc_stmt_step(s, why)) == MC_OK) {
+      mc_slice text;
+      if ((err = mc_arena_copy(call->arena, mc_stmt_text(s, 0), &text)) || (err = mc_vec_push(&list, text)))
+        break;
+    }
+    mc_stmt_release(&s);
+  }
+  mc_db_end(call->c->config.db, true, NULL);
+  err = err == MC_ERR_END ? MC_OK : err;
+  *out = mc_arena_array(call->arena, list.len, sizeof **out);
+  if (!err && !*out)
+    err = MC_ERR_MEMORY;
+  if (!err && list.len)
+    memcpy(*out, list.at, list.len * sizeof **out);
+  *count = err ? 0 : list.len;
+  mc_vec_free(&list);
+  return err;
 }
 
 mc_err vocabulary_page(control_call *call, const vocabulary_query *q, const char *list, mc_why *why)

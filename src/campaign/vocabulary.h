@@ -51,6 +51,8 @@ typedef struct vocabulary_query {
   int64_t filter;
   void (*row)(mc_json *out, mc_stmt *s);
 } vocabulary_query;
+/* Column 0 of all rows; $1 tenant, $2 a, $3 b. In the arena. */
+mc_err vocabulary_texts(control_call *call, const char *sql, mc_slice a, mc_slice b, mc_slice **out, size_t *count, mc_why *why);
 mc_err vocabulary_page(control_call *call, const vocabulary_query *q, const char *list, mc_why *why);
 
 /* ---- nodes (signal_catalog.c) ---- */
@@ -70,6 +72,15 @@ typedef struct catalog_node {
   uint32_t signal; /* dense id of sensors, actuators, attributes */
 } catalog_node;
 typedef MC_VEC(catalog_node) catalog_node_vec;
+const json_t *catalog_node_body(const json_t *node); /* the union's member; NULL: none */
+mc_slice catalog_node_name(const json_t *node);
+/* Writes document from what the node says itself, and from what only a document holds (more, may be NULL). */
+typedef struct catalog_node_more {
+  mc_slice comment, initial;
+  const mc_slice *allowed;
+  uint32_t allowed_count;
+} catalog_node_more;
+mc_err catalog_node_document(catalog_node *n, const catalog_node_more *more, mc_arena *arena);
 /* From a member of the union Node; strings borrow from `node`, the document lives in the arena. */
 mc_err catalog_node_read(const json_t *node, mc_arena *arena, catalog_node *out);
 /* The node of this name; kind NODE_NONE: there is none. Strings in the arena; with arena NULL only the kind. */

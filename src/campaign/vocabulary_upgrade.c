@@ -35,7 +35,6 @@ static node_kind kind_named(mc_slice name)
 
 static mc_err read_old(mc_stmt *s, mc_arena *arena, old_node *out)
 {
-  mc_buf text = {0};
   catalog_node *n = &out->n;
   out->tenant = (uint32_t)mc_stmt_int(s, 0);
   *n = (catalog_node){.signal = (uint32_t)mc_stmt_int(s, 1), .kind = kind_named(mc_stmt_text(s, 3)), .has_min = !mc_stmt_is_null(s, 7), .has_max = !mc_stmt_is_null(s, 8)};
@@ -46,28 +45,7 @@ static mc_err read_old(mc_stmt *s, mc_arena *arena, old_node *out)
   MC_TRY(mc_arena_copy(arena, mc_stmt_text(s, 5), &n->unit));
   MC_TRY(mc_arena_copy(arena, mc_stmt_text(s, 6), &n->description));
   MC_TRY(mc_arena_copy(arena, mc_stmt_text(s, 9), &n->value_names));
-  mc_json j = mc_json_to(&text);
-  mc_json_object(&j);
-  mc_json_text_field(&j, "fullyQualifiedName", n->fqn);
-  mc_json_text_field(&j, "dataType", n->data_type);
-  if (n->unit.len)
-    mc_json_text_field(&j, "unit", n->unit);
-  if (n->description.len)
-    mc_json_text_field(&j, "description", n->description);
-  if (n->has_min)
-    mc_json_double_field(&j, "min", n->min);
-  if (n->has_max)
-    mc_json_double_field(&j, "max", n->max);
-  if (n->value_names.len > 2) {
-    mc_json_key(&j, "valueNames");
-    mc_json_raw(&j, n->value_names);
-  }
-  mc_json_object_end(&j);
-  mc_err err = mc_json_end(&j);
-  if (!err)
-    err = mc_arena_copy(arena, mc_buf_slice(&text), &n->document);
-  mc_buf_free(&text);
-  return err;
+  return catalog_node_document(n, NULL, arena);
 }
 
 static mc_err read_all(mc_campaigns *c, mc_arena *arena, old_node_vec *out, mc_why *why)

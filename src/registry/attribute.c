@@ -81,6 +81,15 @@ static mc_err write_rows(mc_registry *r, uint32_t tenant, uint32_t vehicle, cons
   return check_total(r, vehicle, why);
 }
 
+mc_err registry_write_with(mc_registry *r, uint32_t tenant, uint32_t vehicle, const mc_registry_with *with, int64_t now, mc_why *why)
+{
+  if (with && with->attribute) {
+    MC_TRY(check(with->attribute, with->attribute_count, why));
+    MC_TRY(write_rows(r, tenant, vehicle, with->attribute, with->attribute_count, with->replace, now, why));
+  }
+  return with && with->also ? with->also(with->ctx, vehicle, why) : MC_OK;
+}
+
 mc_err mc_registry_vehicle_set_attributes(mc_registry *r, uint32_t tenant, uint32_t vehicle, const mc_attribute *attribute, size_t count, bool replace, mc_why *why)
 {
   MC_TRY(check(attribute, count, why));

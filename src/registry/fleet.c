@@ -108,7 +108,9 @@ static mc_err finish(mc_registry *r, mc_err err, uint32_t tenant, mc_slice id, u
   return err;
 }
 
-mc_err mc_registry_fleet_create(mc_registry *r, uint32_t tenant, const mc_fleet *fleet, mc_why *why)
+mc_err mc_registry_fleet_create(mc_registry *r, uint32_t tenant, const mc_fleet *fleet, mc_why *why) { return mc_registry_fleet_create_with(r, tenant, fleet, NULL, why); }
+
+mc_err mc_registry_fleet_create_with(mc_registry *r, uint32_t tenant, const mc_fleet *fleet, const mc_registry_with *with, mc_why *why)
 {
   char shown[48];
   if (!id_ok(fleet->id))
@@ -121,6 +123,8 @@ mc_err mc_registry_fleet_create(mc_registry *r, uint32_t tenant, const mc_fleet 
     mc_err_set(why, err, "there is a fleet \"%s\" already", registry_shown(fleet->id, shown));
   if (err == MC_ERR_CONFLICT)
     err = mc_err_set(why, MC_ERR_NOT_FOUND, "there is no tenant %u", tenant);
+  if (!err)
+    err = registry_write_with(r, tenant, 0, with, now, why);
   err = finish(r, err, tenant, fleet->id, 0, "fleet.created", why);
   if (!err) {
     pthread_rwlock_wrlock(&r->lock);
@@ -143,7 +147,9 @@ mc_err mc_registry_fleet_update(mc_registry *r, uint32_t tenant, mc_slice id, mc
   return err;
 }
 
-mc_err mc_registry_fleet_delete(mc_registry *r, uint32_t tenant, mc_slice id, mc_why *why)
+mc_err mc_registry_fleet_delete(mc_registry *r, uint32_t tenant, mc_slice id, mc_why *why) { return mc_registry_fleet_delete_with(r, tenant, id, NULL, why); }
+
+mc_err mc_registry_fleet_delete_with(mc_registry *r, uint32_t tenant, mc_slice id, const mc_registry_with *with, mc_why *why)
 {
   char shown[48];
   MC_TRY(change_begin(r, why));
@@ -152,6 +158,8 @@ mc_err mc_registry_fleet_delete(mc_registry *r, uint32_t tenant, mc_slice id, mc
     mc_err_set(why, err, "%zu vehicles are in the fleet \"%s\": take them out first", size_of(r, tenant, id), registry_shown(id, shown));
   if (!err && !mc_db_changes(r->db))
     err = no_fleet(id, why);
+  if (!err)
+    err = registry_write_with(r, tenant, 0, with, 0, why);
   err = finish(r, err, tenant, id, 0, "fleet.deleted", why);
   if (!err) {
     pthread_rwlock_wrlock(&r->lock);
@@ -160,6 +168,24 @@ mc_err mc_registry_fleet_delete(mc_registry *r, uint32_t tenant, mc_slice id, mc
   }
   change_end(r);
   return err;
+}
+
+uint32_t mc_registry_fleet_size(mc_registry *r, uint32_t tenant, mc_slice id) { return (uint32_t)size_of(r, tenant, id); }
+
+uint32_t mc_registry_fleet_count(mc_registry *r, uint32_t tenant)
+{
+  mc_stmt *s;
+  uint32_t n = 0;
+  if (mc_db_begin(r->db, false, NULL))
+    return 0;
+  if (!mc_db_prepare(r->db, "SELECT COUNT(*) FROM fleet WHERE tenant = $1", &s, NULL)) {
+    mc_stmt_bind_int(s, 1, tenant);
+    if (!mc_stmt_step(s, NULL))
+      n = (uint32_t)mc_stmt_int(s, 0);
+    mc_stmt_release(&s);
+  }
+  mc_db_end(r->db, true, NULL);
+  return n;
 }
 
 static mc_err change_member(mc_registry *r, uint32_t tenant, mc_slice id, uint32_t vehicle, bool in, mc_why *why)

@@ -171,6 +171,10 @@ mc_err registry_list_of(mc_registry *r, const uint32_t *id, size_t count, mc_are
 void registry_vehicle_json(mc_json *j, const mc_vehicle *v, uint32_t thing); /* thing 0: left out */
 /* Rows of vehicle, thing and fitting, inside the transaction; ids are filled in. MC_ERR_EXISTS names the clash. */
 mc_err registry_vehicle_insert(mc_registry *r, mc_vehicle *v, thing_entry *t, mc_why *why);
+mc_err registry_vehicle_create_on_thing(mc_registry *r, mc_vehicle *vehicle, const mc_registry_with *with, mc_why *why); /* vehicle_life.c */
+
+/* attribute.c: what goes along with a change of a vehicle (0: of a fleet), inside the transaction. with may be NULL. */
+mc_err registry_write_with(mc_registry *r, uint32_t tenant, uint32_t vehicle, const mc_registry_with *with, int64_t now, mc_why *why);
 
 /* Text of a name for messages: printable, at most 40 bytes, terminated. */
 const char *registry_shown(mc_slice name, char out[48]);

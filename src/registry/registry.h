@@ -45,6 +45,20 @@ typedef struct mc_vehicle {
 } mc_vehicle;
 /* Creates vehicle + thing of the same name + fitting from now. *vehicle gets the ids. MC_ERR_EXISTS names the clash. */
 mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *why);
+/* What goes into the transaction of a change, so that a crash leaves all of it or nothing: attributes, and rows of others. */
+typedef struct mc_attribute { mc_slice name, value; } mc_attribute;
+typedef struct mc_registry_with {
+  const mc_attribute *attribute; /* NULL: the vehicle's stay as they are */
+  size_t attribute_count;
+  bool replace;                  /* these in place of what it has */
+  /* NULL: none. Called inside the transaction; an error undoes all of it and is what the change returns. vehicle: 0 of fleets. */
+  mc_err (*also)(void *ctx, uint32_t vehicle, mc_why *why);
+  void *ctx;
+} mc_registry_with;
+/* on_thing: as mc_registry_vehicle_create_on_thing. */
+mc_err mc_registry_vehicle_create_with(mc_registry *r, mc_vehicle *vehicle, bool on_thing, const mc_registry_with *with, mc_why *why);
+mc_err mc_registry_vehicle_update_with(mc_registry *r, const mc_vehicle *vehicle, const mc_registry_with *with, mc_why *why);
+mc_err mc_registry_vehicle_delete_with(mc_registry *r, uint32_t tenant, uint32_t vehicle, const mc_registry_with *with, mc_why *why);
 /* Many at once: what fits is created in one transaction with one journal record, each row tells its own outcome, and doing it again is no mistake. */
 typedef enum mc_row_state { MC_ROW_NEW, MC_ROW_CREATED, MC_ROW_UNCHANGED /* it was there with the same facts */, MC_ROW_REFUSED } mc_row_state;
 typedef struct mc_vehicle_row {
@@ -71,7 +85,6 @@ mc_err mc_registry_vehicle_create_on_thing(mc_registry *r, mc_vehicle *vehicle, 
 /* Takes the vehicle away: its fittings, attributes and fleets go with it, its device stays (fitted to nothing), its id never comes back. */
 mc_err mc_registry_vehicle_delete(mc_registry *r, uint32_t tenant, uint32_t vehicle, mc_why *why);
 /* ---- attributes of vehicles ---- names 1 to 150 of [A-Za-z0-9_.-], values UTF-8 up to 16 KiB */
-typedef struct mc_attribute { mc_slice name, value; } mc_attribute;
 enum { MC_VEHICLE_ATTRIBUTES = 1000 };
 mc_err mc_registry_vehicle_attributes(mc_registry *r, uint32_t tenant, uint32_t vehicle, mc_arena *arena, mc_attribute **out, size_t *count, mc_why *why); /* by name */
 /* Adds these to what the vehicle has, or with replace in its place. On an error nothing was changed. */
@@ -113,6 +126,10 @@ mc_err mc_registry_thing_profile(mc_registry *r, uint32_t tenant, uint32_t thing
 /* ---- fleets ---- vehicles that are meant together: a vehicle may be in many. Ids: 1 to 100 of [A-Za-z0-9:_-]. */
 typedef struct mc_fleet { mc_slice id, description, catalog /* name of its signal catalog */; uint32_t vehicles; int64_t created_us, updated_us; } mc_fleet;
 mc_err mc_registry_fleet_create(mc_registry *r, uint32_t tenant, const mc_fleet *fleet, mc_why *why); /* id, description, catalog. MC_ERR_EXISTS */
+mc_err mc_registry_fleet_create_with(mc_registry *r, uint32_t tenant, const mc_fleet *fleet, const mc_registry_with *with, mc_why *why);
+mc_err mc_registry_fleet_delete_with(mc_registry *r, uint32_t tenant, mc_slice id, const mc_registry_with *with, mc_why *why);
+uint32_t mc_registry_fleet_count(mc_registry *r, uint32_t tenant);
+uint32_t mc_registry_fleet_size(mc_registry *r, uint32_t tenant, mc_slice id); /* vehicles in it; from memory */
 mc_err mc_registry_fleet_update(mc_registry *r, uint32_t tenant, mc_slice id, mc_slice description, mc_why *why);
 mc_err mc_registry_fleet_delete(mc_registry *r, uint32_t tenant, mc_slice id, mc_why *why); /* MC_ERR_CONFLICT: vehicles are in it */
 mc_err mc_registry_fleet_get(mc_registry *r, uint32_t tenant, mc_slice id, mc_arena *arena, mc_fleet *out, mc_why *why);

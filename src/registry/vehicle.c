@@ -122,7 +122,9 @@ mc_err registry_vehicle_insert(mc_registry *r, mc_vehicle *v, thing_entry *t, mc
   return mc_db_run(r->db, why, "INSERT INTO fitting (thing, vehicle, from_us) VALUES ($1, $2, $3)", "iii", (int64_t)t->thing.id, (int64_t)v->id, v->created_us);
 }
 
-mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *why)
+mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *why) { return mc_registry_vehicle_create_with(r, vehicle, false, NULL, why); }
+
+static mc_err create_with_thing(mc_registry *r, mc_vehicle *vehicle, const mc_registry_with *with, mc_why *why)
 {
   MC_TRY(registry_vehicle_check(vehicle, why));
   mc_vehicle *v = malloc(sizeof *v);
@@ -140,6 +142,8 @@ mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *w
   memcpy(t->thing.name, v->name, sizeof t->thing.name);
   mc_buf payload = {0};
   err = registry_vehicle_insert(r, v, t, why);
+  if (!err)
+    err = registry_write_with(r, v->tenant, v->id, with, v->created_us, why);
   if (!err)
     err = write_vehicle_json(&payload, v, t->thing.id);
   err = change_commit(r, err, v->tenant, mc_slice_str(v->name), "vehicle.created", &payload, why);
@@ -165,7 +169,14 @@ mc_err mc_registry_vehicle_create(mc_registry *r, mc_vehicle *vehicle, mc_why *w
   return err ? err : registry_key_for_vehicles(r, vehicle->tenant, &vehicle->id, 1, why);
 }
 
-mc_err mc_registry_vehicle_update(mc_registry *r, const mc_vehicle *vehicle, mc_why *why)
+mc_err mc_registry_vehicle_create_with(mc_registry *r, mc_vehicle *vehicle, bool on_thing, const mc_registry_with *with, mc_why *why)
+{
+  return on_thing ? registry_vehicle_create_on_thing(r, vehicle, with, why) : create_with_thing(r, vehicle, with, why);
+}
+
+mc_err mc_registry_vehicle_update(mc_registry *r, const mc_vehicle *vehicle, mc_why *why) { return mc_registry_vehicle_update_with(r, vehicle, NULL, why); }
+
+mc_err mc_registry_vehicle_update_with(mc_registry *r, const mc_vehicle *vehicle, const mc_registry_with *with, mc_why *why)
 {
   MC_TRY(registry_vehicle_check(vehicle, why));
   MC_TRY(change_begin(r, why));
@@ -179,6 +190,8 @@ mc_err mc_registry_vehicle_update(mc_registry *r, const mc_vehicle *vehicle, mc_
     err = name_clash(r, v, why);
   if (!err && mc_db_changes(r->db) == 0)
     err = mc_err_set(why, MC_ERR_NOT_FOUND, "there is no vehicle \"%s\" with id %u (a vehicle keeps its name)", v->name, v->id);
+  if (!err)
+    err = registry_write_with(r, v->tenant, v->id, with, now, why);
   mc_buf payload = {0};
   if (!err)
     err = write_vehicle_json(&payload, v, 0);

@@ -46,7 +46,9 @@ static int64_t after_last_fitting(mc_registry *r, uint32_t thing, int64_t now)
   return now;
 }
 
-mc_err mc_registry_vehicle_create_on_thing(mc_registry *r, mc_vehicle *vehicle, mc_why *why)
+mc_err mc_registry_vehicle_create_on_thing(mc_registry *r, mc_vehicle *vehicle, mc_why *why) { return registry_vehicle_create_on_thing(r, vehicle, NULL, why); }
+
+mc_err registry_vehicle_create_on_thing(mc_registry *r, mc_vehicle *vehicle, const mc_registry_with *with, mc_why *why)
 {
   uint32_t thing = 0;
   MC_TRY(registry_vehicle_check(vehicle, why));
@@ -63,6 +65,8 @@ mc_err mc_registry_vehicle_create_on_thing(mc_registry *r, mc_vehicle *vehicle, 
   v->created_us = after_last_fitting(r, thing, mc_clock_wall_us());
   if (!err)
     err = insert(r, v, thing, why);
+  if (!err)
+    err = registry_write_with(r, v->tenant, v->id, with, v->created_us, why);
   mc_buf payload = {0};
   if (!err) {
     mc_json j = mc_json_to(&payload);
@@ -119,7 +123,9 @@ void mirror_vehicle_gone(mc_registry *r, uint32_t vehicle)
   free(v);
 }
 
-mc_err mc_registry_vehicle_delete(mc_registry *r, uint32_t tenant, uint32_t vehicle, mc_why *why)
+mc_err mc_registry_vehicle_delete(mc_registry *r, uint32_t tenant, uint32_t vehicle, mc_why *why) { return mc_registry_vehicle_delete_with(r, tenant, vehicle, NULL, why); }
+
+mc_err mc_registry_vehicle_delete_with(mc_registry *r, uint32_t tenant, uint32_t vehicle, const mc_registry_with *with, mc_why *why)
 {
   static const char *const sql[] = {"DELETE FROM fleet_member WHERE vehicle = $1", "DELETE FROM vehicle_attribute WHERE vehicle = $1", "DELETE FROM fitting WHERE vehicle = $1",
                                     "DELETE FROM vehicle WHERE id = $1"};
@@ -128,6 +134,8 @@ mc_err mc_registry_vehicle_delete(mc_registry *r, uint32_t tenant, uint32_t vehi
   mc_err err = mc_registry_vehicle_get(r, tenant, vehicle, &v) ? mc_err_set(why, MC_ERR_NOT_FOUND, "there is no vehicle with id %u", vehicle) : MC_OK;
   for (size_t i = 0; !err && i < sizeof sql / sizeof sql[0]; i++)
     err = mc_db_run(r->db, why, sql[i], "i", (int64_t)vehicle);
+  if (!err)
+    err = registry_write_with(r, tenant, vehicle, with, 0, why);
   mc_buf payload = {0};
   if (!err)
     err = mc_buf_printf(&payload, "{\"vehicle\":%u,\"name\":\"%s\"}", vehicle, v.name);

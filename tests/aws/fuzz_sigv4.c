@@ -33,9 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   sigv4 s;
   mc_why why;
   if (sigv4_read(&r, &s, &why) == SIGV4_OK) {
-    for (int i = 0; i < 2; i++)
-      if (sigv4_verify(&r, &s, MC_LIT("a secret that no input was signed with"), s.time_us, i, &why) == SIGV4_OK)
-        abort();
+    if (sigv4_verify(&r, &s, MC_LIT("a secret that no input was signed with"), s.time_us, &why) == SIGV4_OK)
+      abort();
     sigv4_free(&s);
   }
   mc_vec_free(&header);

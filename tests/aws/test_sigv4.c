@@ -40,14 +40,14 @@ static void authorize(wire *w, const char *service, const char *signed_headers, 
   put(w, "authorization", w->authorization);
 }
 
-static sigv4_fault check_at(wire *w, int64_t now, const char *secret, bool unsigned_payload)
+static sigv4_fault check_at(wire *w, int64_t now, const char *secret)
 {
   sigv4 s;
   mc_why why = {0};
   w->r.header = w->header;
   sigv4_fault fault = sigv4_read(&w->r, &s, &why);
   if (!fault) {
-    fault = sigv4_verify(&w->r, &s, mc_slice_str(secret), now, unsigned_payload, &why);
+    fault = sigv4_verify(&w->r, &s, mc_slice_str(secret), now, &why);
     sigv4_free(&s);
   }
   if (!fault != !why.err) /* a fault has its text, none has none */
@@ -55,7 +55,7 @@ static sigv4_fault check_at(wire *w, int64_t now, const char *secret, bool unsig
   return fault;
 }
 
-static sigv4_fault check(wire *w) { return check_at(w, NOW, SECRET, false); }
+static sigv4_fault check(wire *w) { return check_at(w, NOW, SECRET); }
 
 /* A request of the SDK's: target, content type, a header with spaces in its value. */
 static void sdk(wire *w)
@@ -116,8 +116,8 @@ static void test_whatever_was_signed_cannot_change(void)
 {
   wire w;
   sdk(&w);
-  CHECK_INT(check_at(&w, NOW, SECRET "x", false), SIGV4_INVALID);
-  CHECK_INT(check_at(&w, NOW, "", false), SIGV4_INVALID);
+  CHECK_INT(check_at(&w, NOW, SECRET "x"), SIGV4_INVALID);
+  CHECK_INT(check_at(&w, NOW, ""), SIGV4_INVALID);
   w.r.body = MC_LIT("{\"a\":2}");
   CHECK_INT(check(&w), SIGV4_INVALID);
   sdk(&w);
@@ -236,7 +236,7 @@ static void test_a_signature_is_good_for_five_minutes(void)
   for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {
     wire w;
     sdk(&w);
-    CHECK_INT(check_at(&w, NOW + at[i].seconds * 1000000, SECRET, false), at[i].want);
+    CHECK_INT(check_at(&w, NOW + at[i].seconds * 1000000, SECRET), at[i].want);
   }
 }
 
@@ -249,7 +249,7 @@ static void test_a_presigned_request_ends_when_it_says(void)
   wire w;
   for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {
     presigned(&w, "/aws/?" PRESIGNED PRESIGNATURE);
-    CHECK_INT(check_at(&w, NOW + at[i].seconds * 1000000, SECRET, false), at[i].want);
+    CHECK_INT(check_at(&w, NOW + at[i].seconds * 1000000, SECRET), at[i].want);
   }
 }
 
@@ -319,7 +319,7 @@ static void test_a_secret_of_any_length_is_no_overrun(void)
   secret[sizeof secret - 1] = 0;
   wire w;
   sdk(&w);
-  CHECK(check_at(&w, NOW, secret, false) != SIGV4_OK);
+  CHECK(check_at(&w, NOW, secret) != SIGV4_OK);
 }
 
 int main(int argc, char **argv)

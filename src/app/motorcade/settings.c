@@ -117,7 +117,10 @@ static setting limit_at(size_t i, row_setting *text)
   mc_control_limit l = mc_control_limit_at(i);
   snprintf(text->key, sizeof text->key, "fleetwise_%s", l.key);
   snprintf(text->value, sizeof text->value, "%" PRIu64, l.ours);
-  snprintf(text->meaning, sizeof text->meaning, "FleetWise operations: %s (AWS: %" PRIu64 ")", l.meaning, l.aws);
+  if (l.aws)
+    snprintf(text->meaning, sizeof text->meaning, "FleetWise operations: %s (AWS: %" PRIu64 ")", l.meaning, l.aws);
+  else
+    snprintf(text->meaning, sizeof text->meaning, "FleetWise operations: %s", l.meaning);
   return (setting){text->key, U64, offsetof(settings, fleetwise) + i * sizeof(uint64_t), sizeof(uint64_t), text->value, l.unit, l.least, l.most, text->meaning};
 }
 
