@@ -74,6 +74,28 @@ static mc_err number_encodings(mc_campaigns *c, table_run *r, mc_why *why)
   return err;
 }
 
+/* What the document of other agents leaves out: no campaign of theirs may speak of it (contract fleetwise 12.2). */
+static mc_err note_left_out(manifest_version *m, mc_arena *arena, mc_why *why)
+{
+  mc_fw_manifest doc;
+  mc_map there = {0};
+  mc_err err = MC_OK;
+  MC_TRY(mc_fw_read_manifest(mc_buf_slice(&m->foreign), arena, &doc, why));
+  for (uint32_t i = 0; i < doc.can_count && !err; i++)
+    err = mc_map_put(&there, doc.can[i].signal_id, 1);
+  for (uint32_t i = 0; i < doc.obd_count && !err; i++)
+    err = mc_map_put(&there, doc.obd[i].signal_id, 1);
+  for (uint32_t i = 0; i < doc.complex_count && !err; i++)
+    err = mc_map_put(&there, doc.complex[i].signal_id, 1);
+  for (uint32_t i = 0; i < doc.custom_count && !err; i++)
+    err = mc_map_put(&there, doc.custom[i].signal_id, 1);
+  for (size_t i = 0; i < m->signal.len && !err; i++)
+    if (!mc_map_get(&there, m->signal.at[i], NULL))
+      err = mc_map_put(&m->left_out, m->signal.at[i], 1);
+  mc_map_free(&there);
+  return err;
+}
+
 static mc_err fill_tables(mc_campaigns *c, manifest_version *m, mc_why *why)
 {
   mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
@@ -92,7 +114,7 @@ static mc_err fill_tables(mc_campaigns *c, manifest_version *m, mc_why *why)
     if (i == 0 || m->signal.at[i] != m->signal.at[i - 1])
       m->signal.at[kept++] = m->signal.at[i];
   m->signal.len = kept;
-  return err;
+  return err ? err : note_left_out(m, &arena, why);
 }
 
 static mc_err serialise(mc_slice name, const mc_fw_manifest *what, mc_buf *out, char **sync_id)

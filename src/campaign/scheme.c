@@ -28,6 +28,11 @@ bool campaign_manifest_decodes(const manifest_version *m, uint32_t signal)
   return lo < m->signal.len && m->signal.at[lo] == signal;
 }
 
+bool campaign_agent_decodes(const manifest_version *m, agent_kind agent, uint32_t signal)
+{
+  return campaign_manifest_decodes(m, signal) && (agent.ours || !mc_map_get(&m->left_out, signal, NULL));
+}
+
 mc_fw_signal_info *scheme_info_of(compile_run *r, uint32_t signal)
 {
   uint64_t index;
@@ -64,6 +69,10 @@ static mc_err add_condition_signals(compile_run *r, const condition_use *use, si
       snprintf(text, sizeof text, "the condition reads %.*s, which the vehicle's decoder manifest %s does not decode", MC_FMT(fqn), r->m->name);
       *complete = false;
       return scheme_leave_out(r, "condition_outside_manifest", text);
+    }
+    if (!campaign_agent_decodes(r->m, r->agent, use[i].id)) {
+      *complete = false;
+      return scheme_leave_out(r, "refused_for_agent", "the condition reads a multiplexed signal, which AWS's agent cannot decode: its manifest is without it");
     }
     if (mc_map_get(&r->ieee, use[i].id, NULL)) {
       *complete = false;
@@ -234,7 +243,7 @@ static mc_err collect_signals(compile_run *r)
     uint32_t id;
     if (campaign_is_pattern(s->fqn))
       continue;
-    if (mc_registry_signal_lookup(registry, r->campaign->tenant, s->fqn, &id) == MC_OK && campaign_manifest_decodes(r->m, id))
+    if (mc_registry_signal_lookup(registry, r->campaign->tenant, s->fqn, &id) == MC_OK && campaign_agent_decodes(r->m, r->agent, id))
       MC_TRY(collect_one(r, s, id));
     else if (!r->first_missing.len)
       r->first_missing = s->fqn;
@@ -242,7 +251,7 @@ static mc_err collect_signals(compile_run *r)
   for (uint32_t i = 0; i < r->campaign->signal_count; i++) {
     const mc_campaign_collect *s = &r->campaign->signal[i];
     for (size_t k = 0; k < r->m->signal.len && campaign_is_pattern(s->fqn); k++)
-      if (campaign_pattern_takes(s->fqn, mc_registry_signal_fqn(registry, r->campaign->tenant, r->m->signal.at[k])))
+      if (campaign_agent_decodes(r->m, r->agent, r->m->signal.at[k]) && campaign_pattern_takes(s->fqn, mc_registry_signal_fqn(registry, r->campaign->tenant, r->m->signal.at[k])))
         MC_TRY(collect_one(r, s, r->m->signal.at[k]));
   }
   return MC_OK;
@@ -368,14 +377,26 @@ mc_err campaign_scheme_try(mc_campaigns *c, const mc_campaign *campaign, const m
   return err ? mc_err_set(why, err, "campaign %.*s: %s", MC_FMT(campaign->name), mc_err_text(err)) : MC_OK;
 }
 
+/* Looked up for every campaign of a vehicle at each of its check-ins, so it is made without formatting. A manifest's id has less than 200 bytes. */
+static mc_slice compiled_key(const mc_campaign *campaign, agent_kind agent, const char *manifest_id, uint8_t out[400])
+{
+  size_t len = strnlen(manifest_id, 300);
+  mc_store_le32(out, campaign->tenant);
+  mc_store_le32(out + 4, campaign->id);
+  mc_store_le64(out + 8, (uint64_t)campaign->updated_us);
+  mc_store_le32(out + 16, agent.ours ? 0 : agent.version + 1);
+  memcpy(out + 20, manifest_id, len);
+  return mc_slice_of(out, 20 + len);
+}
+
 mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent,
                                const compiled_scheme **out, mc_why *why)
 {
-  char key[400], sync_id[160];
-  int n = snprintf(key, sizeof key, "%u/%u/%lld/%x/%s", campaign->tenant, campaign->id, (long long)campaign->updated_us, agent.ours ? 0 : agent.version + 1,
-                   agent.ours ? m->sync_id : m->foreign_sync_id);
+  uint8_t bytes[400];
+  char sync_id[160];
+  mc_slice key = compiled_key(campaign, agent, agent.ours ? m->sync_id : m->foreign_sync_id, bytes);
   uint64_t found;
-  if (mc_strmap_get(&c->compiled, mc_slice_of(key, (size_t)n), &found)) {
+  if (mc_strmap_get(&c->compiled, key, &found)) {
     *out = (const compiled_scheme *)(uintptr_t)found;
     return MC_OK;
   }
@@ -388,7 +409,7 @@ mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, con
     fresh->hash = mc_slice_fnv1a(mc_slice_str(sync_id));
   }
   if (!err)
-    err = mc_strmap_put(&c->compiled, mc_slice_of(key, (size_t)n), (uintptr_t)fresh);
+    err = mc_strmap_put(&c->compiled, key, (uintptr_t)fresh);
   if (err) {
     compiled_free(fresh);
     return mc_err_set(why, err, "campaign %.*s: %s", MC_FMT(campaign->name), mc_err_text(err));

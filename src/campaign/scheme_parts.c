@@ -109,7 +109,7 @@ static mc_err fetch(compile_run *r, const json_t *item, size_t index, mc_fw_fetc
   mc_slice fqn = text_of(item, "fullyQualifiedName"), expression;
   uint32_t id;
   char text[400];
-  if (mc_registry_signal_lookup(r->c->config.registry, r->campaign->tenant, fqn, &id) || !campaign_manifest_decodes(r->m, id)) {
+  if (mc_registry_signal_lookup(r->c->config.registry, r->campaign->tenant, fqn, &id) || !campaign_agent_decodes(r->m, r->agent, id)) {
     snprintf(text, sizeof text, "signalsToFetch[%zu]: the vehicle's decoder manifest %s does not decode %.*s", index, r->m->name, MC_FMT(mc_slice_sub(fqn, 0, 160)));
     *complete = false;
     return scheme_leave_out(r, "condition_outside_manifest", text);

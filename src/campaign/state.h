@@ -17,11 +17,12 @@
 /* One version of one decoder manifest: what a sync id means, for ever. */
 typedef struct manifest_version {
   uint32_t tenant;
-  char *name, *sync_id, *foreign_sync_id; /* the second one names `foreign`, what agents other than ours get */
+  char *name, *sync_id, *foreign_sync_id; /* the last one names `foreign`, what agents other than ours get; the same pointer where both documents are the same */
   bool current;                           /* the newest of its name */
   mc_map encoding;                        /* signal id -> index in list */
   MC_VEC(mc_encoding) list;
   MC_VEC(uint32_t) signal;  /* ids, ascending */
+  mc_map left_out;          /* ids of those that `foreign` does not decode */
   mc_buf extended, foreign; /* protobufs: for our agent, for others */
   int64_t created_us;
 } manifest_version;
@@ -273,6 +274,7 @@ mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, con
 mc_err campaign_scheme_try(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent, compiled_scheme *out, mc_why *why);
 void campaign_scheme_tried_free(compiled_scheme *s);
 bool campaign_manifest_decodes(const manifest_version *m, uint32_t signal);
+bool campaign_agent_decodes(const manifest_version *m, agent_kind agent, uint32_t signal); /* with the document that such an agent gets */
 void campaign_schemes_free(mc_campaigns *c);
 mc_err campaign_schemes_load(mc_campaigns *c, mc_why *why);
 /* condition.c: what a name stands for, and the tree for the wire */

@@ -46,7 +46,7 @@ static mc_err fill(mc_campaigns *c, const mc_state_template *t, const manifest_v
   char sync_id[160];
   for (uint32_t i = 0; i < t->signal_count; i++) {
     uint32_t id;
-    if (mc_registry_signal_lookup(c->config.registry, t->tenant, t->signal[i], &id) || !campaign_manifest_decodes(m, id))
+    if (mc_registry_signal_lookup(c->config.registry, t->tenant, t->signal[i], &id) || !campaign_agent_decodes(m, agent, id))
       continue;
     if (agent_needs(agent, AROUND_TEMPLATE_TEXT) && is_text(c, t->tenant, m, id)) {
       out->text_left_out = true;

@@ -96,6 +96,10 @@ manifest_version *campaign_manifest_current(mc_campaigns *c, uint32_t tenant, mc
 mc_err campaign_manifest_add(mc_campaigns *c, manifest_version *m)
 {
   char key[256];
+  if (m->foreign_sync_id != m->sync_id && strcmp(m->foreign_sync_id, m->sync_id) == 0) { /* one document for all agents has one id: ids are compared by their place */
+    free(m->foreign_sync_id);
+    m->foreign_sync_id = m->sync_id;
+  }
   pthread_mutex_lock(&c->lock);
   mc_err err = mc_vec_push(&c->manifest, m);
   if (!err)
@@ -136,11 +140,13 @@ void campaign_manifest_free(manifest_version *m)
   if (!m)
     return;
   free(m->name);
+  if (m->foreign_sync_id != m->sync_id)
+    free(m->foreign_sync_id);
   free(m->sync_id);
-  free(m->foreign_sync_id);
   mc_map_free(&m->encoding);
   mc_vec_free(&m->list);
   mc_vec_free(&m->signal);
+  mc_map_free(&m->left_out);
   mc_buf_free(&m->extended);
   mc_buf_free(&m->foreign);
   free(m);

@@ -116,6 +116,33 @@ static void test_an_unknown_signal_is_named_with_the_nearest_one(void)
   end();
 }
 
+static uint32_t schemes_sent_last(void)
+{
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  mc_fw_schemes s = {0};
+  for (int i = sent_count - 1; i >= 0; i--)
+    if (strstr(outbox[i].topic, "/collection_schemes"))
+      return mc_fw_read_schemes(mc_buf_slice(&outbox[i].payload), &arena, &s, NULL) ? UINT32_MAX : s.scheme_count;
+  return 0;
+}
+
+static void test_another_agent_gets_no_campaign_over_a_multiplexed_signal(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(give_manifest());
+  CHECK_OK(create("temps", "Vehicle.ENGINE.Temp", NULL, &why));
+  CHECK_OK(create("page", "Vehicle.MUX.OnPageOne", NULL, &why));
+  CHECK_OK(create("reads", "Vehicle.ENGINE.Temp", "$variable.`Vehicle.MUX.OnPageOne` > 1", &why));
+  CHECK_OK(checkin(NULL, 0, false));
+  CHECK_INT(schemes_sent_last(), 1); /* its manifest is without the signal: the condition would be undefined for ever */
+  CHECK_OK(checkin(NULL, 0, true));
+  CHECK_INT(schemes_sent_last(), 3);
+  end();
+}
+
 static void test_a_virgin_vehicle_gets_manifest_and_schemes_and_confirms(void)
 {
   mc_dbc_import_report report;
@@ -156,6 +183,26 @@ static void test_a_virgin_vehicle_gets_manifest_and_schemes_and_confirms(void)
   CHECK_OK(mc_fw_read_schemes(mc_buf_slice(&outbox[2].payload), &arena, &s, &why));
   CHECK_INT(s.scheme_count, 0);
   CHECK(s.time_ms > 0);
+  end();
+}
+
+/* A manifest of plain signals is one document for every agent, under one id. */
+static void test_another_agent_confirms_a_manifest_that_is_the_same_for_all(void)
+{
+  mc_dbc_import_report report;
+  mc_why why;
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  mc_fw_manifest m;
+  CHECK(begin());
+  CHECK_OK(import("VERSION \"\"\nBU_: E\nBO_ 256 PLAIN: 8 E\n SG_ Level : 0|16@1+ (1,0) [0|100] \"\" E\n", "", &report, &why));
+  CHECK_OK(give_manifest());
+  CHECK_OK(checkin(NULL, 0, false));
+  CHECK_INT(sent_count, 1);
+  CHECK_OK(mc_fw_read_manifest(mc_buf_slice(&outbox[0].payload), &arena, &m, &why));
+  CHECK_SLICE(m.sync_id, report.manifest_sync_id);
+  for (int i = 0; i < 3; i++)
+    CHECK_OK(checkin(&m.sync_id, 1, i == 2)); /* the last one is of ours */
+  CHECK_INT(sent_count, 1);
   end();
 }
 
@@ -467,7 +514,9 @@ int main(void)
   RUN(test_refuses_what_it_cannot_import);
   RUN(test_two_signals_under_one_name_are_refused_and_both_named);
   RUN(test_an_unknown_signal_is_named_with_the_nearest_one);
+  RUN(test_another_agent_gets_no_campaign_over_a_multiplexed_signal);
   RUN(test_a_virgin_vehicle_gets_manifest_and_schemes_and_confirms);
+  RUN(test_another_agent_confirms_a_manifest_that_is_the_same_for_all);
   RUN(test_an_agent_that_never_confirms_is_not_flooded);
   RUN(test_other_agents_get_no_multiplexing_and_no_int16);
   RUN(test_decodes_to_raw_integers_plain_and_compressed_once);
