@@ -31,28 +31,37 @@ mc_err campaign_payload_read(mc_campaigns *c, uint32_t tenant, mc_slice payload,
   return MC_OK;
 }
 
-static mc_err add_number(mc_campaigns *c, const manifest_version *m, uint32_t vehicle, const mc_fw_sample *s, int64_t time_us,
-                         uint8_t flags)
+/* What is known of the signal of the sample before: agents send the samples of a signal one after the other. */
+typedef struct signal_facts {
+  bool looked_up, known;
+  uint32_t id;
+  const mc_encoding *encoding; /* NULL: none */
+} signal_facts;
+
+static void look_up(mc_campaigns *c, const manifest_version *m, uint32_t tenant, uint32_t signal, signal_facts *f)
 {
   uint64_t index;
-  int64_t k;
-  if (m && mc_map_get(&m->encoding, s->signal_id, &index)) {
-    const mc_encoding *e = &m->list.at[index];
-    if (mc_encoding_recover(e, s->number, &k))
-      return mc_block_builder_add(&c->block, vehicle, s->signal_id, e->id, time_us, MC_SAMPLE_RAW, flags, (mc_sample_value){.raw = k});
-  }
-  return mc_block_builder_add(&c->block, vehicle, s->signal_id, 0, time_us, MC_SAMPLE_DOUBLE, flags, (mc_sample_value){.dbl = s->number});
+  if (f->looked_up && f->id == signal)
+    return;
+  *f = (signal_facts){.looked_up = true, .id = signal};
+  if (m && mc_map_get(&m->encoding, signal, &index))
+    f->encoding = &m->list.at[index];
+  f->known = f->encoding || mc_registry_signal_fqn(c->config.registry, tenant, signal).len;
 }
 
-static bool known_signal(mc_campaigns *c, const manifest_version *m, uint32_t tenant, uint32_t signal)
+static mc_err add_number(mc_campaigns *c, const mc_encoding *e, uint32_t vehicle, const mc_fw_sample *s, int64_t time_us, uint8_t flags)
 {
-  return (m && mc_map_get(&m->encoding, signal, NULL)) || mc_registry_signal_fqn(c->config.registry, tenant, signal).len;
+  int64_t k;
+  if (e && mc_encoding_recover(e, s->number, &k))
+    return mc_block_builder_add(&c->block, vehicle, s->signal_id, e->id, time_us, MC_SAMPLE_RAW, flags, (mc_sample_value){.raw = k});
+  return mc_block_builder_add(&c->block, vehicle, s->signal_id, 0, time_us, MC_SAMPLE_DOUBLE, flags, (mc_sample_value){.dbl = s->number});
 }
 
 static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle, const mc_fw_vehicle_data *d, uint64_t *quarantined,
                           uint64_t *unknown, uint64_t *strayed)
 {
   manifest_version *m = campaign_manifest_seen(c, r->tenant, d->manifest_sync_id);
+  signal_facts facts = {0};
   if (d->event_time_ms > INT64_MAX / 1000)
     return MC_ERR_INVALID;
   int64_t event_us = (int64_t)d->event_time_ms * 1000;
@@ -66,7 +75,8 @@ static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle,
       return MC_ERR_INVALID;
     if (__builtin_add_overflow(event_us, relative, &time_us))
       return MC_ERR_INVALID;
-    if (s->path || !known_signal(c, m, r->tenant, s->signal_id)) { /* a part of a structured signal has no column yet */
+    look_up(c, m, r->tenant, s->signal_id, &facts);
+    if (s->path || !facts.known) { /* a part of a structured signal has no column yet */
       (*unknown)++;
       continue;
     }
@@ -77,7 +87,7 @@ static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle,
     uint8_t flags = time_us > r->time_us + AHEAD_US ? MC_SAMPLE_QUARANTINED : 0;
     *quarantined += flags != 0;
     MC_TRY(s->is_string ? mc_block_builder_add_string(&c->block, vehicle, s->signal_id, time_us, flags, s->text)
-                        : add_number(c, m, vehicle, s, time_us, flags));
+                        : add_number(c, facts.encoding, vehicle, s, time_us, flags));
   }
   return MC_OK;
 }

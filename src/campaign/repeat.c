@@ -67,11 +67,15 @@ static uint64_t mix(uint64_t h, uint64_t v)
   return h ^ h >> 32;
 }
 
-/* Eight bytes at a time: payloads are up to 128 KiB. Not seeded, so that replays give the same keys. */
+/* Eight bytes at a time, in four lanes that need not wait for each other: payloads are up to 128 KiB. Not seeded, so that replays give the same keys. */
 static uint64_t hash_bytes(mc_slice s)
 {
-  uint64_t h = 0x243F6A8885A308D3ULL ^ s.len;
+  uint64_t lane[4] = {0x243F6A8885A308D3ULL ^ s.len, 0x13198A2E03707344ULL, 0xA4093822299F31D0ULL, 0x082EFA98EC4E6C89ULL};
   size_t i = 0;
+  for (; i + 32 <= s.len; i += 32)
+    for (size_t n = 0; n < 4; n++)
+      lane[n] = mix(lane[n], mc_load_le64(s.data + i + 8 * n));
+  uint64_t h = mix(mix(mix(lane[0], lane[1]), lane[2]), lane[3]);
   for (; i + 8 <= s.len; i += 8)
     h = mix(h, mc_load_le64(s.data + i));
   uint64_t tail = 0;

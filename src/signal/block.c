@@ -1,7 +1,7 @@
 /* The growing block of samples. */
 #include "signal/signal.h"
 
-/* All arrays or none: a half-added sample would shift the columns against each other. */
+/* All arrays or none: a half-added sample would shift the columns against each other. Values come last: what they have room for, all have. */
 static mc_err reserve_one(mc_block_builder *b)
 {
   MC_TRY(mc_vec_reserve(&b->vehicle, 1));
@@ -18,7 +18,8 @@ mc_err mc_block_builder_add(mc_block_builder *b, uint32_t vehicle, uint32_t sign
 {
   if (b->vehicle.len >= UINT32_MAX)
     return MC_ERR_TOO_LARGE; /* mc_block counts in 32 bits */
-  MC_TRY(reserve_one(b));
+  if (b->value.len == b->value.cap)
+    MC_TRY(reserve_one(b));
   b->vehicle.at[b->vehicle.len++] = vehicle;
   b->signal.at[b->signal.len++] = signal;
   b->encoding.at[b->encoding.len++] = encoding;

@@ -18,9 +18,16 @@ static bool same_bits(double a, double b)
   return x == y;
 }
 
+/* nearbyint without a call, for what fits into 51 bits: adding 1.5 * 2^52 leaves no bit below one, and rounds as the mode says. */
+static inline double nearest(double x)
+{
+  const double whole = 6755399441055744.0;
+  return fabs(x) < 2251799813685248.0 ? (x + whole) - whole : nearbyint(x);
+}
+
 bool mc_encoding_recover(const mc_encoding *e, double value, int64_t *k)
 {
-  double guess = nearbyint((value - e->offset) / e->factor);
+  double guess = nearest((value - e->offset) / e->factor);
   if (!(guess >= -9.2e18 && guess <= 9.2e18)) /* also NaN */
     return false;
   /* The subtraction and the division round, so the integer may be a neighbour of the guess. */
