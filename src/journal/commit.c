@@ -25,6 +25,7 @@ mc_chunk *mc_chunk_new(mc_journal *j, size_t cap)
   c->journal = j;
   c->cap = cap;
   c->summary = MC_SUMMARY_TOLD;
+  c->urgent = false;
   atomic_init(&c->refs, 1);
   mc_journal_ref(j);
   return c;

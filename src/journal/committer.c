@@ -33,12 +33,15 @@ static size_t staged(mc_journal *j)
 typedef struct group {
   mc_chunk_list chunks;
   size_t bytes, pieces, budget;
+  bool full; /* something had to stay behind */
 } group;
 
 static bool take(group *g, mc_chunk *c)
 {
-  if (g->pieces == GROUP_PIECES - 1 || (g->pieces && g->bytes + c->commit.bytes.len > g->budget))
+  if (g->pieces == GROUP_PIECES - 1 || (g->pieces && g->bytes + c->commit.bytes.len > g->budget)) {
+    g->full = true;
     return false;
+  }
   g->bytes += c->commit.bytes.len;
   g->pieces++;
   return true;
@@ -64,6 +67,7 @@ static size_t budget(const mc_journal *j)
 static void gather(mc_journal *j, group *g)
 {
   *g = (group){.budget = budget(j)};
+  atomic_store(&j->urgent, false); /* first: what is handed over from here on says so again */
   pthread_mutex_lock(&j->writers_lock);
   for (mc_journal_writer **at = &j->writers; *at;) {
     mc_journal_writer *w = *at;
@@ -86,6 +90,8 @@ static void gather(mc_journal *j, group *g)
     *end = head;
   }
   pthread_mutex_unlock(&j->writers_lock);
+  if (g->full)
+    atomic_store(&j->urgent, true); /* perhaps that was */
 }
 
 /* ---- write ---- */
@@ -331,12 +337,29 @@ static void linger(mc_journal *j)
   pthread_mutex_unlock(&j->commit_lock);
 }
 
+/* What nobody waits for gathers longer, so that a vehicle's check-in now and then does not cost a sync and the waking of three threads each. */
+static void be_patient(mc_journal *j)
+{
+  if (!j->patient_wait_us || atomic_load(&j->urgent) || staged(j) >= j->group_bytes)
+    return;
+  int64_t until_us = mc_clock_mono_us() + j->patient_wait_us;
+  pthread_mutex_lock(&j->commit_lock);
+  atomic_store(&j->state, MC_COMMITTER_PATIENT);
+  /* Who hands over sets `urgent` and then looks at the state; here it is the other way round, so one of the two notices. */
+  while (!atomic_load(&j->urgent) && atomic_load(&j->state) == MC_COMMITTER_PATIENT && !j->stopping)
+    if (!mc_cond_wait_until(&j->commit_cond, &j->commit_lock, until_us))
+      break;
+  atomic_store(&j->state, MC_COMMITTER_BUSY);
+  pthread_mutex_unlock(&j->commit_lock);
+}
+
 void *mc_committer_run(void *journal)
 {
   mc_journal *j = journal;
   mc_thread_name("journal");
   mc_thread_prompt();
   while (sleep_until_staged(j)) {
+    be_patient(j);
     linger(j);
     int64_t now_us = mc_clock_mono_us();
     group g;

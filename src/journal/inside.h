@@ -33,6 +33,7 @@ typedef struct mc_chunk {
   mc_journal *journal;
   size_t cap;
   uint32_t summary; /* of its records */
+  bool urgent;      /* one of them is of no patient stream; owner's, until it is handed over */
   int64_t since_us; /* its first record was staged; then: its group was synced */
   uint8_t data[];
 } mc_chunk;
@@ -91,7 +92,8 @@ typedef struct mc_segment {
   mc_file *read; /* opened when first needed; for mc_journal_read_at */
 } mc_segment;
 
-typedef enum mc_committer_state { MC_COMMITTER_BUSY, MC_COMMITTER_SLEEPING, MC_COMMITTER_GATHERING } mc_committer_state;
+/* PATIENT: gathers what may wait, until something comes that may not. */
+typedef enum mc_committer_state { MC_COMMITTER_BUSY, MC_COMMITTER_SLEEPING, MC_COMMITTER_GATHERING, MC_COMMITTER_PATIENT } mc_committer_state;
 
 /* A thread in mc_journal_append_sync. */
 typedef struct mc_sync_wait {
@@ -106,7 +108,8 @@ struct mc_journal {
   char *dir;
   uint64_t segment_bytes;
   mc_journal_retention keep;
-  uint32_t group_bytes;
+  uint32_t group_bytes, patient_streams, patient_wait_us;
+  atomic_bool urgent; /* something may have been handed over since the last group was gathered that cannot wait; never false when it was */
   _Atomic size_t staged_limit; /* of a writer; follows the disk */
   uint8_t id[MC_JOURNAL_ID];
   mc_journal_cipher cipher; /* seal NULL: none */

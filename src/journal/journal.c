@@ -167,12 +167,15 @@ mc_err mc_journal_open(const mc_journal_config *config, mc_journal **out, mc_why
   j->wall_at_open_us = mc_clock_wall_us();
   j->mono_at_open_us = mc_clock_mono_us();
   j->group_bytes = config->group_bytes ? config->group_bytes : 256 << 10;
+  j->patient_wait_us = config->patient_wait_us;
+  j->patient_streams = config->patient_wait_us ? config->patient_streams : 0;
   if (config->cipher)
     j->cipher = *config->cipher;
   set_pace(j, config);
   j->durable_low = UINT64_MAX;
   atomic_init(&j->refs, 1);
   atomic_init(&j->state, MC_COMMITTER_BUSY);
+  atomic_init(&j->urgent, false);
   init_locks(j);
   mc_journal_cache_init(j);
   get_metrics(j);

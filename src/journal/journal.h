@@ -88,6 +88,8 @@ typedef struct mc_journal_config {
   uint64_t segment_bytes;    /* 0: 64 MiB */
   uint32_t group_bytes;      /* commit at once when this much is staged; 0: 256 KiB */
   uint32_t group_wait_us;    /* else after this long at most, less at a light load; 0: 1000 */
+  uint32_t patient_streams;  /* bit per mc_stream: its records may wait */
+  uint32_t patient_wait_us;  /* longest that a group gathers which holds no others; 0: they do not wait either */
   mc_journal_retention keep;
   mc_journal_io io;
   uint32_t max_staged_bytes; /* per writer; append fails with MC_ERR_FULL beyond it, on a slow disk beyond twice; 0: 16 MiB */

@@ -77,6 +77,7 @@ void mc_journal_writer_hand_over(mc_journal_writer *w)
     return;
   mc_journal *j = w->journal;
   size_t len = c->commit.bytes.len;
+  bool urgent = c->urgent; /* the committer may have it in a moment */
   pthread_mutex_lock(&w->lock);
   bool copied = copy_behind(w->ready.tail, c, mc_segment_room(j->segment_bytes));
   if (!copied) {
@@ -88,9 +89,13 @@ void mc_journal_writer_hand_over(mc_journal_writer *w)
   if (copied) {
     c->commit.bytes.len = c->commit.count = 0;
     c->summary = MC_SUMMARY_TOLD;
+    c->urgent = false;
   }
+  if (urgent && !atomic_load(&j->urgent))
+    atomic_store(&j->urgent, true); /* after the bytes are in the queue, before the state is looked at: see be_patient */
   int state = atomic_load(&j->state);
-  if (state == MC_COMMITTER_SLEEPING || (state == MC_COMMITTER_GATHERING && staged >= j->group_bytes))
+  bool full = staged >= j->group_bytes;
+  if (state == MC_COMMITTER_SLEEPING || (state == MC_COMMITTER_GATHERING && full) || (state == MC_COMMITTER_PATIENT && (urgent || full)))
     mc_committer_wake(j);
 }
 
@@ -124,6 +129,7 @@ static mc_err stage(mc_journal_writer *w, const mc_record *r, uint32_t size)
   c->commit.bytes.len += size;
   c->commit.count++;
   c->summary |= mc_record_summary(r);
+  c->urgent |= !(w->journal->patient_streams >> r->stream & 1);
   w->next_ticket++;
   return MC_OK;
 }

@@ -196,6 +196,8 @@ static mc_err open_journal(server *s, mc_why *why)
   mc_journal_config config = {.fs = mc_fs_posix(),
                               .dir = path,
                               .group_wait_us = s->set.journal_group_wait_us,
+                              .patient_streams = 1u << MC_STREAM_CHECKIN,
+                              .patient_wait_us = s->set.journal_checkin_wait_us,
                               .io = (mc_journal_io)s->set.journal_io,
                               .keep = {.bytes = s->set.journal_retain_mb << 20,
                                        .age_us = s->set.journal_retain_days * 86400000000LL,

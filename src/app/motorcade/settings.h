@@ -24,7 +24,7 @@ typedef struct settings {
   char portal[512];
   char osm[512];
   char log_level[8], log_format[8];
-  uint32_t journal_io, journal_group_wait_us, store_memory_mb, store_flush_s;
+  uint32_t journal_io, journal_group_wait_us, journal_checkin_wait_us, store_memory_mb, store_flush_s;
   uint64_t journal_retain_mb;
   uint32_t journal_retain_days, journal_audit_days;
   uint32_t store_retain_days;
