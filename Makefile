@@ -67,7 +67,7 @@ check-layering:
 	@python3 tools/check_layering.py
 
 bench: programs
-	@for b in mqtt ingest edge store; do build/motorcade bench $$b --json || exit 1; done
+	@for b in mqtt ingest edge store fleetwise; do build/motorcade bench $$b --json || exit 1; done
 
 fuzz:
 	@tools/setup.sh build check

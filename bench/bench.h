@@ -25,6 +25,8 @@ int bench_mqtt_storm(const bench_options *o); /* its storm-* cases */
 int bench_ingest(const bench_options *o);
 int bench_edge(const bench_options *o);
 int bench_store(const bench_options *o);
+int bench_fleetwise(const bench_options *o);
+int bench_fleetwise_fleet(const bench_options *o); /* its checkin-* and rollout-* cases */
 
 /* ---- one line of result ---- */
 enum { BENCH_PEERS_MAX = 4 };
@@ -76,6 +78,8 @@ typedef struct bench_server {
 } bench_server;
 /* Starts motorcade with a fresh data folder; vehicles: how many with certificates are made before (vehicle i is "bench-<i>"; files <dir>/devices/<i>.crt|.key). */
 mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_server *out, mc_why *why);
+/* The same with vehicles bench-0 .. that have no certificates and this decoder manifest, which need not exist yet: for the plain port. */
+mc_err bench_start_motorcade_fleet(const bench_options *o, uint32_t vehicles, const char *manifest, bench_server *out, mc_why *why);
 /* kill -9, then the same folder and ports again. */
 mc_err bench_restart_motorcade(const bench_options *o, bench_server *s, mc_why *why);
 /* A gauge or counter of a running motorcade; labels as "kind=\"resumed\"" or NULL. -1: it has none of that name. */

@@ -84,6 +84,35 @@ static mc_err make_vehicles(const char *dir, uint32_t count, mc_why *why)
   return err;
 }
 
+/* Vehicles that never connect by themselves: no certificates, a thousand in a transaction. */
+static mc_err make_plain_vehicles(const char *dir, uint32_t count, const char *manifest, mc_why *why)
+{
+  char path[700];
+  mc_db *db = NULL;
+  mc_registry *r = NULL;
+  mc_vehicle_row *row = calloc(MC_VEHICLE_ROWS, sizeof *row);
+  snprintf(path, sizeof path, "%s/motorcade.db", dir);
+  mc_err err = row ? mc_db_open_sqlite(path, &db, why) : mc_err_set(why, MC_ERR_MEMORY, "no memory for vehicles");
+  if (!err)
+    err = mc_registry_open(&(mc_registry_config){.db = db}, &r, why);
+  for (uint32_t i = 0; i < count && !err;) {
+    size_t n = 0;
+    memset(row, 0, MC_VEHICLE_ROWS * sizeof *row);
+    for (; n < MC_VEHICLE_ROWS && i < count; n++, i++) {
+      snprintf(row[n].vehicle.name, sizeof row[n].vehicle.name, "bench-%u", i);
+      snprintf(row[n].vehicle.manifest, sizeof row[n].vehicle.manifest, "%s", manifest);
+    }
+    err = mc_registry_vehicle_create_many(r, MC_TENANT_DEFAULT, row, n, why);
+    for (size_t k = 0; k < n && !err; k++)
+      if (row[k].state == MC_ROW_REFUSED)
+        err = mc_err_set(why, MC_ERR_INVALID, "%s: %s", row[k].vehicle.name, row[k].why.text);
+  }
+  mc_registry_close(&r);
+  mc_db_close(&db);
+  free(row);
+  return err;
+}
+
 static mc_err run_and_wait(const char *const *argv, const char *log, mc_why *why)
 {
   bench_process p;
@@ -127,16 +156,28 @@ static mc_err serve(const bench_options *o, bench_server *s, mc_why *why)
   return bench_wait_port(s->http, 5000, why);
 }
 
-mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_server *s, mc_why *why)
+static mc_err init(const bench_options *o, bench_server *s, mc_why *why)
 {
   *s = (bench_server){.name = "motorcade", .plain = bench_free_port(), .tls = bench_free_port(), .http = bench_free_port()};
   MC_TRY(make_dir(o, "motorcade", s, why));
   char log[600];
   snprintf(log, sizeof log, "%s/log", s->dir);
-  const char *init[] = {o->self, "init", "--data", s->dir, NULL};
-  MC_TRY(run_and_wait(init, log, why));
+  const char *argv[] = {o->self, "init", "--data", s->dir, NULL};
+  return run_and_wait(argv, log, why);
+}
+
+mc_err bench_start_motorcade(const bench_options *o, uint32_t vehicles, bench_server *s, mc_why *why)
+{
+  MC_TRY(init(o, s, why));
   if (vehicles)
     MC_TRY(make_vehicles(s->dir, vehicles, why));
+  return serve(o, s, why);
+}
+
+mc_err bench_start_motorcade_fleet(const bench_options *o, uint32_t vehicles, const char *manifest, bench_server *s, mc_why *why)
+{
+  MC_TRY(init(o, s, why));
+  MC_TRY(make_plain_vehicles(s->dir, vehicles, manifest, why));
   return serve(o, s, why);
 }
 
