@@ -27,6 +27,7 @@ typedef enum mc_stream {
   MC_STREAM_REGISTRY = 5,  /* registry and catalog changes, ids handed out */
   MC_STREAM_AUDIT = 6,     /* who did what through the API */
   MC_STREAM_COMMAND = 7,   /* messages from the platform to vehicles */
+  MC_STREAM_SHADOW = 8,    /* requests for device shadows: publish on $aws/things/<thing>/shadow/... */
   MC_STREAM_GAP = 15       /* fills a range that a repair set aside; handed out only to readers that ask for it */
 } mc_stream;
 

@@ -9,6 +9,8 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "db/db.h"
+#include "journal/journal.h"
 #include "signal/signal.h"
 
 typedef struct mc_twin mc_twin;
@@ -66,5 +68,60 @@ typedef MC_VEC(mc_latest) mc_latest_vec;
 uint64_t mc_twin_vehicle_changed(mc_twin *t, uint32_t tenant, uint32_t vehicle, uint64_t since, mc_arena *arena, mc_latest_vec *out);
 typedef struct mc_twin_stats { uint64_t vehicles, values, samples_applied, samples_late, bytes; } mc_twin_stats;
 void mc_twin_stats_get(mc_twin *t, mc_twin_stats *out);
+
+/* ---- device shadows ---- AWS IoT Device Shadow, classic (name empty) and named. Requests are records of MC_STREAM_SHADOW, whoever makes them: what is on disk is
+ * done, in the journal's order, by one thread, so that of two writers of one version exactly one wins. The database is a checkpoint with the offset it reflects;
+ * after a kill the records behind it are done again with the same outcome, and answered again. */
+typedef struct mc_shadows mc_shadows;
+typedef struct mc_shadow_limits {
+  uint32_t bytes;      /* of a state, metadata not counted */
+  uint32_t depth;      /* levels below desired and reported */
+  uint32_t per_second; /* requests of a thing; 0: no bound */
+} mc_shadow_limits;
+typedef struct mc_shadows_config {
+  mc_db *db;
+  mc_journal *journal;
+  /* An answer to whom it may concern: accepted, rejected, delta, documents. The shadows' thread. */
+  mc_err (*publish)(void *ctx, uint32_t tenant, mc_slice topic, mc_slice payload, mc_why *why);
+  /* Of a thing; NULL: 1 MiB, 16 levels, no bound of requests. The shadows' thread, from memory. */
+  mc_shadow_limits (*limits_of)(void *ctx, uint32_t tenant, mc_slice thing);
+  void *ctx;
+  uint32_t history; /* changes that are kept of each shadow; 0: 100 */
+  uint32_t cached;  /* documents in memory; 0: 20,000 */
+} mc_shadows_config;
+mc_err mc_shadows_open(const mc_shadows_config *config, mc_shadows **out, mc_why *why); /* migrates its tables, starts its thread */
+void mc_shadows_close(mc_shadows **shadows); /* saves */
+/* $aws/things/<thing>/shadow[/name/<shadow>]/get, update, delete: is it a request? */
+bool mc_shadow_topic(mc_slice topic);
+/* Names: things as elsewhere, shadows 1 to 64 of [A-Za-z0-9:_-]; an empty shadow is the classic one. */
+bool mc_shadow_name_is_good(mc_slice shadow);
+typedef struct mc_shadow_answer {
+  int code;    /* 200, or as AWS's errors have it: 400, 404, 409, 413, 415, 429 */
+  mc_buf text; /* as on .../accepted or .../rejected. Free with mc_buf_free */
+} mc_shadow_answer;
+/* From memory and database; what was acknowledged before the call is in it. */
+mc_err mc_shadow_get(mc_shadows *s, uint32_t tenant, mc_slice thing, mc_slice shadow, mc_shadow_answer *out, mc_why *why);
+/* Through the journal, as a device's: on disk and done when it returns. MC_ERR_TIMEOUT: it is on disk and will be done. principal: who asks, as in records. */
+mc_err mc_shadow_update(mc_shadows *s, uint32_t tenant, mc_slice thing, mc_slice shadow, uint32_t principal, mc_slice payload, mc_shadow_answer *out, mc_why *why);
+mc_err mc_shadow_delete(mc_shadows *s, uint32_t tenant, mc_slice thing, mc_slice shadow, uint32_t principal, mc_shadow_answer *out, mc_why *why);
+typedef struct mc_shadow_name { mc_slice name; uint64_t version; int64_t updated_us; } mc_shadow_name;
+/* Those that are there, by name; the classic one (empty) first. */
+mc_err mc_shadow_list(mc_shadows *s, uint32_t tenant, mc_slice thing, mc_slice after, size_t limit, mc_arena *arena, mc_shadow_name **out, size_t *count, mc_why *why);
+typedef struct mc_shadow_change {
+  uint64_t version;   /* that it made; of a deletion, the one it ended */
+  int64_t time_us;
+  uint32_t principal; /* thing or service; 0: a person or the platform */
+  bool deleted;
+  mc_slice state;     /* {"desired":...,"reported":...} as asked for; empty for a deletion */
+} mc_shadow_change;
+/* Newest first, from below this version on (0: from the newest). */
+mc_err mc_shadow_history(mc_shadows *s, uint32_t tenant, mc_slice thing, mc_slice shadow, uint64_t before, size_t limit, mc_arena *arena, mc_shadow_change **out, size_t *count,
+                         mc_why *why);
+/* Every shadow of a thing with its history, as if there had never been one: the thing is gone, or its owner's data is erased. */
+mc_err mc_shadow_forget(mc_shadows *s, uint32_t tenant, mc_slice thing, mc_why *why);
+/* Everything below this offset is done. */
+mc_err mc_shadows_wait(mc_shadows *s, uint64_t offset, int timeout_ms);
+typedef struct mc_shadows_stats { uint64_t done, accepted, refused, cached, offset; } mc_shadows_stats;
+void mc_shadows_stats_get(mc_shadows *s, mc_shadows_stats *out);
 
 #endif
