@@ -40,11 +40,11 @@ mc_module(registry FLOOR 3 USES base format access db net journal LINK PkgConfig
 mc_module(twin FLOOR 3 USES base format signal journal db LINK PkgConfig::JANSSON)
 mc_module(store FLOOR 3 USES base format signal LINK ${CMAKE_DL_LIBS})
 mc_module(geo FLOOR 3 USES base format)
-mc_module(gateway FLOOR 4 USES base format access journal net registry)
+mc_module(gateway FLOOR 4 USES base format access journal net registry twin)
 mc_module(campaign FLOOR 4 USES base format signal journal db object registry store LINK PkgConfig::JANSSON PkgConfig::OPENSSL)
 mc_module(fleet FLOOR 4 USES base signal db LINK PkgConfig::JANSSON)
 mc_module(edge FLOOR 4 USES base format signal net)
-mc_module(aws FLOOR 5 USES base format access signal journal db net registry campaign LINK PkgConfig::JANSSON PkgConfig::OPENSSL)
+mc_module(aws FLOOR 5 USES base format access signal journal db net registry twin campaign LINK PkgConfig::JANSSON PkgConfig::OPENSSL)
 mc_module(api FLOOR 5 USES base format access signal journal db net registry twin store geo gateway campaign fleet LINK PkgConfig::JANSSON)
 mc_module(sim FLOOR 5 USES base format signal net geo edge LINK PkgConfig::JANSSON)
 # dbc.c carries these files by .incbin, which no compiler reports as a dependency.

@@ -28,6 +28,7 @@ typedef struct mc_api_config {
   const mc_dry_run_engine *dry_run; /* NULL: campaigns cannot be tried on what is stored; outlives the API */
   mc_price price; /* of what vehicles send */
   mc_fleet *fleet;
+  mc_shadows *shadows;
   mc_gateway *gateway;
   mc_journal *journal; /* audit records */
   mc_db *db;           /* idempotency keys */

@@ -198,6 +198,8 @@ mc_err api_op_vehicle_erase(api_call *c)
   mc_registry *r = c->api->config.registry;
   mc_registry_thing_find(r, v.tenant, mc_slice_str(v.name), &thing); /* none: there is no session to forget */
   uint32_t key = mc_registry_key_of_thing(r, v.tenant, thing.id);
+  if (c->api->config.shadows)
+    MC_TRY(mc_shadow_forget(c->api->config.shadows, v.tenant, mc_slice_str(v.name), &c->why));
   mc_err err = mc_registry_vehicle_erase(r, v.tenant, v.id, mc_slice_str(c->who.name), body_text(c, "reason"), &receipt, &c->why);
   if (!err && c->api->config.gateway && thing.id)
     mc_gateway_forget(c->api->config.gateway, v.tenant, thing.id, key, "the vehicle's messages were erased; connect again");

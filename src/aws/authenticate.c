@@ -4,7 +4,7 @@
 #include "aws/inside.h"
 #include "base/clock.h"
 
-static const aws_service *const services[] = {&aws_fleetwise};
+static const aws_service *const services[] = {&aws_fleetwise, &aws_iot_data};
 
 const aws_service *aws_service_find(mc_slice name)
 {

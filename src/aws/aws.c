@@ -5,6 +5,7 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "aws/inside.h"
 #include "base/clock.h"
@@ -50,6 +51,37 @@ static bool is_json_request(aws_call *c, const aws_service *service)
   mc_err_set(&c->why, MC_ERR_INVALID, "send the input as it is, with the header Content-Type: %s", service->content_type);
   aws_fault(c, "SerializationException");
   return false;
+}
+
+/* One segment in place of the star. The path is decoded already. */
+static bool path_matches(aws_call *c, const char *pattern, mc_slice path)
+{
+  mc_slice p = mc_slice_str(pattern);
+  size_t star = mc_slice_find(p, '*', 0);
+  mc_slice tail = mc_slice_sub(p, star + 1, p.len);
+  if (!mc_slice_starts(path, mc_slice_sub(p, 0, star)) || path.len <= star + tail.len)
+    return false;
+  c->param = mc_slice_sub(path, star, path.len - star - tail.len);
+  return mc_slice_eq(mc_slice_sub(path, path.len - tail.len, tail.len), tail) && !memchr(c->param.data, '/', c->param.len);
+}
+
+static bool find_route(aws_call *c, const aws_service *service, const char **permission, bool *changes)
+{
+  mc_slice path = mc_slice_sub(c->request->path, sizeof "/aws" - 1, c->request->path.len);
+  bool known = false;
+  for (size_t i = 0; i < service->routes; i++) {
+    const aws_route *r = &service->route[i];
+    if (!path_matches(c, r->path, path))
+      continue;
+    known = true;
+    if (!mc_slice_eq_str(c->request->method, r->method))
+      continue;
+    c->operation = mc_slice_str(r->operation);
+    *permission = r->permission;
+    *changes = r->changes;
+    return true;
+  }
+  return known ? unknown(c, 405, "nothing is done by this method at this path") : unknown(c, 404, "nothing is at this path");
 }
 
 static bool find_operation(aws_call *c, const aws_service *service, const char **permission, bool *changes)
@@ -125,7 +157,8 @@ static void run(mc_job *job)
   bool changes = false, known = aws_authenticate(c, &service);
   if (!known)
     mc_metric_add(c->aws->unauthenticated, 1);
-  if (!refuse_rate(c) && known && is_json_request(c, service) && find_operation(c, service, &permission, &changes)) {
+  if (!refuse_rate(c) && known &&
+      (service->route ? find_route(c, service, &permission, &changes) : is_json_request(c, service) && find_operation(c, service, &permission, &changes))) {
     if (is_allowed(c, service, permission))
       service->run(c);
     if (changes)

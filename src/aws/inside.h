@@ -15,6 +15,7 @@ typedef struct aws_call {
   char address[56], region[65], id[40]; /* id: x-amzn-RequestId */
   mc_principal who;
   mc_slice operation;
+  mc_slice param; /* what stands at the star of the operation's path */
   /* the answer */
   mc_buf out;
   const char *fault; /* name of the exception; NULL: none */
@@ -23,18 +24,27 @@ typedef struct aws_call {
   mc_why why;        /* its message */
 } aws_call;
 
-/* A service that a scope names. Operations are asked by name. */
+/* An operation of a service whose operations are paths (restJson 1). */
+typedef struct aws_route {
+  const char *method, *path; /* behind /aws; one star is one segment */
+  const char *operation, *permission;
+  bool changes;
+} aws_route;
+
+/* A service that a scope names. Operations are asked by name, or by path. */
 typedef struct aws_service {
   const char *name;         /* in the scope, in the names of actions, in audit records */
   const char *target;       /* what X-Amz-Target begins with */
   const char *content_type; /* of requests and answers */
   const char *types;        /* what __type begins with */
   /* False: there is no such operation. */
+  const aws_route *route; /* NULL: by name */
+  size_t routes;
   bool (*find)(mc_slice operation, const char **permission, bool *changes);
   mc_err (*run)(aws_call *c);
 } aws_service;
 const aws_service *aws_service_find(mc_slice name); /* NULL: none */
-extern const aws_service aws_fleetwise;
+extern const aws_service aws_fleetwise, aws_iot_data;
 
 struct mc_aws {
   mc_aws_config config;

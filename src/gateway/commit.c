@@ -14,7 +14,7 @@ bool mc_origin_of_record(const mc_record *r, uint16_t *packet_id, mc_slice *clie
 
 bool mc_message_of_record(const mc_record *r, mc_message *out)
 {
-  if (r->stream != MC_STREAM_MESSAGE && r->stream != MC_STREAM_TELEMETRY && r->stream != MC_STREAM_CHECKIN && r->stream != MC_STREAM_COMMAND)
+  if (!(MC_STREAMS_PUBLISHED >> r->stream & 1))
     return false;
   *out = (mc_message){.tenant = r->tenant,
                       .qos = r->flags & MC_RECORD_QOS2 ? 2 : r->flags & MC_RECORD_QOS1 ? 1 : 0,

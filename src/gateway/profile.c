@@ -47,6 +47,9 @@ static const mc_profile_row table[] = {
     FLOOR(message_expiry_min_s, "s", 0, 1, 65535, "a shorter message expiry becomes this"),
     LIMIT(message_expiry_max_s, "s", 0, 604800, 0, UINT32_MAX, "a longer message expiry becomes this; 0 = as sent"),
     LIMIT(share_name_chars, "characters", 128, 128, 1, 65535, "longest group name of a shared subscription"),
+    LIMIT(shadow_bytes, "bytes", 1 << 20, 8192, 1024, 16 << 20, "largest state of a device shadow; its metadata is not counted"),
+    LIMIT(shadow_depth, "levels", 16, 8, 1, 60, "deepest state of a device shadow, below desired and reported"),
+    LIMIT(shadow_requests_per_s, "requests/s", 0, 20, 0, 1000000, "requests for the shadows of one thing; beyond it they are rejected with 429; 0 = no limit"),
 };
 enum { ROWS = sizeof table / sizeof table[0] };
 _Static_assert(ROWS * sizeof(uint32_t) == sizeof(mc_profile), "each member of mc_profile has its row");

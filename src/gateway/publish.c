@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "twin/twin.h"
+
 /* What clients publish: alias, policy, then the journal (QoS 1, retained, FleetWise) or straight to subscribers (QoS 0). */
 
 /* ---- streams ---- the same rule as campaign's; a test of api checks that both agree */
@@ -35,7 +37,7 @@ mc_stream mc_publish_stream_of(mc_slice topic)
   if (command.len && mc_slice_starts(command, head) &&
       mc_slice_eq_str(mc_slice_sub(command, mc_slice_find(command, '/', head.len), command.len), "/response/protobuf"))
     return MC_STREAM_CHECKIN;
-  return MC_STREAM_MESSAGE;
+  return mc_shadow_topic(topic) ? MC_STREAM_SHADOW : MC_STREAM_MESSAGE;
 }
 
 /* ---- policy, cached a connection and topic ---- */
@@ -358,7 +360,7 @@ mc_err mc_pending_stage(mc_gateway_loop *l, const mc_record *record, const mc_pe
 
 mc_err mc_publish_own(mc_gateway_loop *l, const mc_record *record, uint8_t qos)
 {
-  if (qos == 0 && !(record->flags & MC_RECORD_RETAIN) && record->stream != MC_STREAM_TELEMETRY && record->stream != MC_STREAM_CHECKIN) {
+  if (qos == 0 && !(record->flags & MC_RECORD_RETAIN) && (record->stream == MC_STREAM_MESSAGE || record->stream == MC_STREAM_COMMAND)) {
     deliver_now(l, record, NULL);
     return MC_OK;
   }

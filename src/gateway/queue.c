@@ -202,7 +202,7 @@ static bool queue_if_matching(mc_session *s, const mc_record *record)
   return mc_u64_ring_push(&s->outbox->waiting, record->offset | (m.qos == 2 && match.qos == 2 ? MC_OUT_QOS2 : 0)) == MC_OK;
 }
 
-const mc_journal_filter mc_message_streams = {.streams = 1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND};
+const mc_journal_filter mc_message_streams = {.streams = MC_STREAMS_PUBLISHED};
 
 /* True: call again, there may be more. */
 bool mc_queue_scan(mc_session *s)

@@ -324,8 +324,7 @@ static mc_err open_reader(recovery *r, uint64_t from, mc_journal_filter filter, 
 
 static mc_err replay(recovery *r, uint64_t floor, mc_why *why)
 {
-  mc_journal_filter filter = {.streams = 1u << MC_STREAM_SESSION | 1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND,
-                              .compacted = true};
+  mc_journal_filter filter = {.streams = 1u << MC_STREAM_SESSION | MC_STREAMS_PUBLISHED, .compacted = true};
   mc_journal_reader *reader;
   MC_TRY(open_reader(r, begin_of(r, floor), filter, &reader, why));
   mc_record record;

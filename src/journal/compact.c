@@ -8,7 +8,6 @@
 enum { PIECE = 1 << 20, BREATHE = 1024 /* records between looks at what cannot wait */ };
 
 #define DAY_US (86400 * (int64_t)1000000)
-#define MESSAGES (1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND)
 
 typedef struct compaction {
   mc_journal *j;
@@ -33,7 +32,7 @@ uint32_t mc_journal_kept_summary(const mc_journal *j)
 
 static bool retained(const mc_record *r)
 {
-  return r->flags & MC_RECORD_RETAIN && MESSAGES >> r->stream & 1;
+  return r->flags & MC_RECORD_RETAIN && MC_STREAMS_PUBLISHED >> r->stream & 1;
 }
 
 static bool keyed(const compaction *c, const mc_record *r)

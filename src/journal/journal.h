@@ -31,6 +31,9 @@ typedef enum mc_stream {
   MC_STREAM_GAP = 15       /* fills a range that a repair set aside; handed out only to readers that ask for it */
 } mc_stream;
 
+/* What was published, by whomever: subscribers get it. */
+#define MC_STREAMS_PUBLISHED (1u << MC_STREAM_MESSAGE | 1u << MC_STREAM_TELEMETRY | 1u << MC_STREAM_CHECKIN | 1u << MC_STREAM_COMMAND | 1u << MC_STREAM_SHADOW)
+
 enum { MC_RECORD_RETAIN = 1, MC_RECORD_QOS1 = 2, MC_RECORD_QOS2 = 4, MC_RECORD_ENCIPHERED = 8, MC_RECORD_V5 = 16 /* publisher spoke MQTT 5 */,
        MC_RECORD_ORIGIN = 32 /* its properties begin with whose it is: the gateway's, as with QoS 2 */ };
 

@@ -141,6 +141,7 @@ typedef struct outcome {
   shadow_texts texts;
   mc_buf answer; /* of get and delete, or the refusal */
   int code;
+  char message[160];
 } outcome;
 
 static bool within_rate(mc_shadows *s, const mc_record *r, mc_slice thing, uint32_t per_second)
@@ -209,6 +210,7 @@ static mc_err decide(mc_shadows *s, const mc_record *r, shadow_verb verb, mc_sli
   }
   good = good && carry_out(s, e, verb, &q, r, limits, o, &fault);
   o->code = good ? 200 : fault.code;
+  memcpy(o->message, fault.message, sizeof o->message);
   mc_err err = good ? MC_OK : shadow_fault_write(&fault, q.token, r->time_us / 1000000, &o->answer);
   shadow_request_free(&q);
   s->accepted += good;
@@ -236,6 +238,7 @@ static void tell_waiter(mc_shadows *s, const mc_record *r, const outcome *o)
   for (shadow_waiter *w = s->waiters; w; w = w->next)
     if (!memcmp(w->nonce, r->props.data + 3, SHADOW_NONCE)) {
       w->answer->code = o->code;
+      memcpy(w->answer->message, o->message, sizeof w->answer->message);
       w->err = mc_buf_append_slice(&w->answer->text, mc_buf_slice(text));
       w->done = true;
       pthread_cond_broadcast(&s->moved);
@@ -505,16 +508,30 @@ mc_err mc_shadows_open(const mc_shadows_config *config, mc_shadows **out, mc_why
   mc_err err = shadow_migrate(config->db, why);
   if (!err)
     err = begin_reading(s, why);
-  if (!err) {
-    s->worker_runs = !pthread_create(&s->worker, NULL, work, s);
-    s->saver_runs = s->worker_runs && !pthread_create(&s->saver, NULL, save_on, s);
-    if (!s->saver_runs)
-      err = mc_err_set(why, MC_ERR_MEMORY, "no thread for shadows");
-  }
   if (err)
     mc_shadows_close(&s);
   *out = s;
   return err;
+}
+
+mc_err mc_shadows_start(mc_shadows *s, mc_why *why)
+{
+  s->worker_runs = !pthread_create(&s->worker, NULL, work, s);
+  s->saver_runs = s->worker_runs && !pthread_create(&s->saver, NULL, save_on, s);
+  return s->saver_runs ? MC_OK : mc_err_set(why, MC_ERR_MEMORY, "no thread for shadows");
+}
+
+void mc_shadows_stop(mc_shadows *s)
+{
+  atomic_store(&s->stopping, true);
+  pthread_mutex_lock(&s->lock);
+  pthread_cond_broadcast(&s->moved);
+  pthread_mutex_unlock(&s->lock);
+  if (s->worker_runs)
+    pthread_join(s->worker, NULL);
+  if (s->saver_runs)
+    pthread_join(s->saver, NULL);
+  s->worker_runs = s->saver_runs = false;
 }
 
 void mc_shadows_close(mc_shadows **shadows)
@@ -523,14 +540,9 @@ void mc_shadows_close(mc_shadows **shadows)
   mc_why why = {0};
   if (!s)
     return;
-  atomic_store(&s->stopping, true);
-  if (s->worker_runs)
-    pthread_join(s->worker, NULL);
-  if (s->saver_runs) {
-    pthread_join(s->saver, NULL);
-    if (shadow_save(s, &why))
-      mc_log(MC_LOG_WARN, "shadow", "shadows could not be saved at the end; the journal keeps their changes", MC_KZ("reason", why.text));
-  }
+  mc_shadows_stop(s);
+  if (s->reader && shadow_save(s, &why))
+    mc_log(MC_LOG_WARN, "shadow", "shadows could not be saved at the end; the journal keeps their changes", MC_KZ("reason", why.text));
   while (s->oldest.newer != &s->newest)
     shadow_entry_drop(s, s->oldest.newer);
   for (size_t i = 0; i < s->change.len; i++)

@@ -55,6 +55,7 @@ mc_err mc_shadow_get(mc_shadows *s, uint32_t tenant, mc_slice thing, mc_slice sh
     bool good = shadow_document_get(&e->document, (mc_slice){0}, now_s, &out->text, &fault);
     out->code = good ? 200 : fault.code;
     if (!good) {
+      memcpy(out->message, fault.message, sizeof out->message);
       mc_buf_clear(&out->text);
       err = shadow_fault_write(&fault, (mc_slice){0}, now_s, &out->text);
     }

@@ -89,14 +89,18 @@ typedef struct mc_shadows_config {
   uint32_t history; /* changes that are kept of each shadow; 0: 100 */
   uint32_t cached;  /* documents in memory; 0: 20,000 */
 } mc_shadows_config;
-mc_err mc_shadows_open(const mc_shadows_config *config, mc_shadows **out, mc_why *why); /* migrates its tables, starts its thread */
-void mc_shadows_close(mc_shadows **shadows); /* saves */
+mc_err mc_shadows_open(const mc_shadows_config *config, mc_shadows **out, mc_why *why); /* migrates its tables */
+mc_err mc_shadows_start(mc_shadows *s, mc_why *why); /* its threads: who publishes must be there */
+/* Nothing is done or published any more; requests that come wait in the journal for the next start, callers get MC_ERR_TIMEOUT. */
+void mc_shadows_stop(mc_shadows *s);
+void mc_shadows_close(mc_shadows **shadows); /* stops, saves */
 /* $aws/things/<thing>/shadow[/name/<shadow>]/get, update, delete: is it a request? */
 bool mc_shadow_topic(mc_slice topic);
 /* Names: things as elsewhere, shadows 1 to 64 of [A-Za-z0-9:_-]; an empty shadow is the classic one. */
 bool mc_shadow_name_is_good(mc_slice shadow);
 typedef struct mc_shadow_answer {
   int code;    /* 200, or as AWS's errors have it: 400, 404, 409, 413, 415, 429 */
+  char message[160]; /* of a refusal */
   mc_buf text; /* as on .../accepted or .../rejected. Free with mc_buf_free */
 } mc_shadow_answer;
 /* From memory and database; what was acknowledged before the call is in it. */

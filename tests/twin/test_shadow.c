@@ -44,6 +44,8 @@ static bool open_all(uint32_t history, uint32_t cached)
     err = mc_journal_open(&(mc_journal_config){.fs = mc_fs_posix(), .dir = path}, &journal, &why);
   if (!err)
     err = mc_shadows_open(&(mc_shadows_config){.db = db, .journal = journal, .publish = hear, .limits_of = limits_now, .history = history, .cached = cached}, &shadows, &why);
+  if (!err)
+    err = mc_shadows_start(shadows, &why);
   if (err)
     printf("# %s\n", why.text);
   return !err;

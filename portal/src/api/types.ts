@@ -1138,6 +1138,41 @@ export interface StateCommandCreated {
   id: string
 }
 
+export type ShadowDocument = Record<string, unknown>
+
+export interface Shadow {
+  /** empty: the classic one */
+  name: string
+  /** accepted updates so far */
+  version: number
+  /** RFC 3339 time */
+  updated: string
+}
+
+export interface ShadowList {
+  items: Shadow[]
+  /** cursor of the next page */
+  next?: string
+}
+
+export interface ShadowChange {
+  /** that it made; of a deletion, the one that it ended */
+  version: number
+  /** RFC 3339 time */
+  time: string
+  /** device, or platform (a person, a program, a rule) */
+  by: "device" | "platform"
+  /** the shadow was deleted */
+  deleted: boolean
+  state?: ShadowDocument
+}
+
+export interface ShadowHistory {
+  items: ShadowChange[]
+  /** cursor of the next page */
+  next?: string
+}
+
 export type FleetwiseDocument = Record<string, unknown>
 
 export interface FleetwiseList {
@@ -1381,6 +1416,16 @@ export interface Operations {
   fleet_leave: { path: { fleet: string | number; vehicle: string | number }; query: undefined; body: undefined; reply: undefined }
   /** Run one of FleetWise's operations over its own document, as the AWS facade does; needs the permission of the operation, too. */
   fleetwise_call: { path: { operation: string | number }; query: undefined; body: FleetwiseDocument; reply: FleetwiseDocument }
+  /** The shadows of a thing, by name; the classic one, without a name, first. */
+  shadow_list: { path: { thing: string | number }; query: { after?: string; limit?: number }; body: undefined; reply: ShadowList }
+  /** A device shadow: what is desired, reported and outstanding, with the time of each value. AWS's document. */
+  shadow_get: { path: { thing: string | number }; query: { name?: string }; body: undefined; reply: ShadowDocument }
+  /** Change a device shadow: {"state": {"desired": ..., "reported": ...}, "version": n}. Members that are null go; with a version, only if it is that one (409). The device is told at once, or when it connects. */
+  shadow_update: { path: { thing: string | number }; query: { name?: string }; body: ShadowDocument; reply: ShadowDocument }
+  /** Delete a device shadow. Its version goes on where it was if it is made again. */
+  shadow_delete: { path: { thing: string | number }; query: { name?: string }; body: undefined; reply: ShadowDocument }
+  /** What was asked of a shadow and was done, newest first. */
+  shadow_history: { path: { thing: string | number }; query: { name?: string; after?: string; limit?: number }; body: undefined; reply: ShadowHistory }
 }
 
 export const operations = {
@@ -1498,6 +1543,11 @@ export const operations = {
   fleet_join: { method: "PUT", path: "/api/v1/fleets/{fleet}/vehicles/{vehicle}", permission: "vehicle:write" },
   fleet_leave: { method: "DELETE", path: "/api/v1/fleets/{fleet}/vehicles/{vehicle}", permission: "vehicle:write" },
   fleetwise_call: { method: "POST", path: "/api/v1/fleetwise/{operation}", permission: "campaign:read" },
+  shadow_list: { method: "GET", path: "/api/v1/things/{thing}/shadows", permission: "shadow:read" },
+  shadow_get: { method: "GET", path: "/api/v1/things/{thing}/shadow", permission: "shadow:read" },
+  shadow_update: { method: "PATCH", path: "/api/v1/things/{thing}/shadow", permission: "shadow:write" },
+  shadow_delete: { method: "DELETE", path: "/api/v1/things/{thing}/shadow", permission: "shadow:write" },
+  shadow_history: { method: "GET", path: "/api/v1/things/{thing}/shadow/history", permission: "shadow:read" },
 } as const
 
 /** Sizes in bytes of the live stream's binary frames. */

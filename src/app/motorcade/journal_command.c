@@ -14,7 +14,7 @@
 static const char *const stream_name[16] = {
     [MC_STREAM_MESSAGE] = "message", [MC_STREAM_TELEMETRY] = "telemetry", [MC_STREAM_CHECKIN] = "checkin",
     [MC_STREAM_SESSION] = "session", [MC_STREAM_REGISTRY] = "registry",   [MC_STREAM_AUDIT] = "audit",
-    [MC_STREAM_COMMAND] = "command", [MC_STREAM_GAP] = "gap"};
+    [MC_STREAM_COMMAND] = "command", [MC_STREAM_SHADOW] = "shadow", [MC_STREAM_GAP] = "gap"};
 
 static const char *name_of(int stream)
 {

@@ -24,6 +24,7 @@ static const command commands[] = {
     {"service", command_service, "list, create, password, disable, enable: MQTT clients that are no vehicles"},
     {"vehicle", command_vehicle, "list, create, show, set, latest, certificate, definition, define, delete: vehicles and their devices"},
     {"access-key", command_access_key, "list, create, revoke: keys that AWS SDKs and its command line sign with"},
+    {"shadow", command_shadow, "list, get, set, update, delete, history: device shadows"},
     {"group", command_group, "list, create, add, remove: thing groups and their MQTT profile"},
     {"fleet", command_fleet, "list, create, add, remove, delete: vehicles that are meant together"},
     {"catalog", command_catalog, "import, list, manifests, catalogs, create, nodes, update, delete: signal catalogs, and manifests from DBC files"},

@@ -328,6 +328,7 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
                        .dry_run = &dry_run_by_agent,
                        .price = {s->set.price_gb / 1e5, s->set.price_million_messages / 1e8, s->set.price_currency},
                        .fleet = s->fleet,
+                       .shadows = s->shadows,
                        .gateway = s->gateway,
                        .journal = s->journal,
                        .db = s->db,
@@ -342,7 +343,7 @@ static mc_err open_gateway_and_api(server *s, mc_why *why)
                        .ctx = s,
                        .decoder_lag_ms = decoder_lag_ms};
   MC_TRY(mc_api_create(&api, &s->api, why));
-  mc_aws_config aws = {.registry = s->registry, .campaigns = s->campaigns, .desk = mc_api_desk(s->api), .max_body = (size_t)s->set.aws_body_mb << 20};
+  mc_aws_config aws = {.registry = s->registry, .campaigns = s->campaigns, .shadows = s->shadows, .desk = mc_api_desk(s->api), .max_body = (size_t)s->set.aws_body_mb << 20};
   return mc_aws_create(&aws, &s->aws, why);
 }
 
@@ -362,6 +363,7 @@ mc_err server_open(server *s, mc_why *why)
   MC_TRY(open_tls_and_registry(s, why));
   MC_TRY(open_readers(s, why));
   MC_TRY(data_out_open(s, why));
+  MC_TRY(server_shadows_open(s, why));
   MC_TRY(check_extract(s, why));
   if (s->want_graph) /* who drives on it needs it first */
     MC_TRY(open_map(s, why));
@@ -444,6 +446,7 @@ mc_err server_start(server *s, mc_why *why)
     s->loop[i].running = true;
   }
   MC_TRY(server_decoder_start(s, why));
+  MC_TRY(mc_shadows_start(s->shadows, why));
   return mc_delivery_start(s->delivery, why);
 }
 
@@ -473,6 +476,8 @@ void server_stop(server *s)
     mc_api_stop(s->api);
   if (s->delivery)
     mc_delivery_stop(s->delivery);
+  if (s->shadows) /* before those who would hear its answers are gone */
+    mc_shadows_stop(s->shadows);
   if (s->gateway)
     mc_gateway_stop(s->gateway);
   server_decoder_stop(s);
@@ -496,6 +501,7 @@ void server_stop(server *s)
       mc_loop_destroy(&s->loop[i].loop);
     }
   data_out_close(s);
+  mc_shadows_close(&s->shadows);
   mc_campaigns_close(&s->campaigns);
   mc_fleet_close(&s->fleet);
   mc_store_close(&s->store);

@@ -43,6 +43,7 @@ typedef struct server {
   mc_object_store *objects;
   mc_delivery *delivery;
   mc_fleet *fleet;
+  mc_shadows *shadows;
   mc_gateway *gateway;
   mc_api *api;
   mc_aws *aws;
@@ -71,6 +72,7 @@ typedef struct server {
   bool map_making;
 } server;
 
+mc_err server_shadows_open(server *s, mc_why *why); /* in device_shadow.c */
 /* Reads keys and certificates of the data folder: see init.c. */
 mc_err server_open(server *s, mc_why *why);
 mc_err server_start(server *s, mc_why *why);

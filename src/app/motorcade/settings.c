@@ -85,6 +85,7 @@ static const setting table[] = {
     {"store_memory_mb", U32, AT(store_memory_mb), "64", "MiB", 1, 65536, "samples in memory before segments are written"},
     {"store_flush_s", U32, AT(store_flush_s), "300", "s", 1, 86400, "longest time a sample waits for its segment"},
     {"store_retain_days", U32, AT(store_retain_days), "0", "days", 0, 36500, "history kept; 0 = all"},
+    {"shadow_history", U32, AT(shadow_history), "100", "changes", 1, 100000, "changes that are kept of each device shadow"},
     {"master_key", TEXT, AT(master_key), "", "source", 0, 0,
      "enciphers the journal: file:PATH, env:NAME, credential:NAME or pkcs11:URI; empty = off. Lost, what was enciphered is lost"},
     {"subject_keys", FLAG, AT(subject_keys), "false", "", 0, 0, "with master_key: every vehicle has a key of its own, so that erasing it is destroying its key"},
