@@ -27,6 +27,7 @@ int bench_edge(const bench_options *o);
 int bench_store(const bench_options *o);
 int bench_fleetwise(const bench_options *o);
 int bench_fleetwise_fleet(const bench_options *o); /* its checkin-* and rollout-* cases */
+int bench_device(const bench_options *o);
 
 /* ---- one line of result ---- */
 enum { BENCH_PEERS_MAX = 4 };

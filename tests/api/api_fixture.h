@@ -22,6 +22,7 @@ typedef struct world {
   mc_master *master;
   mc_registry *registry;
   mc_twin *twin;
+  mc_shadows *shadows;
   mc_store *store;
   mc_campaigns *campaigns;
   mc_gateway *gateway;
@@ -110,9 +111,12 @@ static inline mc_err world_modules(world *w, const world_config *config, mc_why 
   MC_TRY(mc_loop_create(&w->loop, why));
   mc_gateway_config gateway = {.journal = w->journal, .registry = w->registry, .loop = &w->loop, .loop_count = 1, .fs = mc_fs_posix(), .dir = world_path(w, "gateway")};
   MC_TRY(mc_gateway_create(&gateway, &w->gateway, why));
+  mc_shadows_config shadows = {.db = w->db, .journal = w->journal, .publish = world_publish, .ctx = w};
+  MC_TRY(mc_shadows_open(&shadows, &w->shadows, why));
+  MC_TRY(mc_shadows_start(w->shadows, why));
   if (config->with_map)
     MC_TRY(mc_geo_make_town(7, &w->map, NULL, why));
-  mc_api_config api = {.registry = w->registry, .twin = w->twin, .store = w->store, .campaigns = w->campaigns, .gateway = w->gateway, .journal = w->journal,
+  mc_api_config api = {.registry = w->registry, .twin = w->twin, .shadows = w->shadows, .store = w->store, .campaigns = w->campaigns, .gateway = w->gateway, .journal = w->journal,
                        .db = w->db, .map = w->map, .portal_dir = config->portal_dir, .version = "test", .workers = 2, .rate_per_s = config->rate_per_s,
                        .hosts = "localhost, fleet.example.org,192.0.2.7,2001:db8::7", .metrics_open = config->metrics_open, .want_map = config->want_map, .ctx = w};
   MC_TRY(mc_api_create(&api, &w->api, why));
@@ -158,6 +162,7 @@ static inline void world_stop_modules(world *w)
   if (!w->running) /* the ends below ask the loop */
     world_start(w);
   mc_api_stop(w->api);
+  mc_shadows_stop(w->shadows);
   if (w->gateway)
     mc_gateway_stop(w->gateway);
   mc_loop_stop(w->loop);
@@ -170,6 +175,7 @@ static inline void world_stop_modules(world *w)
   mc_api_destroy(&w->api);
   mc_campaigns_close(&w->campaigns);
   mc_store_close(&w->store);
+  mc_shadows_close(&w->shadows);
   mc_twin_close(&w->twin);
   mc_geo_map_destroy(&w->map);
   mc_registry_close(&w->registry);

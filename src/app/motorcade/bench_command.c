@@ -12,12 +12,12 @@
 static const struct {
   const char *name;
   int (*run)(const bench_options *o);
-} benches[] = {{"mqtt", bench_mqtt}, {"ingest", bench_ingest}, {"edge", bench_edge}, {"store", bench_store}, {"fleetwise", bench_fleetwise}};
+} benches[] = {{"mqtt", bench_mqtt}, {"ingest", bench_ingest}, {"edge", bench_edge}, {"store", bench_store}, {"fleetwise", bench_fleetwise}, {"device", bench_device}};
 
 int command_bench(int argc, char **argv)
 {
   static const char usage[] =
-      "usage: motorcade bench mqtt|ingest|edge|store|fleetwise [--json] [--quick] [--case NAME] [--dir DIR]\n"
+      "usage: motorcade bench mqtt|ingest|edge|store|fleetwise|device [--json] [--quick] [--case NAME] [--dir DIR]\n"
       "Starts servers of its own on free ports, measures, and prints one line a case. --json: one JSON object a line.\n"
       "--quick: shorter rounds, at most a minute a bench. --dir: scratch folder on the disk to measure, removed afterwards\n"
       "(default ./bench-data-<pid>). mosquitto and FlashMQ are measured in the same run when this machine has them.\n";
