@@ -169,7 +169,7 @@ static mc_err drive(shadow_load *l, const bench_server *s, double seconds, doubl
 
 static void end(shadow_load *l)
 {
-  for (int i = 0; i < l->count; i++) {
+  for (int i = 0; i < l->count && l->thing; i++) {
     if (l->thing[i].fd > 0)
       close(l->thing[i].fd);
     mc_buf_free(&l->thing[i].in);

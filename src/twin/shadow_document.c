@@ -293,10 +293,10 @@ static bool merge_section(shadow_document *d, int i, const json_t *change, int64
 /* Numbers by value: 1 and 1.0 are the same. */
 static bool same(const json_t *a, const json_t *b)
 {
-  if (json_is_number(a) && json_is_number(b))
-    return json_is_integer(a) && json_is_integer(b) ? json_integer_value(a) == json_integer_value(b) : json_number_value(a) == json_number_value(b);
   if (json_typeof(a) != json_typeof(b))
-    return false;
+    return json_is_number(a) && json_is_number(b) && json_number_value(a) == json_number_value(b);
+  if (!json_is_array(a) && !json_is_object(a))
+    return json_equal(a, b);
   if (json_is_array(a)) {
     if (json_array_size(a) != json_array_size(b))
       return false;
@@ -305,8 +305,6 @@ static bool same(const json_t *a, const json_t *b)
         return false;
     return true;
   }
-  if (!json_is_object(a))
-    return json_equal(a, b);
   if (json_object_size(a) != json_object_size(b))
     return false;
   const char *key;
