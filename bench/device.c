@@ -202,8 +202,8 @@ static int shadow_delta(const bench_options *o)
       sent += l.thing[i].sent;
     line.ours = l.latencies ? l.latency[(size_t)(0.99 * (double)(l.latencies - 1))] * 1000 : NAN;
     snprintf(line.conditions, sizeof line.conditions,
-             "%d things, each asks for a change of its own shadow at QoS 1 and hears the delta at QoS 1, %g changes/s of all, from when a change was due; p50 %.2f ms; %zu deltas of %llu changes, %llu due "
-             "changes not sent; fdatasync %.2f ms",
+             "%d things, each asks for a change of its own shadow at QoS 1 and hears the delta at QoS 1, %g changes/s of all, from when a change was due; "
+             "p50 %.2f ms; %zu deltas of %llu changes, %llu due changes not sent; fdatasync %.2f ms",
              l.count, l.rate, l.latencies ? l.latency[l.latencies / 2] * 1000 : NAN, l.latencies, (unsigned long long)sent, (unsigned long long)l.accepted_late, fsync_ms);
     if (!err)
       bench_print(o, &line);

@@ -318,6 +318,11 @@ static bool same(const json_t *a, const json_t *b)
   return true;
 }
 
+static bool put_both(json_t *out, json_t *out_metadata, const char *key, json_t *value, json_t *stamps)
+{
+  return json_object_set(out, key, value) == 0 && json_object_set(out_metadata, key, stamps) == 0;
+}
+
 /* What of desired is not so in reported, with desired's metadata. False: no memory. */
 static bool differences(const json_t *desired, const json_t *reported, const json_t *metadata, json_t *out, json_t *out_metadata)
 {
@@ -331,13 +336,13 @@ static bool differences(const json_t *desired, const json_t *reported, const jso
       json_t *inner = json_object(), *inner_metadata = json_object();
       bool good = inner && inner_metadata && differences(want, have, stamps, inner, inner_metadata);
       if (good && json_object_size(inner))
-        good = !json_object_set(out, key, inner) && !json_object_set(out_metadata, key, inner_metadata);
+        good = put_both(out, out_metadata, key, inner, inner_metadata);
       json_decref(inner);
       json_decref(inner_metadata);
       if (!good)
         return false;
     } else if (!have || !same(want, have)) {
-      if (json_object_set(out, key, want) || json_object_set(out_metadata, key, stamps))
+      if (!put_both(out, out_metadata, key, want, stamps))
         return false;
     }
   }
