@@ -38,7 +38,7 @@ static const command commands[] = {
     {"key", command_key, "create, list, rewrap, check: keys of an enciphered data folder, receipts of erasures"},
     {"backup", command_backup, "copy the whole data folder while the platform runs"},
     {"restore", command_restore, "make a data folder out of a backup, as it was at a point in time"},
-    {"bench", command_bench, "measure mqtt, ingest, edge, store or device beside peers found here"},
+    {"bench", command_bench, "measure mqtt, ingest, edge, store, fleetwise or device beside peers found here"},
 };
 enum { COUNT = sizeof commands / sizeof commands[0] };
 
