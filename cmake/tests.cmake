@@ -61,6 +61,8 @@ foreach(module base format access signal journal db object net registry twin sto
 endforeach()
 # One table of rules for both users of the expression engine: the platform's compiler and the agent.
 target_link_libraries(campaign_test_rules PRIVATE mc_edge)
+# On the file layer that forgets what was not synced.
+target_link_libraries(edge_test_agent_cuts PRIVATE mc_powercut)
 
 # Counted, not run, by tools/hot_path.py: instructions a message on the way from PUBLISH to PUBACK and to a subscriber.
 add_executable(gateway_hot_path EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/gateway/hot_path.c)

@@ -4,55 +4,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/map.h"
-#include "edge/document_store.h"
-#include "edge/inspect.h"
+#include "edge/agent_inside.h"
 
-/* The agent: an inspector, a spool, an MQTT client. A collected event is published at once when the way is free and the
- * campaign does not ask for persistence; else it goes through the spool, is synced, and is published from there. */
+/* The agent: an inspector, a spool, an MQTT client. */
 
-enum {
-  CHECKIN_RETRY_US = 5000000,
-  SOON_US = 1000,           /* events of one moment share a sync */
-  RETRY_REFUSED_US = 2000000,
-  REFUSED_PAUSE_US = 1000000,
-  MAX_DIRECT = 64,          /* kept in memory until acknowledged */
-  MAX_TOLD = 4096
-};
-static const uint64_t TOKEN_CHECKIN = 1ULL << 63;
-static const uint64_t TOKEN_DIRECT = 1ULL << 62;
-
-/* A publish under way: what the callbacks tell, and, for those that are not in the spool, the message itself. */
-typedef struct flying {
-  uint32_t event_id, samples, priority;
-  int64_t event_time_us;
-  mc_buf payload;
-} flying;
-
-struct mc_agent {
-  mc_loop *loop;
-  mc_agent_config config;
-  char *text; /* owner of all strings below */
-  const char *name, *host;
-  mc_slice topic_checkins, topic_manifests, topic_schemes, topic_signals;
-  mc_slice *interface_id;
-  size_t interface_count;
-  mc_document_store store;
-  mc_inspector *inspector;
-  mc_spool *spool;
-  mc_mqtt_client *client;
-  mc_map flying; /* token -> flying */
-  uint64_t next_direct;
-  size_t direct;
-  mc_timer tick, checkin, soon;
-  int64_t tick_due_us; /* inspection time the tick timer waits for */
-  mc_buf topic, payload;
-  int64_t hold_until_us; /* the server asked for patience */
-  int64_t refused_us;    /* when a refused document was last told at once */
-  uint64_t told_offline; /* hash of the reason last told */
-  bool running, subscribed, sync_wanted, told_full;
-  mc_agent_stats stats;
-};
+enum { CHECKIN_RETRY_US = 5000000, REFUSED_PAUSE_US = 1000000 };
 
 /* ---- small matters ---- */
 static int channel_of(void *ctx, mc_slice interface_id)
@@ -64,121 +20,6 @@ static int channel_of(void *ctx, mc_slice interface_id)
   return -1;
 }
 
-static void flying_free(mc_agent *a, uint64_t token)
-{
-  uint64_t v;
-  if (!mc_map_remove(&a->flying, token, &v))
-    return;
-  flying *f = (flying *)(uintptr_t)v;
-  if (token & TOKEN_DIRECT)
-    a->direct--;
-  mc_buf_free(&f->payload);
-  free(f);
-}
-
-static flying *flying_add(mc_agent *a, uint64_t token, const mc_collected *e)
-{
-  flying *f = calloc(1, sizeof *f);
-  if (!f || mc_map_put(&a->flying, token, (uint64_t)(uintptr_t)f)) {
-    free(f);
-    return NULL;
-  }
-  *f = (flying){e->event_id, e->samples, e->priority, e->event_time_us, {0}};
-  if (token & TOKEN_DIRECT)
-    a->direct++;
-  return f;
-}
-
-static void soon(mc_agent *a, int64_t delay_us)
-{
-  int64_t due = mc_loop_now_us(a->loop) + delay_us;
-  if (!a->soon.armed || a->soon.due_us > due)
-    mc_loop_timer_set(a->loop, &a->soon, due);
-}
-
-/* ---- sending ---- */
-static void told_published(mc_agent *a, uint64_t token, const flying *f)
-{
-  a->stats.published++;
-  if (f && a->config.published)
-    a->config.published(a->config.ctx, a, f->event_id, f->event_time_us, f->samples, token);
-}
-
-static void into_spool(mc_agent *a, uint32_t priority, mc_slice payload, const mc_collected *e)
-{
-  mc_why why = {0};
-  uint64_t id;
-  uint64_t dropped = mc_spool_dropped(a->spool);
-  mc_err err = mc_spool_push(a->spool, priority, a->topic_signals, payload, &id, &why);
-  if (err) {
-    a->stats.dropped++;
-    if (!a->told_full)
-      mc_log(MC_LOG_ERROR, "edge", "an event cannot be stored and is lost", MC_KZ("agent", a->name), MC_KZ("why", why.text));
-    a->told_full = true;
-    return;
-  }
-  a->told_full = false;
-  a->stats.spooled++;
-  if (mc_spool_dropped(a->spool) != dropped)
-    mc_log(MC_LOG_WARN, "edge", "the store is full: the oldest events were dropped", MC_KZ("agent", a->name),
-           MC_KU("dropped", mc_spool_dropped(a->spool) - dropped));
-  if (e && a->flying.len < MAX_TOLD)
-    flying_add(a, id, e);
-  a->sync_wanted = true;
-  soon(a, SOON_US);
-}
-
-static bool online(const mc_agent *a) { return a->client && mc_mqtt_client_is_connected(a->client) && a->subscribed; }
-
-static void on_collected(void *ctx, const mc_collected *e)
-{
-  mc_agent *a = ctx;
-  a->stats.events++;
-  a->stats.samples += e->samples;
-  if (!e->persist && online(a) && !mc_spool_count(a->spool) && a->direct < MAX_DIRECT) {
-    uint64_t token = TOKEN_DIRECT | ++a->next_direct;
-    flying *f = flying_add(a, token, e);
-    if (f && mc_buf_append_slice(&f->payload, e->payload) == MC_OK &&
-        mc_mqtt_client_publish(a->client, a->topic_signals, e->payload, 1, false, token) == MC_OK) {
-      told_published(a, token, f);
-      return;
-    }
-    flying_free(a, token);
-  }
-  into_spool(a, e->priority, e->payload, e);
-}
-
-/* Sends from the spool while the window is open. */
-static void pump(mc_agent *a)
-{
-  if (a->hold_until_us > mc_loop_now_us(a->loop)) {
-    soon(a, a->hold_until_us - mc_loop_now_us(a->loop));
-    return;
-  }
-  while (online(a) && mc_mqtt_client_inflight(a->client) < MAX_DIRECT) {
-    uint64_t id;
-    mc_why why;
-    mc_err err = mc_spool_peek(a->spool, &id, &a->topic, &a->payload, &why);
-    if (err)
-      break;
-    err = mc_mqtt_client_publish(a->client, mc_buf_slice(&a->topic), mc_buf_slice(&a->payload), 1, false, id);
-    if (err == MC_ERR_TOO_LARGE || err == MC_ERR_INVALID) { /* it will never go */
-      a->stats.refused++;
-      mc_spool_done(a->spool, id);
-      flying_free(a, id);
-      continue;
-    }
-    if (err) {
-      mc_spool_putback(a->spool, id); /* the next acknowledgement, or connection, goes on */
-      break;
-    }
-    uint64_t v = 0;
-    told_published(a, id, mc_map_get(&a->flying, id, &v) ? (flying *)(uintptr_t)v : NULL);
-  }
-  if (a->payload.cap > 64 * 1024)
-    mc_buf_free(&a->payload);
-}
-
 static void on_soon(mc_timer *timer)
 {
   mc_agent *a = (mc_agent *)((char *)timer - offsetof(mc_agent, soon));
@@ -188,7 +29,7 @@ static void on_soon(mc_timer *timer)
     if (mc_spool_sync(a->spool, &why))
       mc_log(MC_LOG_ERROR, "edge", "events could not be made durable", MC_KZ("agent", a->name), MC_KZ("why", why.text));
   }
-  pump(a);
+  mc_edge_agent_pump(a);
 }
 
 /* ---- check-in ---- */
@@ -213,7 +54,7 @@ static void check_in(mc_agent *a)
     err = mc_fw_write_checkin(&out, &m);
   }
   if (err == MC_OK)
-    err = online(a) ? mc_mqtt_client_publish(a->client, a->topic_checkins, mc_buf_slice(&out), 1, false, TOKEN_CHECKIN) : MC_ERR_AGAIN;
+    err = mc_edge_agent_online(a) ? mc_mqtt_client_publish(a->client, a->topic_checkins, mc_buf_slice(&out), 1, false, MC_EDGE_TOKEN_CHECKIN) : MC_ERR_AGAIN;
   mc_buf_free(&out);
   int64_t period = (int64_t)a->config.checkin_ms * 1000;
   if (err == MC_OK)
@@ -239,6 +80,7 @@ static void on_tick(mc_timer *timer)
   const mc_slice *ids;
   size_t before = mc_inspector_sync_ids(a->inspector, &ids);
   arm_tick(a, mc_inspector_tick(a->inspector, mc_clock_wall_us()));
+  mc_edge_agent_save(a); /* a template may have fallen silent */
   if (mc_inspector_sync_ids(a->inspector, &ids) != before && a->running)
     check_in(a); /* a campaign ended here: the list of ids always equals what is held */
 }
@@ -286,11 +128,19 @@ static void take_document(mc_agent *a, bool manifest, mc_slice payload)
   after_document(a, err, manifest ? "decoder manifest" : "collection schemes", &why);
 }
 
+static void take_templates(mc_agent *a, mc_slice payload)
+{
+  mc_why why = {0};
+  mc_err err = mc_inspector_set_states(a->inspector, payload, mc_clock_wall_us(), &why);
+  mc_edge_agent_save(a);
+  after_document(a, err, "state templates", &why);
+}
+
 /* ---- MQTT ---- */
 static void subscribe(mc_agent *a)
 {
-  mc_mqtt_filter f[2] = {{a->topic_manifests, 1, false, false, 0}, {a->topic_schemes, 1, false, false, 0}};
-  mc_mqtt_client_subscribe(a->client, f, 2, NULL);
+  mc_mqtt_filter f[] = {{a->topic_manifests, 1, false, false, 0}, {a->topic_schemes, 1, false, false, 0}, {a->topic_templates, 1, false, false, 0}, {a->topic_requests, 1, false, false, 0}};
+  mc_mqtt_client_subscribe(a->client, f, sizeof f / sizeof f[0], NULL);
   mc_loop_timer_set(a->loop, &a->checkin, mc_loop_now_us(a->loop) + CHECKIN_RETRY_US); /* asks again if no answer comes */
 }
 
@@ -307,15 +157,16 @@ static void on_connected(void *ctx, bool session_present)
 
 static void on_subscribed(void *ctx, uint16_t packet_id, const uint8_t *code, size_t count)
 {
+  static const char *const what[] = {"decoder manifests", "collection schemes", "state templates", "commands"};
   mc_agent *a = ctx;
   for (size_t k = 0; k < count; k++)
     if (code[k] >= 0x80)
-      mc_log(MC_LOG_ERROR, "edge", "the server refused a subscription: no documents will come; check that the certificate belongs to this name",
-             MC_KZ("agent", a->name), MC_KZ("reason", mc_mqtt_reason_name(code[k])));
+      mc_log(MC_LOG_ERROR, "edge", "the server refused a subscription: none will come; check that the certificate belongs to this name", MC_KZ("agent", a->name),
+             MC_KZ("of", k < sizeof what / sizeof what[0] ? what[k] : ""), MC_KZ("reason", mc_mqtt_reason_name(code[k])));
   a->subscribed = true;
   check_in(a); /* within 5 s of connecting (4): at once */
   mc_spool_rewind(a->spool);
-  pump(a);
+  mc_edge_agent_pump(a);
 }
 
 static void on_disconnected(void *ctx, mc_err err, uint8_t reason, const char *text)
@@ -337,46 +188,10 @@ static void on_message(void *ctx, const mc_mqtt_publish *m)
     take_document(a, true, m->payload);
   else if (mc_slice_eq(m->topic, a->topic_schemes))
     take_document(a, false, m->payload);
-}
-
-/* The server cannot take it now, but may later. */
-static bool temporary(uint8_t code)
-{
-  return code == MC_MQTT_QUOTA || code == MC_MQTT_UNSPECIFIED || code == MC_MQTT_UNAVAILABLE || code == MC_MQTT_BUSY || code == MC_MQTT_RATE_TOO_HIGH;
-}
-
-static void on_acked(void *ctx, uint64_t token, mc_err err, uint8_t code)
-{
-  mc_agent *a = ctx;
-  if (token == TOKEN_CHECKIN)
-    return;
-  uint64_t v = 0;
-  flying *f = mc_map_get(&a->flying, token, &v) ? (flying *)(uintptr_t)v : NULL;
-  bool again = err == MC_ERR_CLOSED || (err && temporary(code));
-  if (err == MC_OK) {
-    a->stats.acked++;
-    if (a->config.acked)
-      a->config.acked(a->config.ctx, a, token);
-  } else if (!again) {
-    a->stats.refused++;
-    mc_log(MC_LOG_WARN, "edge", "the server refused an event", MC_KZ("agent", a->name), MC_KZ("reason", mc_mqtt_reason_name(code)));
-  }
-  if (again && (token & TOKEN_DIRECT) && f) { /* not stored yet: now it is */
-    mc_collected e = {.event_id = f->event_id, .samples = f->samples, .priority = f->priority, .event_time_us = f->event_time_us};
-    into_spool(a, f->priority, mc_buf_slice(&f->payload), &e);
-  }
-  if (again && err != MC_ERR_CLOSED) {
-    a->hold_until_us = mc_loop_now_us(a->loop) + RETRY_REFUSED_US;
-    mc_spool_putback(a->spool, token);
-  }
-  if (!again && !(token & TOKEN_DIRECT)) {
-    mc_spool_done(a->spool, token);
-    soon(a, SOON_US); /* so that done marks reach the disk with the next sync */
-  }
-  if (!again || (token & TOKEN_DIRECT))
-    flying_free(a, token);
-  if (mc_spool_count(a->spool))
-    pump(a);
+  else if (mc_slice_eq(m->topic, a->topic_templates))
+    take_templates(a, m->payload);
+  else if (mc_edge_agent_command(a, m))
+    arm_tick(a, mc_inspector_tick(a->inspector, mc_clock_wall_us()));
 }
 
 /* ---- life ---- */
@@ -391,7 +206,8 @@ static mc_slice put_text(char *text, size_t *at, const char *a, const char *b, c
 static mc_err copy_strings(mc_agent *a, const mc_agent_config *k)
 {
   const char *prefix = k->topic_prefix ? k->topic_prefix : "$aws/iotfleetwise/";
-  size_t size = 5 * (strlen(prefix) + strlen(k->name) + 64) + strlen(k->host) + 1;
+  const char *commands = k->commands_prefix ? k->commands_prefix : strncmp(prefix, "cms/", 4) == 0 ? "cms/commands/" : "$aws/commands/";
+  size_t size = 7 * (strlen(prefix) + strlen(k->name) + 64) + 2 * (strlen(commands) + strlen(k->name) + 64) + strlen(k->host) + 1;
   for (size_t i = 0; i < k->interface_count; i++)
     size += strlen(k->interface_id[i]) + 1;
   a->text = malloc(size);
@@ -405,6 +221,10 @@ static mc_err copy_strings(mc_agent *a, const mc_agent_config *k)
   a->topic_manifests = put_text(a->text, &at, prefix, "vehicles/", k->name, "/decoder_manifests");
   a->topic_schemes = put_text(a->text, &at, prefix, "vehicles/", k->name, "/collection_schemes");
   a->topic_signals = put_text(a->text, &at, prefix, "vehicles/", k->name, "/signals");
+  a->topic_templates = put_text(a->text, &at, prefix, "vehicles/", k->name, "/last_known_states/config");
+  a->topic_states = put_text(a->text, &at, prefix, "vehicles/", k->name, "/last_known_states/data");
+  a->executions = put_text(a->text, &at, commands, "things/", k->name, "/executions/");
+  a->topic_requests = put_text(a->text, &at, (const char *)a->executions.data, "+/request/protobuf", "", "");
   for (size_t i = 0; i < k->interface_count; i++)
     a->interface_id[i] = put_text(a->text, &at, k->interface_id[i], "", "", "");
   a->interface_count = k->interface_count;
@@ -420,6 +240,9 @@ static mc_err check_config(const mc_agent_config *k, mc_why *why)
   size_t prefix = k->topic_prefix ? strlen(k->topic_prefix) : 18;
   if (prefix && (prefix > 200 || (k->topic_prefix && k->topic_prefix[prefix - 1] != '/')))
     return mc_err_set(why, MC_ERR_INVALID, "topic prefix \"%.200s\" must end with / and have at most 200 bytes", k->topic_prefix);
+  size_t commands = k->commands_prefix ? strlen(k->commands_prefix) : 0;
+  if (commands && (commands > 200 || k->commands_prefix[commands - 1] != '/'))
+    return mc_err_set(why, MC_ERR_INVALID, "commands prefix \"%.200s\" must end with / and have at most 200 bytes", k->commands_prefix);
   if (k->interface_count > 1024)
     return mc_err_set(why, MC_ERR_INVALID, "agent %s: %zu interfaces; at most 1024", k->name, k->interface_count);
   return MC_OK;
@@ -436,7 +259,7 @@ static mc_err open_parts(mc_agent *a, const mc_agent_config *k, mc_why *why)
     snprintf(a->store.dir, sizeof a->store.dir, "%s", k->data_dir);
   }
   MC_TRY(mc_spool_open(fs, k->data_dir, k->spool_bytes, &a->spool, why));
-  mc_inspector_config ic = {.channel_of = channel_of, .collected = on_collected, .ctx = a};
+  mc_inspector_config ic = {.channel_of = channel_of, .collected = mc_edge_agent_collected, .state = mc_edge_agent_told, .ctx = a};
   MC_TRY(mc_inspector_create(&ic, &a->inspector, why));
   mc_mqtt_client_config mc = {.host = a->host,
                               .port = k->port,
@@ -445,12 +268,12 @@ static mc_err open_parts(mc_agent *a, const mc_agent_config *k, mc_why *why)
                               .client_id = mc_slice_str(a->name),
                               .keep_alive_s = k->keep_alive_s,
                               .clean = true, /* the spool is the session: what was not acknowledged is sent anew */
-                              .max_inflight = MAX_DIRECT + 4,
+                              .max_inflight = MC_EDGE_MAX_DIRECT + 4,
                               .ctx = a,
                               .connected = on_connected,
                               .disconnected = on_disconnected,
                               .message = on_message,
-                              .acked = on_acked,
+                              .acked = mc_edge_agent_acked,
                               .subscribed = on_subscribed};
   return mc_mqtt_client_create(a->loop, &mc, &a->client, why);
 }
@@ -515,18 +338,7 @@ void mc_agent_destroy(mc_agent **agent)
   mc_loop_timer_clear(a->loop, &a->soon);
   if (a->client)
     mc_mqtt_client_destroy(&a->client);
-  size_t at = 0;
-  uint64_t token, v;
-  while (mc_map_next(&a->flying, &at, &token, &v)) {
-    flying *f = (flying *)(uintptr_t)v;
-    if (f->payload.len && a->spool && a->store.dir[0]) { /* sent, not acknowledged: the next start sends it again */
-      uint64_t id;
-      mc_spool_push(a->spool, f->priority, a->topic_signals, mc_buf_slice(&f->payload), &id, NULL);
-    }
-    mc_buf_free(&f->payload);
-    free(f);
-  }
-  mc_map_free(&a->flying);
+  mc_edge_agent_flying_free(a);
   mc_inspector_destroy(&a->inspector);
   mc_spool_close(&a->spool);
   mc_buf_free(&a->topic);

@@ -67,6 +67,11 @@ static mc_err fill(decoder *d, const mc_fw_manifest *m, const mc_inspector_confi
   d->signal = mc_arena_array(&d->arena, (size_t)m->can_count * 2 + 1, sizeof *d->signal);
   if (!d->signal)
     return mc_err_set(why, MC_ERR_MEMORY, "out of memory for %u signals", m->can_count);
+  d->custom = mc_arena_array(&d->arena, m->custom_count ? m->custom_count : 1, sizeof *d->custom);
+  if (!d->custom)
+    return mc_err_set(why, MC_ERR_MEMORY, "out of memory for %u signals", m->custom_count);
+  for (uint32_t k = 0; k < m->custom_count; k++)
+    d->custom[d->custom_count++] = m->custom[k].signal_id;
   size_t told = 0;
   for (uint32_t k = 0; k < m->can_count; k++) {
     mc_can_signal *s = &d->signal[d->signal_count];
@@ -134,68 +139,89 @@ void mc_decoder_destroy(decoder *d)
   free(d);
 }
 
-/* Numbers the wanted signals: signal id -> index. */
-static mc_err number_wanted(decoder *d, campaign *const *campaign_at, size_t count, mc_map *index, size_t *uses)
+/* ---- who wants what ---- */
+
+/* Everything that asks for signals of a manifest, one after the other. */
+typedef mc_err each_use(void *ctx, uint32_t signal_id, use u);
+
+static mc_err for_each_use(const decoder *d, const mc_inspector *i, each_use *take, void *ctx)
 {
-  *uses = 0;
-  for (size_t k = 0; k < count; k++) {
-    const campaign *c = campaign_at[k];
-    if (c->decoder != d || !c->enabled)
-      continue;
-    for (uint32_t s = 0; s < c->slot_count; s++, (*uses)++)
-      if (!mc_map_get(index, c->slot[s].signal_id, NULL))
-        MC_TRY(mc_map_put(index, c->slot[s].signal_id, index->len));
+  for (size_t k = 0; k < i->campaign.len; k++) {
+    campaign *c = i->campaign.at[k];
+    for (uint32_t s = 0; c->decoder == d && c->enabled && s < c->slot_count; s++)
+      MC_TRY(take(ctx, c->slot[s].signal_id, (use){.campaign = c, .slot = s}));
+  }
+  for (size_t k = 0; k < i->states.at.len; k++) { /* those that are not active, too: an activation tells what is known already */
+    state_template *t = i->states.at.at[k];
+    for (uint32_t s = 0; t->decoder == d && s < t->slot_count; s++)
+      MC_TRY(take(ctx, t->slot[s].signal_id, (use){.template = t, .slot = s}));
   }
   return MC_OK;
 }
 
-static void link_uses(decoder *d, campaign *const *campaign_at, size_t count, const mc_map *index, signal_state *state, use *to, size_t states)
+typedef struct link_run {
+  mc_map index; /* signal id -> index of its state */
+  size_t uses;
+  signal_state *state;
+  use *to; /* NULL: count only */
+} link_run;
+
+static mc_err number_one(void *ctx, uint32_t signal_id, use u)
 {
-  uint64_t n;
-  for (int pass = 0; pass < 2; pass++) { /* count, then place */
-    for (size_t k = 0; k < count; k++) {
-      campaign *c = campaign_at[k];
-      if (c->decoder != d || !c->enabled)
-        continue;
-      for (uint32_t s = 0; s < c->slot_count; s++)
-        if (mc_map_get(index, c->slot[s].signal_id, &n)) {
-          if (pass)
-            to[state[n].first_use + state[n].use_count] = (use){c, s};
-          state[n].use_count++;
-        }
-    }
-    uint32_t first = 0;
-    for (size_t j = 0; pass == 0 && j < states; j++) {
-      state[j].first_use = first;
-      first += state[j].use_count;
-      state[j].use_count = 0;
-    }
-  }
+  link_run *r = ctx;
+  r->uses++;
+  return mc_map_get(&r->index, signal_id, NULL) ? MC_OK : mc_map_put(&r->index, signal_id, r->index.len);
 }
 
-mc_err mc_decoder_compile(decoder *d, campaign *const *campaign_at, size_t count, mc_why *why)
+static mc_err link_one(void *ctx, uint32_t signal_id, use u)
 {
-  mc_map index = {0};
-  size_t uses, wanted = 0;
-  mc_err err = number_wanted(d, campaign_at, count, &index, &uses);
-  size_t states = index.len;
+  link_run *r = ctx;
+  uint64_t n;
+  if (!mc_map_get(&r->index, signal_id, &n))
+    return MC_OK;
+  if (r->to)
+    r->to[r->state[n].first_use + r->state[n].use_count] = u;
+  r->state[n].use_count++;
+  return MC_OK;
+}
+
+static mc_err link_uses(const decoder *d, const mc_inspector *i, link_run *r, use *to)
+{
+  MC_TRY(for_each_use(d, i, link_one, r)); /* counts */
+  uint32_t first = 0;
+  for (size_t j = 0; j < r->index.len; j++) {
+    r->state[j].first_use = first;
+    first += r->state[j].use_count;
+    r->state[j].use_count = 0;
+  }
+  r->to = to;
+  return for_each_use(d, i, link_one, r);
+}
+
+mc_err mc_decoder_compile(decoder *d, const mc_inspector *i, mc_why *why)
+{
+  link_run r = {0};
+  size_t wanted = 0;
+  mc_err err = for_each_use(d, i, number_one, &r);
   mc_can_signal *list = calloc(d->signal_count + 1, sizeof *list);
-  signal_state *state = calloc(states + 1, sizeof *state);
-  use *to = calloc(uses + 1, sizeof *to);
+  signal_state *state = calloc(r.index.len + 1, sizeof *state);
+  use *to = calloc(r.uses + 1, sizeof *to);
   if (err || !list || !state || !to) {
     err = mc_err_set(why, MC_ERR_MEMORY, "out of memory for the decode plan");
   } else {
     uint64_t n;
     for (size_t k = 0; k < d->signal_count; k++)
-      if (mc_map_get(&index, d->signal[k].signal_id, &n)) {
+      if (mc_map_get(&r.index, d->signal[k].signal_id, &n)) {
         list[wanted] = d->signal[k];
         list[wanted++].encoding_id = (uint32_t)n;
+        state[n].type = d->signal[k].type;
       }
     mc_decode_plan *plan = NULL;
     if (wanted)
       err = mc_decode_plan_create(list, wanted, &plan, why);
     if (err == MC_OK) {
-      link_uses(d, campaign_at, count, &index, state, to, states);
+      r.state = state;
+      (void)link_uses(d, i, &r, to); /* allocates nothing */
       mc_decode_plan_destroy(&d->plan);
       free(d->state);
       free(d->use);
@@ -203,8 +229,8 @@ mc_err mc_decoder_compile(decoder *d, campaign *const *campaign_at, size_t count
       d->state = state;
       d->use = to;
       mc_map_free(&d->index);
-      d->index = index;
-      index = (mc_map){0};
+      d->index = r.index;
+      r.index = (mc_map){0};
       state = NULL;
       to = NULL;
     }
@@ -212,6 +238,6 @@ mc_err mc_decoder_compile(decoder *d, campaign *const *campaign_at, size_t count
   free(list);
   free(state);
   free(to);
-  mc_map_free(&index);
+  mc_map_free(&r.index);
   return err;
 }

@@ -8,7 +8,7 @@
 mc_err mc_decoder_create(mc_slice protobuf, const mc_inspector_config *config, decoder **out, void (*report)(void *ctx, const char *text), void *ctx,
                          mc_why *why);
 void mc_decoder_destroy(decoder *d);
-/* Compiles the plan for what the enabled campaigns of this manifest ask for. */
-mc_err mc_decoder_compile(decoder *d, campaign *const *campaign, size_t count, mc_why *why);
+/* Compiles the plan for what the enabled campaigns, and the state templates, of this manifest ask for. */
+mc_err mc_decoder_compile(decoder *d, const mc_inspector *i, mc_why *why);
 
 #endif

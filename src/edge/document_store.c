@@ -4,9 +4,10 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "edge/template.h"
 #include "format/fleetwise.h"
 
-/* <dir>/manifest-<hash of the sync id>.pb for each manifest, <dir>/schemes.pb for the list. */
+/* <dir>/manifest-<hash of the sync id>.pb for each manifest, <dir>/schemes.pb for the list, <dir>/templates.bin for the state templates. */
 
 enum { MAX_DOCUMENT = 128000000 /* as FWE: contract fleetwise 5.2 */ };
 
@@ -47,6 +48,15 @@ mc_err mc_document_store_schemes(const mc_document_store *s, mc_slice protobuf, 
   char path[1100];
   snprintf(path, sizeof path, "%s/schemes.pb", s->dir);
   return mc_fs_replace(s->fs, path, protobuf, 0600, why);
+}
+
+mc_err mc_document_store_states(const mc_document_store *s, mc_slice bytes, mc_why *why)
+{
+  if (!s->dir[0])
+    return MC_OK;
+  char path[1100];
+  snprintf(path, sizeof path, "%s/templates.bin", s->dir);
+  return mc_fs_replace(s->fs, path, bytes, 0600, why);
 }
 
 typedef struct walk {
@@ -119,9 +129,17 @@ size_t mc_document_store_load(const mc_document_store *s, mc_inspector *i, int64
   mc_why why = {0};
   if (!s->dir[0])
     return 0;
-  /* Schemes first as well: they name the manifests that must not be dropped while the others load. */
+  /* Schemes and templates first: they name the manifests that must not be dropped while the others load. */
   if (read_document(s, "schemes.pb", &bytes, &why) == MC_OK && mc_inspector_set_schemes(i, mc_buf_slice(&bytes), wall_us, &why) == MC_OK)
     w.taken++;
+  mc_buf_clear(&bytes);
+  mc_err err = read_document(s, "templates.bin", &bytes, NULL);
+  if (err == MC_OK)
+    err = mc_edge_templates_load(i, mc_buf_slice(&bytes), wall_us, &why);
+  if (err == MC_OK)
+    w.taken++;
+  else if (err != MC_ERR_NOT_FOUND)
+    mc_log(MC_LOG_WARN, "edge", "the stored state templates cannot be used: the platform sends them anew, and they wait for their activation", MC_KZ("why", why.text));
   mc_buf_free(&bytes);
   mc_fs_list(s->fs, s->dir, load_one, &w, &why);
   return w.taken;

@@ -11,6 +11,7 @@ typedef struct mc_document_store {
 
 /* The content is as received. Atomic. */
 mc_err mc_document_store_manifest(const mc_document_store *s, mc_slice protobuf, mc_why *why);
+mc_err mc_document_store_states(const mc_document_store *s, mc_slice bytes, mc_why *why); /* state templates, README */
 mc_err mc_document_store_schemes(const mc_document_store *s, mc_slice protobuf, mc_why *why);
 /* Removes manifests whose sync id is not in the list. */
 void mc_document_store_tidy(const mc_document_store *s, const mc_slice *keep, size_t count);

@@ -25,6 +25,8 @@ typedef struct mc_inspector_config {
   /* interface_id -> channel index of frames; -1: not ours */
   int (*channel_of)(void *ctx, mc_slice interface_id);
   void (*collected)(void *ctx, const mc_collected *event);
+  /* Last known state: a LastKnownStateData, compressed as it always is. NULL: state templates are not taken. */
+  void (*state)(void *ctx, mc_slice payload, uint32_t samples, int64_t time_us);
   void *ctx;
   size_t sample_memory; /* bytes for all sample buffers; 0: 20 MiB */
   size_t max_payload;   /* split target; 0: 117,965 (90 % of 128 KiB) */
@@ -35,7 +37,9 @@ void mc_inspector_destroy(mc_inspector **inspector);
  * their buffers, windows and edges. */
 mc_err mc_inspector_set_manifest(mc_inspector *i, mc_slice protobuf, mc_why *why);
 mc_err mc_inspector_set_schemes(mc_inspector *i, mc_slice protobuf, int64_t wall_us, mc_why *why);
-/* Ids of all documents held now (manifests and campaigns, idle ones too), for the check-in. Borrowed until the next set. */
+/* A delta of state templates. One with a version lower than the last is ignored (MC_ERR_CONFLICT). */
+mc_err mc_inspector_set_states(mc_inspector *i, mc_slice protobuf, int64_t wall_us, mc_why *why);
+/* Ids of all documents held now (manifests, campaigns, idle ones too, and state templates), for the check-in. Borrowed until the next set. */
 size_t mc_inspector_sync_ids(const mc_inspector *i, const mc_slice **ids);
 size_t mc_inspector_errors(const mc_inspector *i, const mc_slice **texts); /* "<sync id>: why refused" */
 /* frame->time_us is vehicle wall time. Returns signals decoded. */
@@ -68,6 +72,7 @@ uint64_t mc_spool_dropped(const mc_spool *s);   /* overwritten because the ring 
 typedef struct mc_agent mc_agent;
 typedef struct mc_agent_stats {
   uint64_t frames, signals, events, samples, published, acked, refused, spooled, dropped, checkins, documents, reconnects;
+  uint64_t states, commands; /* messages of last known state (events count them, and answers to commands, too); commands answered */
   bool connected;
 } mc_agent_stats;
 typedef struct mc_agent_config {
@@ -76,6 +81,7 @@ typedef struct mc_agent_config {
   uint16_t port;
   mc_tls *tls; /* client context with certificate; NULL plain */
   const char *topic_prefix;    /* NULL: "$aws/iotfleetwise/" */
+  const char *commands_prefix; /* NULL: "cms/commands/" beside a prefix that begins with "cms/", else "$aws/commands/" */
   uint32_t checkin_ms;         /* 0: 120,000 */
   uint16_t keep_alive_s;       /* 0: 60 */
   const char *data_dir;        /* documents and spool; NULL: memory only, nothing survives */

@@ -4,7 +4,7 @@
 
 #include "base/map.h"
 #include "edge/edge.h"
-#include "format/fleetwise.h"
+#include "edge/template.h"
 
 #define MC_EDGE_NEVER_US INT64_MAX
 
@@ -68,18 +68,24 @@ typedef struct campaign {
 
 /* Who wants a signal of a decoder. */
 typedef struct use {
-  campaign *campaign;
+  campaign *campaign; /* or */
+  state_template *template;
   uint32_t slot;
 } use;
 
-typedef struct signal_state { uint32_t first_use, use_count; } signal_state;
+typedef struct signal_state {
+  uint32_t first_use, use_count;
+  mc_type type;
+} signal_state;
 
 typedef struct decoder {
   mc_arena arena;
   mc_slice sync_id;
   mc_can_signal *signal; /* all of the manifest that this vehicle can see */
   size_t signal_count;
-  mc_decode_plan *plan; /* of what enabled campaigns ask for; NULL: nothing */
+  uint32_t *custom; /* ids of custom signals: nothing here decodes them, commands name them */
+  size_t custom_count;
+  mc_decode_plan *plan; /* of what enabled campaigns and state templates ask for; NULL: nothing */
   mc_map index;         /* signal id -> the plan's encoding_id, of all that somebody asks for */
   signal_state *state;  /* by the plan's encoding_id */
   use *use;
@@ -90,6 +96,7 @@ struct mc_inspector {
   MC_VEC(decoder *) decoder; /* newest last */
   MC_VEC(campaign *) campaign;
   MC_VEC(campaign *) dirty;
+  state_templates states;
   MC_VEC(char *) manifest_error, scheme_error;
   MC_VEC(mc_slice) ids, errors;
   mc_decoded *decoded;

@@ -26,7 +26,7 @@ mc_err mc_inspector_create(const mc_inspector_config *config, mc_inspector **out
     i->config.sample_memory = 20 << 20;
   if (!i->config.max_payload)
     i->config.max_payload = 117965;
-  i->due_us = i->life_us = MC_EDGE_NEVER_US;
+  i->due_us = i->life_us = i->states.due_us = MC_EDGE_NEVER_US;
   *out = i;
   return MC_OK;
 }
@@ -57,6 +57,7 @@ void mc_inspector_destroy(mc_inspector **inspector)
   mc_vec_free(&i->ids);
   mc_vec_free(&i->errors);
   mc_vec_free(&i->outgoing);
+  mc_edge_templates_free(&i->states);
   mc_buf_free(&i->payload);
   mc_buf_free(&i->packed);
   free(i->decoded);
@@ -71,6 +72,8 @@ static void list_ids(mc_inspector *i)
     (void)mc_vec_push(&i->ids, i->campaign.at[k]->sync_id);
   for (size_t k = 0; k < i->decoder.len; k++)
     (void)mc_vec_push(&i->ids, i->decoder.at[k]->sync_id);
+  for (size_t k = 0; k < i->states.at.len; k++)
+    (void)mc_vec_push(&i->ids, i->states.at.at[k]->sync_id);
 }
 
 size_t mc_inspector_sync_ids(const mc_inspector *i, const mc_slice **ids)
@@ -87,6 +90,8 @@ size_t mc_inspector_errors(const mc_inspector *ci, const mc_slice **texts)
     (void)mc_vec_push(&i->errors, mc_slice_str(i->manifest_error.at[k]));
   for (size_t k = 0; k < i->scheme_error.len; k++)
     (void)mc_vec_push(&i->errors, mc_slice_str(i->scheme_error.at[k]));
+  for (size_t k = 0; k < i->states.error.len; k++)
+    (void)mc_vec_push(&i->errors, mc_slice_str(i->states.error.at[k]));
   *texts = i->errors.at;
   return i->errors.len;
 }
@@ -117,13 +122,15 @@ static decoder *find_decoder(mc_inspector *i, mc_slice id)
   return NULL;
 }
 
-/* A manifest that no campaign names goes, except the newest. */
+/* A manifest that no campaign and no state template names goes, except the newest. */
 static void drop_manifests(mc_inspector *i)
 {
   for (size_t k = 0; k + 1 < i->decoder.len;) {
     bool named = false;
     for (size_t n = 0; n < i->campaign.len && !named; n++)
       named = mc_slice_eq(i->campaign.at[n]->manifest_id, i->decoder.at[k]->sync_id);
+    for (size_t n = 0; n < i->states.at.len && !named; n++)
+      named = mc_slice_eq(i->states.at.at[n]->manifest_id, i->decoder.at[k]->sync_id);
     if (named) {
       k++;
       continue;
@@ -146,6 +153,27 @@ static void schedule(mc_inspector *i)
       due = i->now_us + POLL_US;
     if (due < i->due_us)
       i->due_us = due;
+  }
+  for (size_t k = 0; k < i->states.at.len; k++) {
+    int64_t due = mc_edge_template_due(i->states.at.at[k]);
+    if (due < i->due_us)
+      i->due_us = due;
+  }
+}
+
+/* Templates know their manifest, and fall silent when their time is over. */
+static void settle_templates(mc_inspector *i)
+{
+  for (size_t k = 0; k < i->states.at.len; k++) {
+    state_template *t = i->states.at.at[k];
+    t->decoder = find_decoder(i, t->manifest_id);
+    if (t->active && i->wall_us >= t->deactivate_us) {
+      t->active = false;
+      t->deactivate_us = MC_EDGE_NEVER_US;
+      i->states.unsaved = true;
+    }
+    if (t->deactivate_us < i->life_us)
+      i->life_us = t->deactivate_us;
   }
 }
 
@@ -180,11 +208,12 @@ static mc_err settle(mc_inspector *i, bool force, mc_why *why)
       i->life_us = next;
     k++;
   }
+  settle_templates(i);
   mc_err err = MC_OK;
   if (changed) {
     drop_manifests(i);
     for (size_t k = 0; k < i->decoder.len && !err; k++) {
-      err = mc_decoder_compile(i->decoder.at[k], i->campaign.at, i->campaign.len, why);
+      err = mc_decoder_compile(i->decoder.at[k], i, why);
       size_t most = i->decoder.at[k]->plan ? mc_decode_plan_max_per_frame(i->decoder.at[k]->plan) : 0;
       mc_decoded *grown = most > i->decoded_cap ? realloc(i->decoded, most * sizeof *grown) : NULL;
       if (grown) {
@@ -305,12 +334,40 @@ mc_err mc_inspector_set_schemes(mc_inspector *i, mc_slice protobuf, int64_t wall
   return settle(i, true, why);
 }
 
+mc_err mc_inspector_set_states(mc_inspector *i, mc_slice protobuf, int64_t wall_us, mc_why *why)
+{
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA((size_t)256 << 20);
+  mc_fw_state_templates delta;
+  if (!i->config.state)
+    return mc_err_set(why, MC_ERR_UNSUPPORTED, "state templates are not taken here");
+  MC_TRY(mc_fw_read_state_templates(protobuf, &arena, &delta, why));
+  set_wall(i, wall_us);
+  MC_TRY(mc_edge_templates_apply(&i->states, &delta, why));
+  return settle(i, true, why);
+}
+
+mc_err mc_edge_templates_load(mc_inspector *i, mc_slice bytes, int64_t wall_us, mc_why *why)
+{
+  set_wall(i, wall_us);
+  MC_TRY(mc_edge_templates_read(&i->states, bytes, why));
+  return settle(i, true, why);
+}
+
+state_verdict mc_edge_inspector_order(mc_inspector *i, const mc_fw_state_order *order, int64_t wall_us)
+{
+  set_wall(i, wall_us);
+  state_verdict v = mc_edge_template_order(i, order, wall_us);
+  settle(i, false, NULL);
+  return v;
+}
+
 /* ---- frames and time ---- */
 static void run_due(mc_inspector *i, int64_t now_us)
 {
   for (size_t k = 0; k < i->campaign.len; k++)
     if (i->campaign.at[k]->enabled)
       mc_edge_campaign_advance(i, i->campaign.at[k], now_us);
+  mc_edge_templates_advance(i, now_us);
   schedule(i);
 }
 
@@ -332,19 +389,27 @@ static void follow_clock(mc_inspector *i, int64_t time_us)
           *c->slot[s].window = (window){.period_us = c->slot[s].window->period_us};
       }
     }
+    for (size_t k = 0; k < i->states.at.len; k++)
+      i->states.at.at[k]->last_us = time_us;
     schedule(i);
   } else if (time_us > i->now_us) {
     i->now_us = time_us;
   }
 }
 
-static void distribute(mc_inspector *i, decoder *d, uint64_t state, double value, int64_t time_us)
+static void distribute(mc_inspector *i, decoder *d, const mc_decoded *v, int64_t time_us)
 {
-  const signal_state *st = &d->state[state];
+  const signal_state *st = &d->state[v->encoding_id];
   const use *u = d->use + st->first_use;
   for (uint32_t k = 0; k < st->use_count; k++) {
     campaign *c = u[k].campaign;
-    if (mc_edge_campaign_sample(i, c, &c->slot[u[k].slot], time_us, value) && !c->dirty) {
+    if (!c) {
+      state_template *t = u[k].template;
+      mc_edge_template_sample(t, &t->slot[u[k].slot], v, st->type);
+      int64_t due = mc_edge_template_due(t);
+      if (due < i->states.due_us)
+        i->states.due_us = due;
+    } else if (mc_edge_campaign_sample(i, c, &c->slot[u[k].slot], time_us, v->value) && !c->dirty) {
       c->dirty = true;
       if (mc_vec_push(&i->dirty, c))
         c->dirty = false;
@@ -362,6 +427,13 @@ static void evaluate_dirty(mc_inspector *i)
       i->due_us = due;
   }
   mc_vec_clear(&i->dirty);
+  if (i->states.due_us <= i->now_us) { /* a change that may be told at once */
+    mc_edge_templates_advance(i, i->now_us);
+    schedule(i);
+  } else if (i->states.due_us < i->due_us) {
+    i->due_us = i->states.due_us;
+  }
+  i->states.due_us = MC_EDGE_NEVER_US;
 }
 
 size_t mc_inspector_frame(mc_inspector *i, const mc_can_frame *frame)
@@ -376,7 +448,7 @@ size_t mc_inspector_frame(mc_inspector *i, const mc_can_frame *frame)
       continue;
     size_t n = mc_decode_plan_run(d->plan, frame, i->decoded, i->decoded_cap);
     for (size_t v = 0; v < n; v++)
-      distribute(i, d, i->decoded[v].encoding_id, i->decoded[v].value, frame->time_us);
+      distribute(i, d, &i->decoded[v], frame->time_us);
     total += n;
   }
   evaluate_dirty(i);
@@ -393,7 +465,8 @@ size_t mc_inspector_values(mc_inspector *i, int64_t time_us, const mc_inspector_
   for (size_t k = 0; k < i->decoder.len; k++)
     for (size_t v = 0; v < count; v++)
       if (mc_map_get(&i->decoder.at[k]->index, value[v].signal_id, &state)) {
-        distribute(i, i->decoder.at[k], state, value[v].value, time_us);
+        mc_decoded one = {.signal_id = value[v].signal_id, .encoding_id = (uint32_t)state, .value = value[v].value};
+        distribute(i, i->decoder.at[k], &one, time_us);
         total++;
       }
   evaluate_dirty(i);
@@ -424,6 +497,8 @@ int64_t mc_inspector_tick(mc_inspector *i, int64_t wall_us)
 
 static bool all_rest(const mc_inspector *i)
 {
+  if (i->states.at.len)
+    return false;
   for (size_t k = 0; k < i->campaign.len; k++)
     if (i->campaign.at[k]->enabled && !mc_edge_campaign_rests(i->campaign.at[k], i->now_us))
       return false;

@@ -92,6 +92,10 @@ typedef struct mc_fw_command_response {
 } mc_fw_command_response;
 mc_err mc_fw_read_command_response(mc_slice in, mc_arena *arena, mc_fw_command_response *out, mc_why *why);
 mc_err mc_fw_write_command_response(mc_buf *out, const mc_fw_command_response *m);
+enum { /* reason codes that our agent gives; the rest of them stands in the texts below */
+  MC_FW_REASON_MANIFEST_OUT_OF_SYNC = 2, MC_FW_REASON_NO_RULE = 3, MC_FW_REASON_NOT_PARSED = 4, MC_FW_REASON_NO_DISPATCHER = 5, MC_FW_REASON_TEMPLATE_OUT_OF_SYNC = 6,
+  MC_FW_REASON_ALREADY_ACTIVE = 16, MC_FW_REASON_ALREADY_INACTIVE = 17, MC_FW_REASON_TIMED_OUT = 18
+};
 /* What a reason code means, for people; NULL: not one of the contract's (0x10000 to 0x1FFFF are the manufacturer's). */
 const char *mc_fw_reason_text(uint32_t reason);
 

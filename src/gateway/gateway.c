@@ -428,7 +428,7 @@ mc_err mc_gateway_publish_with(mc_gateway *g, uint32_t tenant, mc_slice topic, m
   p->qos = qos;
   p->record = (mc_record){.stream = MC_STREAM_COMMAND,
                           .partition = mc_journal_partition_of(subject_of(topic)),
-                          .flags = (uint8_t)((qos ? MC_RECORD_QOS1 : 0) | (retain ? MC_RECORD_RETAIN : 0)),
+                          .flags = (uint8_t)((qos ? MC_RECORD_QOS1 : 0) | (retain ? MC_RECORD_RETAIN : 0) | (props.len ? MC_RECORD_V5 : 0)),
                           .tenant = tenant,
                           .time_us = mc_clock_wall_us(),
                           .topic = mc_slice_of(p->bytes, topic.len),

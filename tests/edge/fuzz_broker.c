@@ -1,7 +1,7 @@
 /* Any platform at the other end of an agent: documents, acknowledgements and bytes as the input says. What the agent sends are packets that
  * MQTT 5 allows, its documents survive a restart or are passed over, and it ends when told to. Input: a mode byte, then pieces: kind, length
  * (16 bits), content. Kinds (low three bits): 0 a decoder manifest, 1 collection schemes, 2 bytes as they are, 3 PUBACK with the packet id and
- * code in the content, 4 CAN frames of 14 bytes, as in fuzz_documents.c. Mode bit 0: no CONNACK of ours; bit 1: publishes are refused; bit 2: a data folder. */
+ * code in the content, 4 CAN frames of 14 bytes, as in fuzz_documents.c, 5 state templates, 6 a command. Mode bit 0: no CONNACK of ours; bit 1: publishes are refused; bit 2: a data folder. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -28,10 +28,10 @@ static void say(mc_buf *out)
 
 static void publish(const char *what, mc_slice payload)
 {
-  char topic[100];
+  char topic[120];
   mc_buf out = {0};
   static uint16_t id;
-  snprintf(topic, sizeof topic, "$aws/iotfleetwise/vehicles/car-1/%s", what);
+  snprintf(topic, sizeof topic, "%s%s", what[0] == '$' ? "" : "$aws/iotfleetwise/vehicles/car-1/", what);
   id = (uint16_t)(id % 65535 + 1);
   mc_mqtt_publish p = {.topic = mc_slice_str(topic), .payload = payload, .qos = 1, .packet_id = id};
   mc_mqtt_write_publish(&out, MC_MQTT_5, &p, (mc_slice){0});
@@ -54,7 +54,7 @@ static size_t on_server_data(mc_conn *conn, mc_slice in)
     if (p.type == MC_MQTT_CONNECT && !(mode & 1))
       mc_mqtt_write_connack(&out, MC_MQTT_5, false, 0, (mc_slice){0});
     if (p.type == MC_MQTT_SUBSCRIBE)
-      mc_mqtt_write_suback(&out, MC_MQTT_SUBACK, MC_MQTT_5, p.subscribe.packet_id, (const uint8_t[]){1, 1}, 2, (mc_slice){0});
+      mc_mqtt_write_suback(&out, MC_MQTT_SUBACK, MC_MQTT_5, p.subscribe.packet_id, (const uint8_t[]){1, 1, 1, 1}, 4, (mc_slice){0});
     if (p.type == MC_MQTT_PUBLISH && p.publish.qos)
       mc_mqtt_write_ack(&out, MC_MQTT_PUBACK, MC_MQTT_5, p.publish.packet_id, mode & 2 ? MC_MQTT_QUOTA : 0, (mc_slice){0});
     say(&out);
@@ -122,6 +122,12 @@ static void play_piece(void)
     break;
   case 4:
     frames(content);
+    break;
+  case 5:
+    publish("last_known_states/config", content);
+    break;
+  case 6:
+    publish("$aws/commands/things/car-1/executions/e1/request/protobuf", content);
     break;
   default:
     if (server)

@@ -70,9 +70,9 @@ static void c_packet(cloud *w, mc_conn *c, const mc_mqtt_packet *p)
     w->connected_us = mc_clock_mono_us();
     mc_mqtt_write_connack(out, MC_MQTT_5, false, 0, (mc_slice){0});
   } else if (p->type == MC_MQTT_SUBSCRIBE) {
-    uint8_t codes[2] = {1, 1};
+    uint8_t codes[4] = {1, 1, 1, 1};
     w->subscriptions++;
-    mc_mqtt_write_suback(out, MC_MQTT_SUBACK, MC_MQTT_5, p->subscribe.packet_id, codes, 2, (mc_slice){0});
+    mc_mqtt_write_suback(out, MC_MQTT_SUBACK, MC_MQTT_5, p->subscribe.packet_id, codes, 4, (mc_slice){0});
   } else if (p->type == MC_MQTT_PUBLISH) {
     bool event = mc_slice_eq_str(p->publish.topic, "$aws/iotfleetwise/vehicles/car-1/signals");
     if (event)

@@ -54,6 +54,8 @@ static void fleetwise_connection(edge_options *o, const char *path, const json_t
   take_pem(o, mqtt, "rootCA", &o->ca_pem);
   if ((s = text_at(mqtt, "iotFleetWiseTopicPrefix")))
     o->topic_prefix = keep_text(o, s);
+  if ((s = text_at(mqtt, "commandsTopicPrefix")))
+    o->commands_prefix = keep_text(o, s);
   json_int_t n = json_integer_value(json_object_get(mqtt, "keepAliveIntervalSeconds"));
   if (n > 0 && n <= 65535)
     o->keep_alive_s = (uint32_t)n;

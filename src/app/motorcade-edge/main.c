@@ -183,6 +183,7 @@ static mc_err make_agent(program *p, mc_why *why)
                        .port = o->port,
                        .tls = p->tls,
                        .topic_prefix = o->topic_prefix,
+                       .commands_prefix = o->commands_prefix,
                        .checkin_ms = o->checkin_s ? o->checkin_s * 1000 : o->checkin_ms,
                        .keep_alive_s = (uint16_t)o->keep_alive_s,
                        .data_dir = o->data_dir,

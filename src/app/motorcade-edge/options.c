@@ -21,6 +21,7 @@ static const struct option {
     {"alpn", "NAME", TEXT, offsetof(edge_options, alpn), 0, 0, "ALPN name to offer; x-amzn-mqtt-ca for a shared TLS port, none for 8883"},
     {"plain", NULL, FLAG, offsetof(edge_options, plain), 0, 0, "no TLS; for a platform started with --insecure-dev only"},
     {"topic-prefix", "TEXT/", TEXT, offsetof(edge_options, topic_prefix), 0, 0, "default $aws/iotfleetwise/; cms/fleetwise/ is the other one in use"},
+    {"commands-prefix", "TEXT/", TEXT, offsetof(edge_options, commands_prefix), 0, 0, "default $aws/commands/, or cms/commands/ beside a topic prefix that begins with cms/"},
     {"checkin-s", "SECONDS", NUMBER, offsetof(edge_options, checkin_s), 1, 86400, "check-in period, default 120"},
     {"keep-alive-s", "SECONDS", NUMBER, offsetof(edge_options, keep_alive_s), 1, 65535, "MQTT keep-alive, default 60"},
     {"data", "DIR", PATH, offsetof(edge_options, data_dir), 0, 0, "documents and stored events; without it nothing survives a restart"},

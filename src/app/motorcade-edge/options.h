@@ -7,7 +7,7 @@
 
 typedef struct edge_options {
   mc_arena arena; /* owns the strings */
-  const char *host, *name, *cert, *key, *ca, *alpn, *topic_prefix, *data_dir, *replay, *channel_map, *bus;
+  const char *host, *name, *cert, *key, *ca, *alpn, *topic_prefix, *commands_prefix, *data_dir, *replay, *channel_map, *bus;
   uint16_t port;
   bool plain, loop, keep_times, help, version;
   double speed;
