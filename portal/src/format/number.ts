@@ -90,6 +90,12 @@ export function signalValue(value: number, unit: string, as: System = system(), 
   return decimal(shown, digits ?? digitsFor(Number(shown.toPrecision(12))))
 }
 
+/** A tick of an axis: as many digits as tell it from its neighbours. */
+export function tickValue(value: number, step: number): string {
+  const digits = Math.min(12, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)))
+  return Math.abs(value) < 1e9 && step >= 1e-12 ? decimal(value, digits) : signalValue(value, '', 'metric')
+}
+
 export function quantity(value: number | undefined, unit: string, digits: number, as: System = system()): string {
   if (value === undefined || !Number.isFinite(value)) return dash
   return `${decimal(convert(value, unit, as), digits)} ${unitName(unit, as)}`

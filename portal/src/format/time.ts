@@ -19,6 +19,8 @@ export function moment(ms: number, now: number): string {
   if (!Number.isFinite(ms)) return '–'
   return day(ms) === day(now) ? clock(ms) : `${dayShort.format(ms)} ${clock(ms)}`
 }
+/** The same to the millisecond. */
+export const momentMs = (ms: number, now: number): string => (!Number.isFinite(ms) || day(ms) === day(now) ? clockMs(ms) : `${dayShort.format(ms)} ${clockMs(ms)}`)
 export const dateTime = (ms: number): string => `${day(ms)} ${clock(ms)}`
 
 /** "4 s", "3 min", "2 h 05 min", "3 d 4 h". */

@@ -1,5 +1,8 @@
-// Every word the portal says, in English. {name} is filled in; {one, other} picks its form by "count".
+// Every word the portal says, in English; those of the FleetWise pages in fleetwise.ts. {name} is filled in; {one, other} picks its form by "count".
+import { fleetwise } from './fleetwise'
+
 export const en = {
+  ...fleetwise,
   brand: 'motorcade',
 
   'page.centre': 'Command centre',
@@ -366,7 +369,7 @@ export const en = {
   'editor.period.help': 'Between 10 ms and one day.',
   'editor.period.error': 'Give a whole number between 10 and 86,400,000 ms.',
   'editor.period.short': 'at most every {period}',
-  'editor.max.short': 'up to {count} samples',
+  'editor.max.short': { one: 'up to 1 sample', other: 'up to {count} samples' },
   'editor.expression': 'Condition',
   'editor.expression.help': 'Signals stand as $variable.`Name`. Example: $variable.`Vehicle.Speed` > 80 && !isNull($variable.`Vehicle.Speed`)',
   'editor.expression.error': 'Write the condition that starts a collection.',
@@ -409,7 +412,7 @@ export const en = {
   'editor.run': { one: 'Create and run on 1 vehicle', other: 'Create and run on {count} vehicles' },
   'editor.save': { one: 'Save for 1 vehicle', other: 'Save for {count} vehicles' },
   'expression.valid': { one: 'Valid. 1 signal, depth {depth}.', other: 'Valid. {count} signals, depth {depth}.' },
-  'expression.at': 'At byte {byte} (line {line}, column {column}).',
+  'expression.at': 'Line {line}, column {column}.',
   'expression.insert': 'Insert into the condition',
   'expression.signal': 'Insert a collected signal',
   'expression.and': 'both hold',
@@ -541,9 +544,6 @@ export const en = {
   'import.bus': 'Bus interface',
   'import.bus.help': 'As the vehicle’s agent names it.',
   'import.bus.error': 'Use 1 to 50 letters, digits, - _ or a point.',
-  'import.map': 'Names',
-  'import.map.help': 'JSON that gives signals other names: {"Vehicle.Speed": "Message.Signal"}',
-  'import.map.error': 'This is not JSON. Expected {"Vehicle.Speed": "Message.Signal"}.',
   'import.done': { one: '{name}: 1 signal from {messages} messages.', other: '{name}: {count} signals from {messages} messages.' },
   'import.multiplexed': 'Multiplexed signals',
   'import.ieee': 'IEEE float signals',
