@@ -15,6 +15,7 @@ import { Status } from '../../ui/Mark'
 import { Empty, Failure, Skeleton } from '../../ui/Notice'
 import { density, setDensity, setThemeChoice, themeChoice } from '../../ui/preferences'
 import { Table, type Column } from '../../ui/Table'
+import { AccessKeys } from './AccessKeys'
 import { Services } from './Services'
 
 type Role = User['role']
@@ -330,6 +331,7 @@ export default function Settings(): JSX.Element {
     { show: me()?.kind === 'user' && may('self:write'), part: () => <Password /> },
     { show: may('user:read'), part: () => <Users /> },
     { show: may('token:read'), part: () => <Tokens /> },
+    { show: may('token:read'), part: () => <AccessKeys roles={roleChoices()} /> },
     { show: may('certificate:read'), part: () => <Services /> },
   ]
   return (
