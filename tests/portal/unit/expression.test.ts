@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { indexOfByte, insert, placeOf, variable } from '../../../portal/src/pages/campaigns/expression'
+import { indexOfByte, insert, placeOf, variable, errorWords } from '../../../portal/src/pages/campaigns/expression'
 import { complaintsOf, createOf, draftOf, emptyDraft, requestOf } from '../../../portal/src/pages/campaigns/draft'
 import type { Campaign } from '../../../portal/src/api/types'
 
@@ -54,6 +54,12 @@ test('a draft becomes the request of its kind and back', () => {
   assert.equal(body.min_interval_ms, 5)
   assert.deepEqual(body.signals, [{ fqn: 'A', max_samples: 7 }])
   assert.equal(requestOf({ ...draft, kind: 'time' }).expression, undefined)
-  const stored: Campaign = { id: 1, status: 'draft', sync_id: '', created: '', updated: '', vehicles: 0, healthy: 0, pending: 0, refused: 0, ...body }
+  const stored: Campaign = { id: 1, status: 'draft', sync_id: '', created: '', updated: '', vehicles: 0, healthy: 0, pending: 0, refused: 0, dimensions: [], ...body, destinations: [] }
   assert.deepEqual(requestOf(draftOf(stored, String)), requestOf(draft))
+})
+
+test('the words of an error do not repeat its place', () => {
+  assert.equal(errorWords('expression, byte 45: there is no signal "A"; did you mean "B"?'), 'There is no signal "A"; did you mean "B"?')
+  assert.equal(errorWords('expression: too deep'), 'Too deep.')
+  assert.equal(errorWords(undefined), '')
 })

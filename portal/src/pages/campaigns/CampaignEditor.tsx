@@ -7,9 +7,11 @@ import { useLoad } from '../../api/load'
 import type { ExpressionResult } from '../../api/types'
 import { localField } from '../../format/time'
 import { vehicles } from '../../live/directory'
+import { loadFleets } from '../fleets/fleet'
 import { t } from '../../text/text'
 import { Check, Field, Segments, SelectField, TextField } from '../../ui/Field'
 import { Failure, Skeleton } from '../../ui/Notice'
+import { DestinationFields } from './DestinationFields'
 import { complaintsOf, createOf, draftOf, emptyDraft, requestOf, type Draft } from './draft'
 import { ExpressionField } from './ExpressionField'
 import { ReachParts, reachWords, reachedBy, useReach } from './Reach'
@@ -28,23 +30,28 @@ export default function CampaignEditor(): JSX.Element {
   // A signal's page leads here with that signal.
   const wanted = new URLSearchParams(location.search).get('signal')
   const [draft, setDraft] = createStore<Draft>(wanted && !params.id ? { ...emptyDraft(), signals: [{ fqn: wanted, max: '', period: '' }] } : emptyDraft())
+  const fleets = useLoad(
+    () => draft.targetKind === 'fleet' || undefined,
+    (_, signal) => loadFleets(signal),
+  )
+  // A draft may name a fleet that is beyond the list, or gone: it stays to be seen.
+  const fleetChoices = (): { value: string; label: string }[] => {
+    const listed = (fleets.value()?.items ?? []).map((f) => ({ value: f.id, label: f.description ? `${f.id} – ${f.description}` : f.id }))
+    const choices = !draft.target || listed.some((f) => f.value === draft.target) ? listed : [...listed, { value: draft.target, label: draft.target }]
+    return choices.sort((a, b) => (a.value < b.value ? -1 : 1))
+  }
   const [filled, setFilled] = createSignal(false)
+  const [loaded, setLoaded] = createSignal<Draft>()
   const [tried, setTried] = createSignal(false)
   const [busy, setBusy] = createSignal(false)
   const [error, setError] = createSignal<ApiError>()
   const [checked, setChecked] = createSignal<ExpressionResult>()
 
-  const fleets = useLoad(
-    () => draft.targetKind === 'fleet' || undefined,
-    (_, signal) => call('fleet_list', { query: { limit: 1000 } }, signal),
-  )
-  // A draft may name a fleet that is beyond the page, or gone: it stays to be seen.
-  const fleetNames = (): string[] => [...new Set([...(fleets.value()?.items ?? []).map((fleet) => String(fleet.id)), ...(draft.target ? [draft.target] : [])])].sort()
-
   createEffect(() => {
     const c = existing.value()
     if (!c || filled()) return
     setDraft(draftOf(c, localField))
+    setLoaded(draftOf(c, localField))
     setFilled(true)
   })
 
@@ -76,7 +83,7 @@ export default function CampaignEditor(): JSX.Element {
     setBusy(true)
     try {
       const id = editing()
-      const saved = id === undefined ? await call('campaign_create', { body: createOf(draft, startNow) }) : await call('campaign_update', { path: { id }, body: requestOf(draft) })
+      const saved = id === undefined ? await call('campaign_create', { body: createOf(draft, startNow) }) : await call('campaign_update', { path: { id }, body: requestOf(draft, loaded()) })
       navigate(`/campaigns/${saved.id}`)
     } catch (cause) {
       if (cause instanceof ApiError) setError(cause)
@@ -132,7 +139,8 @@ export default function CampaignEditor(): JSX.Element {
                   onChange={(v) => setDraft('target', v)}
                   error={complaints().target}
                   force={tried()}
-                  choices={[{ value: '', label: t('editor.choose') }, ...fleetNames().map((name) => ({ value: name, label: name }))]}
+                  help={fleets.value()?.items.length === 0 ? t('editor.fleet.none') : undefined}
+                  choices={[{ value: '', label: t('editor.choose') }, ...fleetChoices()]}
                 />
               </Show>
               <Show when={draft.targetKind === 'manifest'}>
@@ -209,6 +217,13 @@ export default function CampaignEditor(): JSX.Element {
                 <TextField label={t('editor.start')} type="datetime-local" value={draft.start} onInput={(v) => setDraft('start', v)} optional={t('field.optional')} />
                 <TextField label={t('editor.expiry')} type="datetime-local" value={draft.expiry} onInput={(v) => setDraft('expiry', v)} optional={t('field.optional')} error={complaints().expiry} force={tried()} />
               </div>
+            </div>
+          </section>
+          <section class="editor-part">
+            <h2>{t('editor.out')}</h2>
+            <div class="editor-fields">
+              <DestinationFields destinations={draft.destinations} onChange={(next) => setDraft('destinations', next)} force={tried()} kept={existing.value()?.destinations.some((d) => d.kind === 'timeseries') ?? false} />
+              <TextField label={t('editor.dimensions')} value={draft.dimensions} onInput={(v) => setDraft('dimensions', v)} optional={t('field.optional')} help={t('editor.dimensions.help')} error={complaints().dimensions} force={tried()} code />
             </div>
           </section>
           <Failure error={error()} />

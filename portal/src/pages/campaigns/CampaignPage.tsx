@@ -4,19 +4,17 @@ import { For, Show, createSignal, type JSX } from 'solid-js'
 import { call } from '../../api/client'
 import { useLoad } from '../../api/load'
 import { may } from '../../api/session'
-import type { Campaign, CampaignVehicle } from '../../api/types'
+import type { Campaign } from '../../api/types'
 import { whole } from '../../format/number'
 import { dateTime, moment, parse } from '../../format/time'
 import { second } from '../../live/clock'
-import { t, word } from '../../text/text'
+import { t } from '../../text/text'
 import { Confirm, type Question } from '../../ui/Confirm'
 import { Fqn } from '../../ui/Fqn'
-import { Status, type Tone } from '../../ui/Mark'
-import { Empty, Failure, Skeleton } from '../../ui/Notice'
-import { Table, type Column } from '../../ui/Table'
-import { CampaignStatus, Shares, deedsOf, period, questionOf, targetWords, triggerWords, type Deed } from './parts'
-
-const tones: Record<CampaignVehicle['state'], Tone> = { healthy: 'ok', pending: 'notice', refused: 'critical', none: 'plain' }
+import { Failure, Skeleton } from '../../ui/Notice'
+import { Delivery } from './Delivery'
+import { CampaignStatus, deedsOf, period, questionOf, targetWords, triggerWords, type Deed } from './parts'
+import { RollOut } from './RollOut'
 
 export default function CampaignPage(): JSX.Element {
   const params = useParams()
@@ -27,17 +25,12 @@ export default function CampaignPage(): JSX.Element {
     (c, signal) => call('campaign_get', { path: { id: c } }, signal),
     { every: 4000, key: 'fqn' },
   )
-  const vehicles = useLoad(
-    id,
-    (c, signal) => call('campaign_vehicles', { path: { id: c }, query: { limit: 1000 } }, signal),
-    { every: 4000, key: 'vehicle' },
-  )
   const [question, setQuestion] = createSignal<Question>()
   const ask = (c: Campaign, deed: Deed): void => {
     setQuestion(
       questionOf(c, deed, async () => {
         if (deed === 'delete') navigate('/campaigns')
-        else await Promise.all([campaign.again(), vehicles.again()])
+        else await campaign.again()
       }),
     )
   }
@@ -59,12 +52,6 @@ export default function CampaignPage(): JSX.Element {
     out.push([t('column.updated'), moment(parse(c.updated), second())])
     return out
   }
-  const columns = (): Column<CampaignVehicle>[] => [
-    { id: 'name', header: t('column.vehicle'), cell: (v) => <A href={`/vehicles/${v.vehicle}`} tabindex={-1} class="cut cell-name">{v.name}</A>, value: (v) => v.name },
-    { id: 'state', header: t('column.state'), width: '9rem', cell: (v) => <Status tone={tones[v.state]}>{word('delivery', v.state)}</Status>, value: (v) => v.state },
-    { id: 'text', header: t('column.answer'), cell: (v) => <span class="cut">{v.text ?? ''}</span>, value: (v) => v.text ?? '' },
-    { id: 'changed', header: t('column.changed'), align: 'right', width: '9rem', cell: (v) => <span class="soft">{v.changed ? moment(parse(v.changed), second()) : t('age.never')}</span>, value: (v) => parse(v.changed) },
-  ]
   return (
     <div class="page page-fill">
       <Show
@@ -127,6 +114,11 @@ export default function CampaignPage(): JSX.Element {
                     )}
                   </For>
                 </dl>
+                <Show when={c().dimensions.length > 0}>
+                  <h2>{t('editor.dimensions')}</h2>
+                  <p class="code small">{c().dimensions.join(', ')}</p>
+                </Show>
+                <Delivery campaign={c()} />
                 <h2>{t('campaign.collects', { count: c().signals.length })}</h2>
                 <ul class="collected" tabindex={0} aria-label={t('campaign.collects', { count: c().signals.length })}>
                   <For each={c().signals}>
@@ -141,22 +133,7 @@ export default function CampaignPage(): JSX.Element {
                   </For>
                 </ul>
               </section>
-              <section class="campaign-vehicles">
-                <div class="section-head">
-                  <h2>{t('column.vehiclestate')}</h2>
-                  <Show when={c().status === 'running'}>
-                    <Shares healthy={c().healthy} pending={c().pending} refused={c().refused} />
-                  </Show>
-                </div>
-                <Failure error={vehicles.error()} stale={!!vehicles.value()} retry={() => void vehicles.again()} />
-                <Show when={vehicles.value()} fallback={<Show when={!vehicles.error()}><Skeleton rows={8} /></Show>}>
-                  {(list) => (
-                    <Show when={list().items.length > 0} fallback={<Empty text={t(c().status === 'running' ? 'campaign.novehicles' : 'campaign.idle')} />}>
-                      <Table main tools name="campaign-vehicles" label={t('column.vehiclestate')} rows={list().items} columns={columns()} rowKey={(v) => v.vehicle} sort="state" sortDown onOpen={(v) => navigate(`/vehicles/${v.vehicle}`)} />
-                    </Show>
-                  )}
-                </Show>
-              </section>
+              <RollOut campaign={c()} />
             </div>
           </>
         )}

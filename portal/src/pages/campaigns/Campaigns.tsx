@@ -39,6 +39,9 @@ export default function Campaigns(): JSX.Element {
       <header class="page-head">
         <h1>{t('page.campaigns')}</h1>
         <span class="grow" />
+        <A class="button" href="/templates">
+          {t('template.title')}
+        </A>
         <Show when={may('campaign:write')}>
           <A class="button primary" href="/campaigns/new">
             <Plus size={16} />

@@ -5,7 +5,7 @@ import type { ExpressionResult } from '../../api/types'
 import { t } from '../../text/text'
 import { Field } from '../../ui/Field'
 import { Status } from '../../ui/Mark'
-import { insert, operators, placeOf, variable } from './expression'
+import { errorWords, insert, operators, placeOf, variable } from './expression'
 
 export function ExpressionField(props: { value: string; onInput: (value: string) => void; error: string | undefined; force: boolean; insertable: string[]; onResult: (result: ExpressionResult | undefined) => void }): JSX.Element {
   const [result, setResult] = createSignal<ExpressionResult>()
@@ -79,8 +79,8 @@ export function ExpressionField(props: { value: string; onInput: (value: string)
               fallback={
                 <>
                   <Status tone="critical">
-                    {answer().error}
-                    <Show when={answer().at !== undefined}> {t('expression.at', { byte: answer().at ?? 0, line: placeOf(checked(), answer().at ?? 0).line, column: placeOf(checked(), answer().at ?? 0).column })}</Show>
+                    {errorWords(answer().error)}
+                    <Show when={answer().at !== undefined}> {t('expression.at', { line: placeOf(checked(), answer().at ?? 0).line, column: placeOf(checked(), answer().at ?? 0).column })}</Show>
                   </Status>
                   <Show when={answer().at !== undefined}>
                     <code class="expression-place">

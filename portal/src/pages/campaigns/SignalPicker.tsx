@@ -14,7 +14,7 @@ import type { Collected } from './draft'
 
 const most = 60
 
-export function SignalPicker(props: { manifest: string; chosen: Collected[]; onChange: (next: Collected[]) => void; error: string | undefined }): JSX.Element {
+export function SignalPicker(props: { /** Names only, without limits. */ plain?: boolean; manifest: string; chosen: Collected[]; onChange: (next: Collected[]) => void; error: string | undefined }): JSX.Element {
   const [query, setQuery] = createSignal('')
   const found = useLoad(
     () => ({ manifest: props.manifest, filter: props.manifest ? '' : query().trim() }),
@@ -104,8 +104,10 @@ export function SignalPicker(props: { manifest: string; chosen: Collected[]; onC
             <thead>
               <tr>
                 <th scope="col">{t('picker.chosen', { count: props.chosen.length })}</th>
-                <th scope="col">{t('picker.period')}</th>
-                <th scope="col">{t('picker.max')}</th>
+                <Show when={!props.plain}>
+                  <th scope="col">{t('picker.period')}</th>
+                  <th scope="col">{t('picker.max')}</th>
+                </Show>
                 <th scope="col">
                   <span class="hidden-text">{t('action.remove')}</span>
                 </th>
@@ -120,12 +122,14 @@ export function SignalPicker(props: { manifest: string; chosen: Collected[]; onC
                       <th scope="row">
                         <Fqn name={fqn} />
                       </th>
-                      <td>
-                        <input class="input" inputmode="numeric" aria-label={`${t('picker.period')}: ${fqn}`} placeholder={t('picker.each')} value={own().period} onChange={(event) => change(fqn, { period: event.currentTarget.value.trim() })} />
-                      </td>
-                      <td>
-                        <input class="input" inputmode="numeric" aria-label={`${t('picker.max')}: ${fqn}`} placeholder="1,000" value={own().max} onChange={(event) => change(fqn, { max: event.currentTarget.value.trim() })} />
-                      </td>
+                      <Show when={!props.plain}>
+                        <td>
+                          <input class="input" inputmode="numeric" aria-label={`${t('picker.period')}: ${fqn}`} placeholder={t('picker.each')} value={own().period} onChange={(event) => change(fqn, { period: event.currentTarget.value.trim() })} />
+                        </td>
+                        <td>
+                          <input class="input" inputmode="numeric" aria-label={`${t('picker.max')}: ${fqn}`} placeholder="1,000" value={own().max} onChange={(event) => change(fqn, { max: event.currentTarget.value.trim() })} />
+                        </td>
+                      </Show>
                       <td>
                         <button type="button" class="button quiet icon-only" aria-label={t('picker.remove', { name: fqn })} title={t('action.remove')} onClick={(event) => { stay(() => chosenBody, event.currentTarget, 'button', () => field); props.onChange(props.chosen.filter((s) => s.fqn !== fqn)) }}>
                           <X size={14} />

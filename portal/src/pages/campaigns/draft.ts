@@ -1,11 +1,19 @@
 // What the editor holds while one types, how it becomes a request, and what is wrong with it.
-import type { Campaign, CampaignCreate, CampaignReachAsk, CampaignUpdate } from '../../api/types'
+import type { Campaign, CampaignCreate, CampaignDestination, CampaignReachAsk, CampaignUpdate } from '../../api/types'
 import { t } from '../../text/text'
 
 export interface Collected {
   fqn: string
   max: string
   period: string
+}
+export interface Destination {
+  kind: 's3' | 'mqtt'
+  bucket: string
+  prefix: string
+  format: 'parquet' | 'json'
+  compression: 'gzip' | 'none'
+  topic: string
 }
 export interface Draft {
   name: string
@@ -24,11 +32,16 @@ export interface Draft {
   start: string
   expiry: string
   signals: Collected[]
+  destinations: Destination[]
+  /** Names of vehicle attributes, separated by commas or spaces. */
+  dimensions: string
 }
+
+export const emptyDestination = (kind: Destination['kind']): Destination => ({ kind, bucket: '', prefix: '', format: 'parquet', compression: 'gzip', topic: '' })
 
 export const emptyDraft = (): Draft => ({
   name: '', description: '', targetKind: 'all', target: '', kind: 'time', period: '10000', expression: '', interval: '1000', edge: true, after: '0',
-  compress: true, persist: true, priority: '0', start: '', expiry: '', signals: [],
+  compress: true, persist: true, priority: '0', start: '', expiry: '', signals: [], destinations: [], dimensions: '',
 })
 
 export function draftOf(c: Campaign, local: (ms: number) => string): Draft {
@@ -49,10 +62,26 @@ export function draftOf(c: Campaign, local: (ms: number) => string): Draft {
     start: c.start ? local(Date.parse(c.start)) : '',
     expiry: c.expiry ? local(Date.parse(c.expiry)) : '',
     signals: c.signals.map((s) => ({ fqn: s.fqn, max: s.max_samples ? String(s.max_samples) : '', period: s.min_period_ms ? String(s.min_period_ms) : '' })),
+    // Time series are kept of every campaign: that one cannot be taken away, so it is no field.
+    destinations: c.destinations.flatMap((d) => (d.kind === 'timeseries' ? [] : [{ ...emptyDestination(d.kind), bucket: d.bucket ?? '', prefix: d.prefix ?? '', format: d.format ?? 'parquet', compression: d.compression ?? 'gzip', topic: d.topic ?? '' }])),
+    dimensions: c.dimensions.join(', '),
   }
 }
 
 const whole = (text: string, low: number, high: number): boolean => /^\d+$/.test(text) && Number(text) >= low && Number(text) <= high
+
+export const dimensionsOf = (text: string): string[] => [...new Set(text.split(/[\s,;]+/).filter(Boolean))]
+
+/** What is wrong with one destination, by its field. */
+export function destinationComplaint(d: Destination): { bucket?: string; topic?: string; prefix?: string } {
+  if (d.kind === 'mqtt') return /[#+]/.test(d.topic) || !d.topic.trim() || d.topic.length > 256 ? { topic: t('destination.topic.error') } : {}
+  return {
+    ...(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(d.bucket) ? {} : { bucket: t('destination.bucket.error') }),
+    ...(d.prefix.length <= 512 && /^[a-zA-Z0-9_:./!*'()-]*$/.test(d.prefix) ? {} : { prefix: t('destination.prefix.error') }),
+  }
+}
+
+const sent = (d: Destination): CampaignDestination => (d.kind === 'mqtt' ? { kind: 'mqtt', topic: d.topic } : { kind: 's3', bucket: d.bucket, format: d.format, compression: d.compression, ...(d.prefix ? { prefix: d.prefix } : {}) })
 
 export type Complaints = Partial<Record<keyof Draft, string>>
 
@@ -68,10 +97,19 @@ export function complaintsOf(d: Draft, editing: boolean): Complaints {
   if (d.start && d.expiry && Date.parse(d.expiry) <= Date.parse(d.start)) out.expiry = t('editor.expiry.error')
   if (d.signals.length === 0) out.signals = t('editor.signals.error')
   else if (d.signals.some((s) => (s.max && !whole(s.max, 0, 4294967295)) || (s.period && !whole(s.period, 0, 4294967295)))) out.signals = t('editor.signals.number')
+  if (d.destinations.some((one) => Object.keys(destinationComplaint(one)).length)) out.destinations = t('destination.error')
+  if (dimensionsOf(d.dimensions).some((name) => !/^[A-Za-z0-9._]{1,150}$/.test(name))) out.dimensions = t('editor.dimensions.error')
   return out
 }
 
-export function requestOf(d: Draft): CampaignUpdate {
+/** Where the data goes: only what was changed is sent, so that a destination this form cannot show stays as it is. */
+function outOf(d: Draft, was: Draft | undefined): Pick<CampaignUpdate, 'destinations' | 'dimensions'> {
+  const now = { destinations: d.destinations.map(sent), dimensions: dimensionsOf(d.dimensions) }
+  const before = was ? { destinations: was.destinations.map(sent), dimensions: dimensionsOf(was.dimensions) } : { destinations: [], dimensions: [] }
+  return JSON.stringify(now) === JSON.stringify(before) ? {} : now
+}
+
+export function requestOf(d: Draft, was?: Draft): CampaignUpdate {
   return {
     description: d.description,
     target_kind: d.targetKind,
@@ -85,6 +123,7 @@ export function requestOf(d: Draft): CampaignUpdate {
     ...(d.start ? { start: new Date(d.start).toISOString() } : {}),
     ...(d.expiry ? { expiry: new Date(d.expiry).toISOString() } : {}),
     signals: d.signals.map((s) => ({ fqn: s.fqn, ...(s.max ? { max_samples: Number(s.max) } : {}), ...(s.period ? { min_period_ms: Number(s.period) } : {}) })),
+    ...outOf(d, was),
   }
 }
 

@@ -60,3 +60,9 @@ export const operators: { piece: string; word: 'and' | 'or' | 'not' | 'compare' 
   { piece: 'isNull()', word: 'isnull' },
   { piece: 'last_window_avg()', word: 'window' },
 ]
+
+/** The server's words name the byte; people see the place itself, as line, column and mark. */
+export function errorWords(error: string | undefined): string {
+  const plain = (error ?? '').replace(/^expression(, byte \d+)?: /, '').trim()
+  return plain && `${plain.charAt(0).toUpperCase()}${plain.slice(1)}${/[.?]$/.test(plain) ? '' : '.'}`
+}
