@@ -3,11 +3,12 @@ import { Show, createEffect, createSignal, on, onCleanup, onMount, type JSX } fr
 import X from 'lucide-solid/icons/x'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import { signalValue, unitName } from '../../format/number'
+import { signalValue, tickValue, unitName } from '../../format/number'
 import { clock, clockMinutes, day, moment } from '../../format/time'
 import { serverNow } from '../../live/clock'
 import { t } from '../../text/text'
 import { theme } from '../../ui/preferences'
+import { indexAt, offsetWords } from '../event/event'
 import { extent, type Columns } from './chart-data'
 import { branch, shortName } from './signal-name'
 
@@ -21,8 +22,10 @@ export interface ChartProps {
   colour: number
   valueName: (value: number) => string
   events: number[]
+  /** The moment that everything is looked at around: drawn as a line with a flag, and the zero of the time axis. */
+  trigger?: number
   onZoom: (from: number, to: number) => void
-  onRemove: () => void
+  onRemove?: () => void
   last: boolean
   /** Of the plot without the time axis, px. */
   height: number
@@ -37,7 +40,40 @@ export function Chart(props: ChartProps): JSX.Element {
   const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
   const axisFont = "12px 'Inter Variable', sans-serif"
 
-  const tick = (ms: number): string => (props.to - props.from > 2 * 86_400_000 ? day(ms) : props.to - props.from < 180_000 ? clock(ms) : clockMinutes(ms))
+  const tick = (ms: number): string => (props.trigger !== undefined ? offsetWords(ms - props.trigger) : props.to - props.from > 2 * 86_400_000 ? day(ms) : props.to - props.from < 180_000 ? clock(ms) : clockMinutes(ms))
+
+  /** What came before it lies in a faint shade; a line and a flag stand at it. */
+  function drawTrigger(u: uPlot, trigger: number): void {
+    const { ctx, bbox } = u
+    const x = Math.round(u.valToPos(trigger / 1000, 'x', true))
+    const flag = 6 * devicePixelRatio
+    ctx.save()
+    ctx.fillStyle = `color-mix(in oklch, ${css('--text-faint')} 8%, transparent)`
+    ctx.fillRect(bbox.left, bbox.top, Math.max(0, x - bbox.left), bbox.height)
+    ctx.strokeStyle = css('--accent-text')
+    ctx.fillStyle = css('--accent-text')
+    ctx.lineWidth = 2 * devicePixelRatio
+    ctx.beginPath()
+    ctx.moveTo(x, bbox.top)
+    ctx.lineTo(x, bbox.top + bbox.height)
+    ctx.stroke()
+    ctx.beginPath()
+    ctx.moveTo(x, bbox.top)
+    ctx.lineTo(x + flag, bbox.top + flag / 2)
+    ctx.lineTo(x, bbox.top + flag)
+    ctx.fill()
+    ctx.restore()
+  }
+
+  /** Ticks at whole distances from the trigger, however odd its own time is. */
+  function splits(trigger: number, u: uPlot): number[] {
+    const width = (props.to - props.from) / 1000
+    const room = Math.max(2, Math.floor(u.bbox.width / devicePixelRatio / 90))
+    const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find((s) => width / s <= room) ?? 600
+    const out: number[] = []
+    for (let k = Math.ceil((props.from - trigger) / 1000 / step); k * step * 1000 <= props.to - trigger; k++) out.push(trigger / 1000 + k * step)
+    return out
+  }
 
   function options(): uPlot.Options {
     const line = css(`--series-${(props.colour % 6) + 1}`)
@@ -62,8 +98,8 @@ export function Chart(props: ChartProps): JSX.Element {
       },
       cursor: { sync: { key: sync, setSeries: false }, x: true, y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7, fill: line, stroke: css('--sheet'), width: 2 } },
       axes: [
-        { ...axis, show: true, size: props.last ? 28 : 8, values: (_, ticks) => ticks.map((s) => (props.last ? tick(s * 1000) : '')), space: 80 },
-        { ...axis, size: 56, gap: 4, space: 28, values: (_, ticks) => ticks.map((v) => props.valueName(v) || signalValue(v, '', 'metric')) },
+        { ...axis, show: true, size: props.last ? 28 : 8, ...(props.trigger !== undefined ? { splits: (u: uPlot) => splits(props.trigger ?? 0, u) } : {}), values: (_, ticks) => ticks.map((s) => (props.last ? tick(s * 1000) : '')), space: 80 },
+        { ...axis, size: 56, gap: 4, space: 28, values: (_, ticks, _axis, _space, step) => ticks.map((v) => props.valueName(v) || tickValue(v, step)) },
       ],
       bands: [{ series: [3, 2], fill: `color-mix(in oklch, ${line} 22%, transparent)` }],
       series: [
@@ -100,6 +136,7 @@ export function Chart(props: ChartProps): JSX.Element {
               ctx.stroke()
             }
             ctx.restore()
+            if (props.trigger !== undefined) drawTrigger(u, props.trigger)
           },
         ],
       },
@@ -120,7 +157,7 @@ export function Chart(props: ChartProps): JSX.Element {
   onCleanup(() => plot?.destroy())
   createEffect(
     on(
-      () => [props.columns, props.from, props.to, props.events] as const,
+      () => [props.columns, props.from, props.to, props.events, props.trigger] as const,
       () => plot?.setData(props.columns as uPlot.AlignedData),
       { defer: true },
     ),
@@ -134,7 +171,7 @@ export function Chart(props: ChartProps): JSX.Element {
   }
   const shown = (): { value: string; time: string; band: string } | undefined => {
     const [x, mean, low, high] = props.columns
-    let idx = at() ?? mean.length - 1
+    let idx = at() ?? (props.trigger !== undefined ? indexAt(props.columns, props.trigger) : mean.length - 1)
     while (idx >= 0 && mean[idx] == null) idx--
     const value = mean[idx]
     if (value == null) return undefined
@@ -143,7 +180,7 @@ export function Chart(props: ChartProps): JSX.Element {
     const b = high[idx]
     return {
       value: props.valueName(value) || signalValue(value, '', 'metric'),
-      time: at() === null ? '' : moment(ms, serverNow()),
+      time: props.trigger !== undefined ? (at() === null ? t('event.at') : offsetWords(ms - props.trigger)) : at() === null ? '' : moment(ms, serverNow()),
       band: props.downsampled && a != null && b != null && a !== b ? t('chart.band', { low: signalValue(a, '', 'metric'), high: signalValue(b, '', 'metric') }) : '',
     }
   }
@@ -189,9 +226,13 @@ export function Chart(props: ChartProps): JSX.Element {
             </span>
           )}
         </Show>
-        <button class="button quiet icon-only small-button" onClick={() => props.onRemove()} aria-label={t('chart.remove', { name: shortName(props.fqn) })} title={t('chart.remove', { name: shortName(props.fqn) })}>
-          <X size={14} />
-        </button>
+        <Show when={props.onRemove}>
+          {(remove) => (
+            <button class="button quiet icon-only small-button" onClick={() => remove()()} aria-label={t('chart.remove', { name: shortName(props.fqn) })} title={t('chart.remove', { name: shortName(props.fqn) })}>
+              <X size={14} />
+            </button>
+          )}
+        </Show>
       </figcaption>
       <div class="chart-box" ref={box} tabindex={0} role="img" aria-label={summary()} onKeyDown={key} />
       <Show when={!props.columns[0].length}>
