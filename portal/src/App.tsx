@@ -18,6 +18,13 @@ const VehiclePage = lazy(() => import('./pages/vehicle/VehiclePage'))
 const Campaigns = lazy(() => import('./pages/campaigns/Campaigns'))
 const CampaignPage = lazy(() => import('./pages/campaigns/CampaignPage'))
 const CampaignEditor = lazy(() => import('./pages/campaigns/CampaignEditor'))
+const EventPage = lazy(() => import('./pages/event/EventPage'))
+const Fleets = lazy(() => import('./pages/fleets/Fleets'))
+const ImportPage = lazy(() => import('./pages/import/ImportPage'))
+const Manifests = lazy(() => import('./pages/manifests/Manifests'))
+const ModelPage = lazy(() => import('./pages/manifests/ModelPage'))
+const DecoderPage = lazy(() => import('./pages/manifests/DecoderPage'))
+const Templates = lazy(() => import('./pages/templates/Templates'))
 const Devices = lazy(() => import('./pages/devices/Devices'))
 const ClientPage = lazy(() => import('./pages/devices/ClientPage'))
 const TracePage = lazy(() => import('./pages/devices/TracePage'))
@@ -59,6 +66,11 @@ function Pages(): JSX.Element {
       <Route path="/map" component={MapPage} />
       <Route path="/vehicles" component={Vehicles} />
       <Route path="/vehicles/:id" component={VehiclePage} />
+      <Route path="/vehicles/:id/event" component={EventPage} />
+      <Route path="/fleets" component={Fleets} />
+      <Route path="/fleets/:fleet" component={Fleets} />
+      <Route path="/templates" component={Templates} />
+      <Route path="/templates/:template" component={Templates} />
       <Route path="/campaigns" component={Campaigns} />
       <Route path="/campaigns/new" component={CampaignEditor} />
       <Route path="/campaigns/:id" component={CampaignPage} />
@@ -67,6 +79,10 @@ function Pages(): JSX.Element {
       <Route path="/devices/client" component={ClientPage} />
       <Route path="/devices/trace" component={TracePage} />
       <Route path="/signals" component={Signals} />
+      <Route path="/signals/import" component={ImportPage} />
+      <Route path="/signals/manifests" component={Manifests} />
+      <Route path="/signals/models/:name" component={ModelPage} />
+      <Route path="/signals/decoders/:name" component={DecoderPage} />
       <Route path="/settings" component={Settings} />
       <Route path="*" component={NotFound} />
     </Router>

@@ -56,5 +56,5 @@ export async function settle(page) {
     { timeout: 60_000, polling: 200 },
   )
   await page.evaluate(() => document.fonts.ready.then(() => undefined))
-  await new Promise((done) => setTimeout(done, 900))
+  await new Promise((done) => setTimeout(done, 300))
 }

@@ -8,7 +8,7 @@ const out = process.argv[2]
 const only = process.argv[3]?.split(',').filter(Boolean)
 const themes = process.argv[4] ? [process.argv[4]] : ['light', 'dark']
 const sizes = process.argv[5] ? [process.argv[5]] : ['wide', 'narrow']
-const pages = only ?? ['/', '/map', '/vehicles', '/vehicles/1', '/vehicles/1?tab=events', '/vehicles/1?tab=device', '/campaigns', '/campaigns/2', '/campaigns/2/edit', '/campaigns/new', '/devices', '/signals', '/settings']
+const pages = only ?? ['/', '/map', '/vehicles', '/vehicles/1', '/vehicles/1?tab=events', '/vehicles/1?tab=device', '/campaigns', '/campaigns/2', '/campaigns/2/edit', '/campaigns/new', '/devices', '/signals', '/signals/import', '/signals/manifests', '/signals/decoders/truck-draft', '/fleets/north', '/templates', '/vehicles/1?tab=campaigns', '/vehicles/1?tab=troubles&codes=any', '/settings']
 mkdirSync(out, { recursive: true })
 const { browser, page, problems } = await open()
 if (!only) {

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { fleetwiseRoute } from './fleetwise.mjs'
 import { bounds, centre, tile, ways } from './town.mjs'
 
 const portal = fileURLToPath(new URL('../../../portal/', import.meta.url))
@@ -97,9 +98,10 @@ let campaigns = [
   { id: 1, name: 'fleet-basics', status: 'running', description: 'Position, speed and energy of every vehicle', target_kind: 'all', target: '', kind: 'time', period_ms: 10000, compress: true, persist: true, priority: 0, signals: signals.slice(0, 6).map((s) => ({ fqn: s.fqn, min_period_ms: 1000 })) },
   { id: 2, name: 'hard-braking', status: 'running', target_kind: 'manifest', target: 'truck-can', kind: 'condition', expression: '$variable.`Vehicle.Chassis.Brake.PedalPosition` > 70 && $variable.`Vehicle.Speed` > 40', min_interval_ms: 5000, rising_edge: true, after_ms: 10000, compress: true, persist: true, priority: 0, signals: signals.slice(0, 9).map((s) => ({ fqn: s.fqn })) },
   { id: 3, name: 'coolant-watch', status: 'suspended', target_kind: 'vehicle', target: 'truck-0001', kind: 'condition', expression: '$variable.`Vehicle.Powertrain.CombustionEngine.ECT` > 105', min_interval_ms: 60000, rising_edge: true, after_ms: 0, compress: false, persist: true, priority: 5, signals: [{ fqn: signals[2].fqn, max_samples: 500 }] },
-].map((c) => ({ sync_id: c.name + '0123456789abcdef', created: new Date(born - 9e8).toISOString(), updated: new Date(born - 4e6).toISOString(), ...c }))
+].map((c) => ({ destinations: c.id === 1 ? [{ kind: 's3', bucket: 'fleet-data', prefix: 'basics', format: 'parquet', compression: 'gzip' }] : [], dimensions: [], sync_id: c.name + '0123456789abcdef', created: new Date(born - 9e8).toISOString(), updated: new Date(born - 4e6).toISOString(), ...c }))
+const targeted = (c) => fleet.filter((v) => c.target_kind === 'all' || (c.target_kind === 'manifest' ? v.manifest === c.target : c.target_kind === 'fleet' ? members.get(c.target)?.has(v.name) : v.name === c.target))
 function counted(c) {
-  const hit = fleet.filter((v) => c.target_kind === 'all' || (c.target_kind === 'manifest' ? v.manifest === c.target : v.name === c.target))
+  const hit = targeted(c)
   const refused = c.id === 2 ? 2 : 0
   const pending = Math.min(hit.length - refused, Math.round(hit.length * 0.04))
   return { ...c, vehicles: hit.length, healthy: c.status === 'running' ? hit.length - refused - pending : 0, pending: c.status === 'running' ? pending : 0, refused: c.status === 'running' ? refused : 0 }
@@ -111,6 +113,7 @@ const certificatesOf = (id) => {
   if (!certificates.has(id)) certificates.set(id, [{ id: (id * 7919).toString(16).padStart(4, '0').repeat(16).slice(0, 64), thing: fleet[id - 1].name, state: 'active', not_after: new Date(born + 300 * 864e5).toISOString(), created: fleet[id - 1].created }])
   return certificates.get(id)
 }
+const members = new Map([['north', new Set(fleet.slice(0, 5).map((v) => v.name))]])
 const manifests = ['truck-can', 'car-can', 'van-can'].map((name) => ({ name, sync_id: name + 'fedcba9876543210', signals: signals.length, vehicles: fleet.filter((v) => v.manifest === name).length, created: new Date(born - 9e8).toISOString() }))
 const client = (v) => ({ client_id: v.name, thing: v.name, address: `10.4.${v.id >> 8}.${v.id & 255}:5${1000 + v.id}`, connected: v.connected, version: v.id % 3 ? '5' : '3.1.1', clean: false, keep_alive: 60, subscriptions: 3, queued: 0, inflight: v.id % 5 === 0 ? 1 : 0, received: 4000 + v.id * 31, delivered: 12 + (v.id % 9), refused: v.id % 40 === 0 ? 3 : 0, limited: v.id % 40 === 0 ? [{ cause: 'policy', meaning: "publish, subscription or will outside the client's topics", count: 3 }] : [], ...(v.connected ? { connected_at: new Date(born - v.id * 1e5).toISOString() } : { disconnected_at: new Date(v.heard).toISOString(), last_error: 'keep-alive ran out: no packet for 90 s' }), last_packet: new Date(v.heard).toISOString() })
 const all = ['self:read', 'self:write', ...['user', 'token', 'vehicle', 'certificate', 'signal', 'campaign'].flatMap((n) => [`${n}:read`, `${n}:write`]), 'system:read']
@@ -206,7 +209,7 @@ function route(method, path, query, body) {
   if (is('POST', '/campaigns')) {
     if (campaigns.some((c) => c.name === body.name)) return problem(409, 'The name is taken', `A campaign called ${body.name} exists. Choose another name.`, '/name')
     const { start_now: now, ...rest } = body
-    const c = { id: Math.max(0, ...campaigns.map((k) => k.id)) + 1, sync_id: rest.name + '00', created: new Date().toISOString(), updated: new Date().toISOString(), status: now ? 'running' : 'draft', ...rest }
+    const c = { destinations: [], dimensions: [], id: Math.max(0, ...campaigns.map((k) => k.id)) + 1, sync_id: rest.name + '00', created: new Date().toISOString(), updated: new Date().toISOString(), status: now ? 'running' : 'draft', ...rest }
     campaigns.push(c)
     return [201, counted(c)]
   }
@@ -218,12 +221,15 @@ function route(method, path, query, body) {
     if (method === 'PUT') return Object.assign(c, body, { updated: new Date().toISOString() }), [200, counted(c)]
     if (method === 'POST') return (c.status = body.status), [200, counted(c)]
     if (method === 'DELETE') return (campaigns = campaigns.filter((k) => k !== c)), [204]
+    if (m[2] === '/destinations') return [200, { items: c.destinations.map((d) => ({ kind: d.kind, place: d.kind === 's3' ? `${d.bucket}/${d.prefix ?? ''}` : d.topic, rows: 51234, objects: 12, messages: 0, waiting: 1, last: new Date(Date.now() - 40000).toISOString(), error: '' })) }]
     if (m[2] === '/vehicles') {
-      const hit = fleet.filter((v) => c.target_kind === 'all' || (c.target_kind === 'manifest' ? v.manifest === c.target : v.name === c.target))
+      const hit = targeted(c)
       const n = counted(c)
-      return [200, { items: hit.slice(0, Number(query.get('limit') ?? 200)).map((v, i) => ({ vehicle: v.id, name: v.name, state: i < n.refused ? 'refused' : i < n.refused + n.pending || c.status !== 'running' ? 'pending' : 'healthy', ...(i < n.refused ? { text: 'signal Vehicle.Chassis.Brake.PedalPosition is not in the decoder manifest' } : {}), changed: new Date(born - 3e6 + i * 1000).toISOString() })) }]
+      return [200, { items: hit.slice(0, Number(query.get('limit') ?? 200)).map((v, i) => ({ vehicle: v.id, name: v.name, ...(i < n.refused ? { state: 'refused', status: 'READY_FOR_CHECKIN', reason: 'refused' } : c.status !== 'running' ? { state: 'none', status: 'SUSPENDED', reason: 'suspended' } : i < n.refused + n.pending ? { state: 'pending', status: 'READY', reason: i % 2 ? 'never_checked_in' : 'silent' } : { state: 'healthy', status: 'HEALTHY', reason: 'confirmed' }), ...(i < n.refused ? { text: 'signal Vehicle.Chassis.Brake.PedalPosition is not in the decoder manifest' } : {}), changed: new Date(born - 3e6 + i * 1000).toISOString() })) }]
     }
   }
+  const more = fleetwiseRoute(is, { body, query, fleet, signals, campaigns, problem, members })
+  if (more) return more
   if (is('POST', '/expressions/check')) {
     const bad = body.expression.match(/[^\w\s$.`"'()<>=!&|+\-*/,]|&&\s*$|[<>=+*/]\s*$/)
     return [200, bad ? { valid: false, error: `Unexpected "${bad[0].trim() || 'end'}". Expected a signal, a number or "(".`, at: Buffer.from(body.expression.slice(0, bad.index)).length } : { valid: true, depth: 2, signals: [...new Set([...body.expression.matchAll(/\$variable\.`([^`]+)`/g)].map((x) => x[1]))] }]

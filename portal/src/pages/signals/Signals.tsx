@@ -1,5 +1,6 @@
 // The vocabulary: manifests on the left, the signals they decode (or the whole catalog) on the right, DBC import.
-import { For, Show, createMemo, createSignal, type JSX } from 'solid-js'
+import { A } from '@solidjs/router'
+import { For, Show, createMemo, type JSX } from 'solid-js'
 import Search from 'lucide-solid/icons/search'
 import Upload from 'lucide-solid/icons/upload'
 import { call } from '../../api/client'
@@ -13,22 +14,9 @@ import { Empty, Failure, Skeleton } from '../../ui/Notice'
 import { Table, type Column } from '../../ui/Table'
 import { useUrl } from '../../ui/url'
 import { branch, shortName } from '../vehicle/signal-name'
+import { loadCatalog } from './catalog'
 import { CatalogTree } from './CatalogTree'
-import { ImportDialog } from './ImportDialog'
 import { SignalDetail } from './SignalDetail'
-
-const most = 20_000
-
-async function catalog(filter: string, signal: AbortSignal): Promise<{ items: SignalInfo[]; more: boolean }> {
-  const items: SignalInfo[] = []
-  let after: string | undefined
-  do {
-    const page = await call('signal_list', { query: { limit: 1000, after, filter } }, signal)
-    items.push(...page.items)
-    after = page.next
-  } while (after && items.length < most)
-  return { items, more: !!after }
-}
 
 function columns(): Column<SignalInfo>[] {
   const bound = (value: number | undefined): JSX.Element => (value === undefined ? <span class="faint">–</span> : signalValue(value, '', 'metric'))
@@ -47,8 +35,6 @@ function columns(): Column<SignalInfo>[] {
 export default function Signals(): JSX.Element {
   const url = useUrl()
   const manifest = (): string => url.get('manifest')
-  const [importing, setImporting] = createSignal(false)
-  const asked = (): boolean => importing() || (url.get('import') === '1' && may('signal:write'))
   const manifests = useLoad(
     () => true,
     (_, signal) => call('manifest_list', signal),
@@ -56,7 +42,7 @@ export default function Signals(): JSX.Element {
   )
   const signals = useLoad(
     () => ({ manifest: manifest() }),
-    async (input, signal) => (input.manifest ? { items: (await call('manifest_signals', { path: { name: input.manifest } }, signal)).items, more: false } : catalog('', signal)),
+    async (input, signal) => (input.manifest ? { items: (await call('manifest_signals', { path: { name: input.manifest } }, signal)).items, more: false } : loadCatalog('', signal)),
   )
   const found = createMemo(() => {
     const words = url.get('q').toLowerCase().split(/\s+/).filter(Boolean)
@@ -75,10 +61,10 @@ export default function Signals(): JSX.Element {
           <input data-search type="search" class="input" aria-label={t('signals.search')} placeholder={t('signals.search')} value={url.get('q')} onInput={(event) => url.set({ q: event.currentTarget.value })} />
         </span>
         <Show when={may('signal:write')}>
-          <button class="button primary" onClick={() => setImporting(true)}>
+          <A class="button primary" href="/signals/import">
             <Upload size={16} />
             {t('import.do')}
-          </button>
+          </A>
         </Show>
       </header>
       <div class="vocabulary">
@@ -107,11 +93,14 @@ export default function Signals(): JSX.Element {
           <Show when={manifests.value()?.items.length === 0}>
             <p class="soft small">{t('manifest.none')}</p>
           </Show>
+          <p class="manifests-more">
+            <A href="/signals/manifests">{t('manifest.manage')}</A>
+          </p>
         </nav>
         <section class="vocabulary-list" aria-label={t('page.signals')}>
           <Failure error={signals.error()} retry={() => void signals.again()} stale={!!signals.value()} />
           <Show when={signals.value()} fallback={<Show when={!signals.error()}><Skeleton rows={14} /></Show>}>
-            <Show when={found().length > 0} fallback={<Empty text={url.get('q') ? t('signals.nomatch') : t('catalog.none')}><Show when={may('signal:write') && !url.get('q')}><button class="button" onClick={() => setImporting(true)}>{t('import.do')}</button></Show></Empty>}>
+            <Show when={found().length > 0} fallback={<Empty text={url.get('q') ? t('signals.nomatch') : t('catalog.none')}><Show when={may('signal:write') && !url.get('q')}><A class="button" href="/signals/import">{t('import.do')}</A></Show></Empty>}>
               <Show when={asTree()} fallback={<Table main tools name="signals" label={t('page.signals')} rows={found()} columns={columns()} rowKey={(s) => s.id} sort="name" />}>
                 <div class="catalog">
                   <CatalogTree signals={found()} searching={url.get('q') !== ''} chosen={url.get('signal')} onChoose={(fqn) => url.set({ signal: fqn })} />
@@ -124,18 +113,6 @@ export default function Signals(): JSX.Element {
           </Show>
         </section>
       </div>
-      <Show when={asked()}>
-        <ImportDialog
-          onClose={() => {
-            setImporting(false)
-            url.set({ import: undefined })
-          }}
-          onDone={() => {
-            void manifests.again()
-            void signals.again()
-          }}
-        />
-      </Show>
     </div>
   )
 }

@@ -1,5 +1,5 @@
 // One vehicle: what it does now or did at a past moment. Signals, linked charts, the driven way, its device, its events.
-import { A, useParams } from '@solidjs/router'
+import { A, useNavigate, useParams } from '@solidjs/router'
 import { For, Show, createEffect, createMemo, createSignal, onCleanup, type JSX } from 'solid-js'
 import { call } from '../../api/client'
 import { useLoad } from '../../api/load'
@@ -15,18 +15,23 @@ import { MotionStatus, Status } from '../../ui/Mark'
 import { Empty, Failure, Skeleton } from '../../ui/Notice'
 import { Table, type Column } from '../../ui/Table'
 import { useUrl } from '../../ui/url'
+import { eventPath } from '../event/event'
 import { MapPanel } from '../map/MapPanel'
+import { CampaignPanel } from './CampaignPanel'
 import { Chart } from './Chart'
 import { columnsOf, type SeriesLike } from './chart-data'
 import { DevicePanel } from './DevicePanel'
 import { EditVehicle } from './EditVehicle'
+import { FleetPanel } from './FleetPanel'
 import { SignalTable } from './SignalTable'
+import { TemplatePanel } from './TemplatePanel'
 import { TimeBar } from './TimeBar'
+import { TroubleCodes } from './TroubleCodes'
 import { useValues } from './values'
 import { windowOf } from './window'
 import type { VehicleEvent } from '../../api/types'
 
-const tabs = ['live', 'events', 'device'] as const
+const tabs = ['live', 'events', 'campaigns', 'troubles', 'device'] as const
 type Tab = (typeof tabs)[number]
 
 /** Signals worth a chart when nobody chose any: what moves the vehicle first. */
@@ -43,6 +48,7 @@ export function firstCharts(signals: { id: number; fqn: string; type: string }[]
 export default function VehiclePage(): JSX.Element {
   const params = useParams()
   const url = useUrl()
+  const navigate = useNavigate()
   const id = (): number => Number(params.id)
   const vehicle = useLoad(
     id,
@@ -168,7 +174,7 @@ export default function VehiclePage(): JSX.Element {
   const plotHeight = createMemo(() => (room() ? Math.max(84, Math.min(300, Math.floor((room() - 24) / Math.max(1, charted().length)) - 36)) : 110))
 
   const eventColumns = (): Column<VehicleEvent>[] => [
-    { id: 'time', header: t('column.time'), width: '11rem', cell: (e) => moment(parse(e.time), second()), value: (e) => parse(e.time) },
+    { id: 'time', header: t('column.time'), width: '11rem', cell: (e) => <A href={eventPath(id(), e)} tabindex={-1}>{moment(parse(e.time), second())}</A>, value: (e) => parse(e.time) },
     { id: 'campaign', header: t('column.campaign'), cell: (e) => <A href={`/campaigns/${e.campaign}`}>{e.campaign_name || t('campaign.number', { id: e.campaign })}</A>, value: (e) => e.campaign_name },
     { id: 'samples', header: t('column.samples'), align: 'right', width: '7rem', cell: (e) => whole(e.samples), value: (e) => e.samples },
     { id: 'messages', header: t('column.messages'), align: 'right', width: '7rem', wide: true, cell: (e) => whole(e.messages), value: (e) => e.messages },
@@ -340,10 +346,22 @@ export default function VehiclePage(): JSX.Element {
               <Show when={events.value()} fallback={<Show when={!events.error()}><Skeleton rows={8} /></Show>}>
                 {(list) => (
                   <Show when={list().items.length > 0} fallback={<Empty text={t('events.none')}><A class="button" href="/campaigns/new">{t('campaign.new')}</A></Empty>}>
-                    <Table main tools name="events" label={t('vehicle.tab.events')} rows={list().items} columns={eventColumns()} rowKey={(e) => `${e.offset}.${e.event_id}`} />
+                    <Table main tools name="events" label={t('vehicle.tab.events')} rows={list().items} columns={eventColumns()} rowKey={(e) => `${e.offset}.${e.event_id}`} onOpen={(e) => navigate(eventPath(id(), e))} />
                   </Show>
                 )}
               </Show>
+            </div>
+          </Show>
+          <Show when={tab() === 'campaigns'}>
+            <div class="vehicle-tab">
+              <CampaignPanel vehicle={id()} />
+              <TemplatePanel vehicle={id()} />
+              <FleetPanel vehicle={v()} />
+            </div>
+          </Show>
+          <Show when={tab() === 'troubles'}>
+            <div class="vehicle-tab">
+              <TroubleCodes vehicle={id()} />
             </div>
           </Show>
           <Show when={tab() === 'device'}>

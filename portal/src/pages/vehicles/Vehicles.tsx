@@ -1,5 +1,5 @@
 // All vehicles as one table: filter and sort live in the address; opening a row leads to the vehicle.
-import { useNavigate } from '@solidjs/router'
+import { A, useNavigate } from '@solidjs/router'
 import { Show, createMemo, createSignal, type JSX } from 'solid-js'
 import Plus from 'lucide-solid/icons/plus'
 import { ApiError, call } from '../../api/client'
@@ -108,6 +108,9 @@ export default function Vehicles(): JSX.Element {
         <h1>{t('page.vehicles')}</h1>
         <span class="grow" />
         <FleetFilter q={url.get('q')} motion={url.get('motion')} onChange={(next) => url.set(next)} />
+        <A class="button" href="/fleets">
+          {t('fleet.title')}
+        </A>
         <Show when={may('vehicle:write')}>
           <button class="button primary" onClick={() => setAdding(true)}>
             <Plus size={16} />
