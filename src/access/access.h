@@ -20,7 +20,8 @@ const char *mc_access_permission_name(size_t index);
 
 typedef struct mc_principal {
   uint32_t tenant;
-  enum { MC_PRINCIPAL_NONE, MC_PRINCIPAL_USER, MC_PRINCIPAL_TOKEN, MC_PRINCIPAL_THING, MC_PRINCIPAL_SERVICE, MC_PRINCIPAL_DEV /* --insecure-dev */, MC_PRINCIPAL_KEY /* access key */ } kind;
+  enum { MC_PRINCIPAL_NONE, MC_PRINCIPAL_USER, MC_PRINCIPAL_TOKEN, MC_PRINCIPAL_THING, MC_PRINCIPAL_SERVICE, MC_PRINCIPAL_DEV /* --insecure-dev */,
+         MC_PRINCIPAL_KEY /* access key */, MC_PRINCIPAL_SELF /* the platform */ } kind;
   uint32_t id;           /* dense id in its table */
   mc_access_role role;   /* people, tokens, access keys */
   char name[129];        /* thing name, user name, token name */

@@ -14,6 +14,7 @@ typedef struct mc_desk_record {
   uint64_t request_id;
   const mc_slice *field; /* names of the input's members, never their values */
   size_t field_count;
+  mc_slice reason; /* of what the platform did by itself; else empty */
 } mc_desk_record;
 
 typedef struct mc_desk {

@@ -86,7 +86,7 @@ void audit_close(api_audit **audit)
 
 static const char *kind_name(const mc_principal *who)
 {
-  static const char *const name[] = {[MC_PRINCIPAL_USER] = "user", [MC_PRINCIPAL_TOKEN] = "token", [MC_PRINCIPAL_KEY] = "key"};
+  static const char *const name[] = {[MC_PRINCIPAL_USER] = "user", [MC_PRINCIPAL_TOKEN] = "token", [MC_PRINCIPAL_KEY] = "key", [MC_PRINCIPAL_SELF] = "platform"};
   size_t kind = (size_t)who->kind;
   return kind < sizeof name / sizeof name[0] && name[kind] ? name[kind] : "stranger";
 }
@@ -116,6 +116,8 @@ static mc_err write_payload(api_audit *a, const mc_desk_record *r, mc_buf *out)
   for (size_t i = 0; i < r->field_count; i++)
     mc_json_text(&j, mc_slice_sub(r->field[i], 0, 64));
   mc_json_array_end(&j);
+  if (r->reason.len)
+    mc_json_text_field(&j, "reason", r->reason);
   mc_json_object_end(&j);
   return mc_json_end(&j);
 }

@@ -32,6 +32,44 @@ static mc_err would_run_on(api_call *c, const mc_campaign *x, mc_campaign_tally 
   return MC_OK;
 }
 
+static const char *const amount_name[] = {"messages", "bytes", "samples"};
+
+static void write_amount(mc_json *j, const char *key, const mc_campaign_amount *a)
+{
+  const uint64_t value[] = {a->messages, a->bytes, a->samples};
+  if (!value[0] && !value[1] && !value[2])
+    return;
+  mc_json_key(j, key);
+  mc_json_object(j);
+  for (int i = 0; i < 3; i++)
+    if (value[i])
+      mc_json_uint_field(j, amount_name[i], value[i]);
+  mc_json_object_end(j);
+}
+
+static void write_caps(mc_json *j, const mc_campaign *x)
+{
+  const mc_campaign_amount *v = &x->cap_vehicle, *a = &x->cap_all;
+  if (!(v->messages || v->bytes || v->samples || a->messages || a->bytes || a->samples))
+    return;
+  mc_json_key(j, "caps");
+  mc_json_object(j);
+  write_amount(j, "vehicle", v);
+  write_amount(j, "all", a);
+  mc_json_object_end(j);
+}
+
+static void write_rollout(mc_json *j, const mc_campaign *x)
+{
+  if (x->rollout.len) {
+    mc_json_key(j, "rollout");
+    mc_json_raw(j, x->rollout);
+    mc_json_str_field(j, "phase", x->phase == MC_CAMPAIGN_REST ? "rest" : "first");
+  }
+  if (x->stopped.len)
+    mc_json_text_field(j, "stopped", x->stopped);
+}
+
 static mc_err write_campaign(api_call *c, const mc_campaign *x)
 {
   mc_campaign_tally t;
@@ -66,6 +104,8 @@ static mc_err write_campaign(api_call *c, const mc_campaign *x)
   mc_json_uint_field(j, "priority", x->priority);
   json_time_if(j, "start", x->start_us);
   json_time_if(j, "expiry", x->expiry_us);
+  write_caps(j, x);
+  write_rollout(j, x);
   write_collect(j, x);
   destinations_write(j, x->destinations, x->dimensions);
   mc_json_object_end(j);
@@ -119,6 +159,31 @@ static mc_err read_collect(api_call *c, mc_campaign *x)
   return MC_OK;
 }
 
+static mc_campaign_amount read_amount(json_t *o)
+{
+  uint64_t value[3];
+  for (int i = 0; i < 3; i++)
+    value[i] = (uint64_t)json_integer_value(json_object_get(o, amount_name[i]));
+  return (mc_campaign_amount){value[0], value[1], value[2]};
+}
+
+/* What is not said stays as it is, so that who knows nothing of it does not take it away; {} takes it away. */
+static mc_err read_steering(api_call *c, mc_campaign *x)
+{
+  json_t *caps = json_object_get(c->body, "caps"), *plan = json_object_get(c->body, "rollout");
+  if (caps) {
+    x->cap_vehicle = read_amount(json_object_get(caps, "vehicle"));
+    x->cap_all = read_amount(json_object_get(caps, "all"));
+  }
+  if (!plan)
+    return MC_OK;
+  char *text = json_object_size(plan) ? json_dumps(plan, JSON_COMPACT) : NULL;
+  x->rollout = mc_slice_str(text ? mc_arena_str(&c->arena, mc_slice_str(text)) : NULL);
+  bool lost = json_object_size(plan) && !x->rollout.len;
+  free(text);
+  return lost ? mc_err_set(&c->why, MC_ERR_MEMORY, "out of memory for a rollout") : MC_OK;
+}
+
 /* What belongs together is asked for together; the rest is checked where the campaign is compiled. */
 static mc_err read_campaign(api_call *c, mc_campaign *x)
 {
@@ -145,6 +210,7 @@ static mc_err read_campaign(api_call *c, mc_campaign *x)
     return call_refuse(c, "/expiry", "expiry must be later than start");
   if (body_has(c, "destinations") || body_has(c, "dimensions"))
     MC_TRY(destinations_read(c, &x->destinations, &x->dimensions));
+  MC_TRY(read_steering(c, x));
   return read_collect(c, x);
 }
 
@@ -154,13 +220,15 @@ static mc_err blame_field(api_call *c, mc_err err)
   char name[40];
   const char *text = c->why.text;
   size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
-  if (!err || !n || n >= sizeof name || !strchr(":,[", text[n]))
+  if (!err || !n || n >= sizeof name || !strchr(":,[.", text[n]))
     return err;
   mc_slice_to_str(mc_slice_of(text, n), name, sizeof name);
   for (size_t i = 0; i < c->op->body->field_count; i++)
     if (!strcmp(c->op->body->field[i].name, name)) {
       if (text[n] == '[')
         snprintf(c->field, sizeof c->field, "/%s/%lu/fqn", name, strtoul(text + n + 1, NULL, 10));
+      else if (text[n] == '.')
+        snprintf(c->field, sizeof c->field, "/%s/%.*s", name, (int)strspn(text + n + 1, "abcdefghijklmnopqrstuvwxyz_"), text + n + 1);
       else
         snprintf(c->field, sizeof c->field, "/%s", name);
       if (err == MC_ERR_NOT_FOUND || err == MC_ERR_UNSUPPORTED)
@@ -189,6 +257,17 @@ mc_err api_op_campaign_update(api_call *c)
   return write_campaign(c, &made);
 }
 
+mc_err api_op_campaign_caps_set(api_call *c)
+{
+  mc_campaign x;
+  MC_TRY(get_campaign(c, &x));
+  x.cap_vehicle = read_amount(json_object_get(c->body, "vehicle"));
+  x.cap_all = read_amount(json_object_get(c->body, "all"));
+  MC_TRY(mc_campaign_update(c->api->config.campaigns, &x, &c->arena, &c->why));
+  MC_TRY(get_campaign(c, &x));
+  return write_campaign(c, &x);
+}
+
 mc_err api_op_campaign_status(api_call *c)
 {
   mc_campaign x;
@@ -211,6 +290,10 @@ mc_err api_op_campaign_delete(api_call *c)
 
 static void write_standing(mc_json *j, const mc_campaign_vehicle *x)
 {
+  if (x->slower > 1)
+    mc_json_uint_field(j, "slower", x->slower);
+  if (x->former)
+    mc_json_bool_field(j, "former", true);
   mc_json_text_field(j, "state", x->state);
   mc_json_text_field(j, "status", x->status);
   mc_json_text_field(j, "reason", x->reason);

@@ -185,6 +185,8 @@ static void write_cost_of_vehicle(api_call *c, const mc_campaign_cost *x)
   mc_json_uint_field(&c->json, "vehicle", x->vehicle);
   mc_json_str_field(&c->json, "name", there ? v.name : "");
   write_cost(c, x->messages, x->bytes, x->samples);
+  if (x->slower > 1)
+    mc_json_uint_field(&c->json, "slower", x->slower);
   mc_json_object_end(&c->json);
 }
 
@@ -216,6 +218,8 @@ mc_err api_op_campaign_cost(api_call *c)
   mc_json_array_end(j);
   write_cost(c, messages, bytes, samples);
   mc_json_str_field(j, "currency", c->api->config.price.currency);
+  if (r.slower > 1)
+    mc_json_uint_field(j, "slower", r.slower);
   mc_json_key(j, "vehicles");
   mc_json_array(j);
   for (size_t i = 0; i < r.vehicles; i++)
@@ -223,4 +227,42 @@ mc_err api_op_campaign_cost(api_call *c)
   mc_json_array_end(j);
   mc_json_object_end(j);
   return MC_OK;
+}
+
+/* ---- roll-out ---- */
+
+static mc_err show_rollout(api_call *c, uint32_t id)
+{
+  mc_campaign_rollout r;
+  mc_json *j = &c->json;
+  MC_TRY(mc_campaign_rollout_of(c->api->config.campaigns, c->who.tenant, id, &c->arena, &r, &c->why));
+  mc_json_object(j);
+  mc_json_bool_field(j, "staged", r.staged);
+  mc_json_str_field(j, "phase", r.phase == MC_CAMPAIGN_REST ? "rest" : "first");
+  mc_json_bool_field(j, "ready", r.ready);
+  mc_json_text_field(j, "text", r.text);
+  mc_json_uint_field(j, "reached", r.reached);
+  mc_json_uint_field(j, "sent", r.sent);
+  mc_json_uint_field(j, "confirmed", r.confirmed);
+  mc_json_uint_field(j, "refused", r.refused);
+  mc_json_uint_field(j, "errors", r.errors);
+  mc_json_uint_field(j, "silent", r.silent);
+  json_time_if(j, "held_since", r.held_us);
+  mc_json_object_end(j);
+  return MC_OK;
+}
+
+mc_err api_op_campaign_rollout(api_call *c)
+{
+  uint32_t id;
+  MC_TRY(call_id(c, 0, "campaign", &id));
+  return show_rollout(c, id);
+}
+
+mc_err api_op_campaign_rollout_set(api_call *c)
+{
+  uint32_t id;
+  MC_TRY(call_id(c, 0, "campaign", &id));
+  MC_TRY(mc_campaign_rollout_set(c->api->config.campaigns, c->who.tenant, id, mc_slice_eq_str(body_text(c, "phase"), "rest") ? MC_CAMPAIGN_REST : MC_CAMPAIGN_FIRST, &c->why));
+  return show_rollout(c, id);
 }

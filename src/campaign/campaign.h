@@ -24,6 +24,9 @@ typedef struct mc_campaigns_config {
   size_t sink_count;
   mc_trouble_sink trouble_sink; /* may be empty */
   const uint64_t *limit; /* as many as mc_control_limit_count(), in its order; NULL: the defaults */
+  /* What a campaign did without anybody's call: "campaign_suspend", "campaign_rollout". May be NULL; called by mc_campaign_tick without a lock. */
+  void (*by_itself)(void *ctx, uint32_t tenant, uint32_t campaign, const char *operation, const char *text);
+  void *by_itself_ctx;
 } mc_campaigns_config;
 mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, mc_why *why); /* migrates its tables, compiles */
 void mc_campaigns_close(mc_campaigns **c);
@@ -40,6 +43,9 @@ mc_err mc_campaign_record(mc_campaigns *c, const mc_record *record, uint64_t nex
  * but the reader's, which goes on meanwhile (or has ended); it takes seconds when there is much. A failure leaves what it did not save for the
  * next call. */
 mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why);
+/* What time and what vehicles said decide: caps slow campaigns, a new day lets them go, a roll-out goes on or suspends itself. Every some seconds; one thread at a
+ * time, none of the reader's. What fails is tried again with the next call. */
+mc_err mc_campaign_tick(mc_campaigns *c, int64_t now_us, mc_why *why);
 /* Writes the events noted so far when there are at least so many. Any thread but the reader's. */
 mc_err mc_campaign_events_save(mc_campaigns *c, size_t at_least, mc_why *why);
 /* Where this module's own state wants the reader to begin (0 at first). */
@@ -89,6 +95,9 @@ mc_err mc_campaign_manifest_signals(mc_campaigns *c, uint32_t tenant, mc_slice m
 
 /* ---- campaigns ---- */
 typedef enum mc_campaign_status { MC_CAMPAIGN_DRAFT, MC_CAMPAIGN_RUNNING, MC_CAMPAIGN_SUSPENDED, MC_CAMPAIGN_ENDED } mc_campaign_status;
+typedef struct mc_campaign_amount { uint64_t messages, bytes, samples; } mc_campaign_amount;
+/* A roll-out: first some vehicles, then the rest. The others keep what the campaign collected before it was changed. */
+typedef enum mc_campaign_phase { MC_CAMPAIGN_FIRST, MC_CAMPAIGN_REST } mc_campaign_phase;
 typedef struct mc_campaign_collect {
   mc_slice fqn; /* or a pattern: "Vehicle.Chassis.*", "Vehicle.Cabin.Door.*.IsOpen" */
   uint32_t max_samples /* 0: 1,000 */, min_period_ms;
@@ -115,6 +124,13 @@ typedef struct mc_campaign {
   mc_slice catalog; /* the signal catalog that it was written for; empty: whichever */
   /* JSON arrays in FleetWise's own shapes (contract 9.4): dataExtraDimensions, dataDestinationConfigs, dataPartitions, signalsToFetch. Empty: none */
   mc_slice dimensions, destinations, partitions, fetch;
+  /* Of one vehicle, of all together; for a UTC day of arrival, 0: none. What comes near one is collected slower until midnight. */
+  mc_campaign_amount cap_vehicle, cap_all;
+  mc_slice rollout; /* JSON: {"percent": 5, "vehicles": [...], "hold_s": 3600, ...}, README; empty: to all at once */
+  /* Ours, passed over in what is given: */
+  mc_campaign_phase phase;
+  int64_t held_us;       /* since when all first vehicles have confirmed it; 0: not yet */
+  mc_slice stopped;      /* why it suspended itself; empty: it did not */
   int64_t created_us, updated_us;
   mc_slice sync_id; /* of the compiled scheme against the first manifest, for display */
 } mc_campaign;
@@ -136,6 +152,8 @@ typedef struct mc_campaign_vehicle {
   mc_slice state, text;
   int64_t changed_us; /* last check-in; 0: never */
   mc_slice status, reason;
+  uint32_t slower; /* times, by a cap; 1: as written */
+  bool former;     /* of a roll-out: it has, or shall have, what the campaign collected before it was changed */
 } mc_campaign_vehicle;
 mc_err mc_campaign_vehicles(mc_campaigns *c, uint32_t tenant, uint32_t id, size_t limit, mc_arena *arena, mc_campaign_vehicle **out, size_t *count, mc_why *why);
 typedef struct mc_campaign_tally { uint64_t targeted, vehicles /* that it runs on or shall */, healthy, pending, refused; } mc_campaign_tally;
@@ -164,9 +182,22 @@ enum { MC_CAMPAIGN_REACH_NAMES = 5 };
 typedef struct mc_campaign_reach { mc_slice manifest; /* empty: none */ uint32_t vehicles; bool reached; uint32_t missing; mc_slice name[MC_CAMPAIGN_REACH_NAMES]; } mc_campaign_reach;
 mc_err mc_campaign_reach_of(mc_campaigns *c, const mc_campaign *draft, mc_arena *arena, mc_campaign_reach **out, size_t *count, mc_why *why);
 
+/* How a roll-out does. */
+typedef struct mc_campaign_rollout {
+  bool staged;       /* it has first vehicles at all */
+  mc_campaign_phase phase;
+  uint64_t reached, sent, confirmed, refused, errors, silent; /* vehicles that it reaches in this phase, and of them */
+  int64_t held_us;   /* as in mc_campaign */
+  bool ready;        /* a person may let it go on */
+  mc_slice text;     /* what it waits for, or why it stopped */
+} mc_campaign_rollout;
+mc_err mc_campaign_rollout_of(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_arena *arena, mc_campaign_rollout *out, mc_why *why);
+/* On to the rest, or back to the first. MC_ERR_CONFLICT: it has no first vehicles. */
+mc_err mc_campaign_rollout_set(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_campaign_phase phase, mc_why *why);
+
 /* What a campaign sent, by day of arrival (UTC) and by vehicle, the most first: messages with repeats, whole MQTT packets, samples. */
-typedef struct mc_campaign_cost { int64_t day /* since 1970 */; uint32_t vehicle; uint64_t messages, bytes, samples; } mc_campaign_cost;
-typedef struct mc_campaign_costs_report { int64_t from_day; mc_campaign_cost *day; size_t days; mc_campaign_cost *vehicle; size_t vehicles; } mc_campaign_costs_report;
+typedef struct mc_campaign_cost { int64_t day /* since 1970 */; uint32_t vehicle; uint64_t messages, bytes, samples; uint32_t slower /* now, times, by a cap; 1: as written */; } mc_campaign_cost;
+typedef struct mc_campaign_costs_report { int64_t from_day; mc_campaign_cost *day; size_t days; uint32_t slower /* all of it */; mc_campaign_cost *vehicle; size_t vehicles; } mc_campaign_costs_report;
 /* The last `days` days, today counts as one; at most limit vehicles. */
 mc_err mc_campaign_costs(mc_campaigns *c, uint32_t tenant, uint32_t id, uint32_t days, size_t limit, mc_arena *arena, mc_campaign_costs_report *out, mc_why *why);
 

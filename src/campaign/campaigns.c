@@ -35,7 +35,9 @@ static mc_err load(mc_campaigns *c, mc_why *why)
     mc_stmt_release(&s);
   }
   mc_db_end(c->config.db, true, NULL);
-  return err ? err : cost_book_load(c->costs, c->config.db, atomic_load(&c->offset), why);
+  if (!err)
+    err = cost_book_load(c->costs, c->config.db, atomic_load(&c->offset), why);
+  return err ? err : pace_book_load(c->paces, c->config.db, why);
 }
 
 mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, mc_why *why)
@@ -60,8 +62,9 @@ mc_err mc_campaigns_open(const mc_campaigns_config *config, mc_campaigns **out, 
   c->repeats = repeat_table_create();
   c->hours = hour_budget_create();
   c->costs = cost_book_create();
+  c->paces = pace_book_create();
   c->sink = calloc(config->sink_count ? config->sink_count : 1, sizeof *c->sink);
-  mc_err err = c->repeats && c->hours && c->costs && c->sink ? MC_OK : MC_ERR_MEMORY;
+  mc_err err = c->repeats && c->hours && c->costs && c->paces && c->sink ? MC_OK : MC_ERR_MEMORY;
   if (!err) {
     if (config->sink_count)
       memcpy(c->sink, config->sink, config->sink_count * sizeof *c->sink);
@@ -92,6 +95,7 @@ void mc_campaigns_close(mc_campaigns **campaigns)
   repeat_table_destroy(c->repeats);
   hour_budget_destroy(c->hours);
   cost_book_destroy(c->costs);
+  pace_book_destroy(c->paces);
   mc_block_builder_free(&c->block);
   mc_arena_free(&c->arena);
   mc_buf_free(&c->plain);
@@ -142,6 +146,12 @@ mc_err mc_campaign_record(mc_campaigns *c, const mc_record *record, uint64_t nex
 }
 
 /* A reader begins where the oldest message lies that the repeat table still has to know, so the table is rebuilt by reading. */
+mc_err mc_campaign_tick(mc_campaigns *c, int64_t now_us, mc_why *why)
+{
+  MC_TRY(campaign_caps_tick(c, now_us, why));
+  return campaign_rollouts_tick(c, now_us, why);
+}
+
 mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why)
 {
   MC_TRY(campaign_events_write(c, why));

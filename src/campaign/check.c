@@ -85,6 +85,8 @@ mc_err campaign_check(mc_campaigns *c, const mc_campaign *g, mc_arena *arena, mc
     MC_TRY(check_name(c, g, i, arena, why));
   MC_TRY(check_memory(g, why));
   MC_TRY(campaign_check_parts(c, g, arena, why));
+  rollout plan;
+  MC_TRY(rollout_read(g->rollout, arena, &plan, why));
   if (g->expiry_us && g->expiry_us <= g->start_us)
     return mc_err_set(why, MC_ERR_INVALID, "expiry: must lie after start");
   if (g->condition_based)

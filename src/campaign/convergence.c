@@ -1,8 +1,10 @@
 /* Where campaigns stand on vehicles, and why they do not get on: what FleetWise's users miss most. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "campaign/cost.h"
 #include "campaign/state.h"
 
 enum { SILENT_US = 600 * 1000000, SKEW_MS = 60000 };
@@ -49,7 +51,7 @@ static mc_err say(const view *w, mc_campaign_vehicle *out, const char *state, co
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
   *out = (mc_campaign_vehicle){.vehicle = w->vehicle->id, .state = mc_slice_str(state), .status = mc_slice_str(status), .reason = mc_slice_str(reason),
-                               .changed_us = w->v ? w->v->checkin_us : 0};
+                               .changed_us = w->v ? w->v->checkin_us : 0, .slower = 1};
   return mc_arena_copy(w->arena, mc_slice_str(text), &out->text);
 }
 
@@ -157,7 +159,28 @@ static const planned *find_planned(const view *w, const mc_campaign *g)
   return NULL;
 }
 
-static mc_err confirmed(const view *w, const compiled_scheme *s, mc_campaign_vehicle *out)
+static const char *cap_text(const mc_campaign_amount *cap, char out[120])
+{
+  size_t n = 0;
+  out[0] = 0;
+  if (cap->messages)
+    n += (size_t)snprintf(out + n, 120 - n, "%" PRIu64 " messages", cap->messages);
+  if (cap->bytes)
+    n += (size_t)snprintf(out + n, 120 - n, "%s%" PRIu64 " bytes", n ? ", " : "", cap->bytes);
+  if (cap->samples)
+    snprintf(out + n, 120 - n, "%s%" PRIu64 " samples", n ? ", " : "", cap->samples);
+  return out;
+}
+
+static mc_err slowed(const view *w, const mc_campaign *g, mc_campaign_vehicle *out)
+{
+  char cap[120];
+  bool all = campaign_pace(w->c, g->id, 0) == campaign_pace(w->c, g->id, w->vehicle->id);
+  return say(w, out, "healthy", "HEALTHY", "slowed", "confirmed; it collects %u times slower until midnight (UTC), since %s would go beyond its cap of a day (%s)",
+             1U << campaign_pace(w->c, g->id, w->vehicle->id), all ? "the campaign as a whole" : "this vehicle", cap_text(all ? &g->cap_all : &g->cap_vehicle, cap));
+}
+
+static mc_err confirmed(const view *w, const mc_campaign *g, const compiled_scheme *s, mc_campaign_vehicle *out)
 {
   const char *other = other_manifest(w);
   if (other && !campaign_vehicle_reports(w->v, w->manifest_id))
@@ -166,6 +189,8 @@ static mc_err confirmed(const view *w, const compiled_scheme *s, mc_campaign_veh
   if (llabs(w->v->skew_ms) > SKEW_MS)
     return say(w, out, "healthy", "HEALTHY", "clock_off", "confirmed, but the vehicle's clock is %lld s %s ours: starts, ends and time stamps follow it", (long long)llabs(w->v->skew_ms) / 1000,
                w->v->skew_ms < 0 ? "behind" : "ahead of");
+  if (campaign_pace(w->c, g->id, w->vehicle->id))
+    return slowed(w, g, out);
   return say(w, out, "healthy", "HEALTHY", "confirmed", "%s", s->text ? s->text : "");
 }
 
@@ -177,7 +202,7 @@ static mc_err describe_running(view *w, const mc_campaign *g, mc_campaign_vehicl
   if (!w->m)
     return say(w, out, "none", "READY", "no_manifest", "the vehicle has no decoder manifest%s%s%s: give it one with `motorcade vehicle set`", w->vehicle->manifest[0] ? " (there is none named " : "",
                w->vehicle->manifest, w->vehicle->manifest[0] ? ")" : "");
-  MC_TRY(campaign_scheme_compile(w->c, g, w->m, campaign_vehicle_agent(w->v), &s, NULL));
+  MC_TRY(campaign_scheme_compile(w->c, g, w->m, campaign_vehicle_agent(w->v), campaign_pace(w->c, g->id, w->vehicle->id), &s, NULL));
   if (!s->bytes.len)
     return say(w, out, "none", "READY", s->reason ? s->reason : "nothing_to_collect", "%s", s->text ? s->text : "");
   if (!w->v)
@@ -189,7 +214,7 @@ static mc_err describe_running(view *w, const mc_campaign *g, mc_campaign_vehicl
   if (said)
     return MC_OK;
   if (campaign_vehicle_reports(w->v, s->sync_id))
-    return confirmed(w, s, out);
+    return confirmed(w, g, s, out);
   MC_TRY(refused(w, w->manifest_id, out, &said));
   if (said)
     return MC_OK;
@@ -218,41 +243,55 @@ static mc_err describe_leaving(const view *w, const mc_campaign *g, mc_campaign_
              "the vehicle still lists %s; the list without it was sent %u times, last %s", still, d->tries, ago(w->now_us - d->sent_us, when));
 }
 
-static mc_err describe(view *w, const mc_campaign *g, mc_campaign_vehicle *out, bool *listed)
+static mc_err describe_wanted(view *w, const campaign_entry *e, const mc_campaign *wanted, mc_campaign_vehicle *out)
 {
-  *listed = campaign_names(w->c, g, w->vehicle);
-  if (*listed && g->status == MC_CAMPAIGN_DRAFT)
+  MC_TRY(describe_running(w, wanted, out));
+  out->slower = 1U << campaign_pace(w->c, wanted->id, w->vehicle->id);
+  out->former = wanted != &e->c;
+  return MC_OK;
+}
+
+static mc_err describe(view *w, const campaign_entry *e, mc_campaign_vehicle *out, bool *listed)
+{
+  const mc_campaign *g = &e->c, *wanted = campaign_wanted(w->c, e, w->vehicle, w->now_us);
+  bool named = campaign_names(w->c, g, w->vehicle);
+  *listed = true;
+  if (named && g->status == MC_CAMPAIGN_DRAFT)
     return say(w, out, "none", "CREATED", "not_approved", "the campaign waits for approval");
-  if (*listed && campaign_targets(w->c, g, w->vehicle, w->now_us))
-    return describe_running(w, g, out);
-  if (!*listed || g->status != MC_CAMPAIGN_SUSPENDED) { /* ended, over, or aimed elsewhere */
-    mc_campaign gone = *g;
-    gone.status = MC_CAMPAIGN_ENDED;
-    return describe_leaving(w, &gone, out, listed);
-  }
-  return describe_leaving(w, g, out, listed);
+  if (wanted)
+    return describe_wanted(w, e, wanted, out);
+  if (named && g->status == MC_CAMPAIGN_SUSPENDED)
+    return describe_leaving(w, g, out, listed);
+  mc_campaign gone = *g; /* ended, over, aimed elsewhere, or not at this one yet */
+  gone.status = MC_CAMPAIGN_ENDED;
+  MC_TRY(describe_leaving(w, &gone, out, listed));
+  if (*listed || !named || g->status != MC_CAMPAIGN_RUNNING || !e->plan.canary || g->phase == MC_CAMPAIGN_REST)
+    return MC_OK;
+  *listed = true;
+  return say(w, out, "none", "READY", "waits_for_first", "the campaign goes to its first vehicles first, and this is none of them");
 }
 
 /* Every vehicle of the tenant that the campaign concerns, a page at a time; give gets each. */
 typedef struct walk {
   mc_arena *arena; /* of the texts */
-  bool (*give)(void *ctx, const mc_campaign_vehicle *at, mc_err *err); /* false: enough */
+  bool (*give)(void *ctx, const view *w, const mc_campaign_vehicle *at, mc_err *err); /* false: enough */
   void *ctx;
 } walk;
 
-static mc_err walk_page(mc_campaigns *c, const mc_campaign *g, const mc_vehicle *vehicle, size_t count, const walk *k, bool *more)
+static mc_err walk_page(mc_campaigns *c, uint32_t tenant, uint32_t id, const mc_vehicle *vehicle, size_t count, const walk *k, bool *more)
 {
   mc_err err = MC_OK;
   pthread_mutex_lock(&c->lock);
-  for (size_t i = 0; i < count && *more && !err; i++) {
+  const campaign_entry *e = campaign_entry_of(c, tenant, id);
+  for (size_t i = 0; e && i < count && *more && !err; i++) {
     bool listed = false;
     mc_campaign_vehicle at;
     view w;
     begin(&w, c, &vehicle[i], k->arena);
-    err = describe(&w, g, &at, &listed);
-    end(&w);
+    err = describe(&w, e, &at, &listed);
     if (!err && listed)
-      *more = k->give(k->ctx, &at, &err);
+      *more = k->give(k->ctx, &w, &at, &err);
+    end(&w);
   }
   pthread_mutex_unlock(&c->lock);
   return err;
@@ -261,17 +300,18 @@ static mc_err walk_page(mc_campaigns *c, const mc_campaign *g, const mc_vehicle 
 static mc_err walk_vehicles(mc_campaigns *c, uint32_t tenant, uint32_t id, const walk *k, mc_why *why)
 {
   enum { PAGE = 1000 };
-  mc_arena own MC_ARENA_AUTO = MC_ARENA(0);
-  mc_campaign g;
   char after[129] = "";
   size_t page = PAGE;
-  if (mc_campaign_get(c, tenant, id, &own, &g))
+  pthread_mutex_lock(&c->lock);
+  bool there = campaign_entry_of(c, tenant, id) != NULL;
+  pthread_mutex_unlock(&c->lock);
+  if (!there)
     return mc_err_set(why, MC_ERR_NOT_FOUND, "there is no campaign %u", id);
   for (bool more = true; more && page == PAGE;) {
     mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
     mc_vehicle *vehicles;
     MC_TRY(mc_registry_vehicle_list(c->config.registry, tenant, mc_slice_str(after), (mc_slice){0}, PAGE, &arena, &vehicles, &page, why));
-    mc_err err = walk_page(c, &g, vehicles, page, k, &more);
+    mc_err err = walk_page(c, tenant, id, vehicles, page, k, &more);
     if (err)
       return mc_err_set(why, err, "vehicles of campaign %u: %s", id, mc_err_text(err));
     if (page)
@@ -285,7 +325,7 @@ typedef struct gathered {
   size_t limit;
 } gathered;
 
-static bool gather_one(void *ctx, const mc_campaign_vehicle *at, mc_err *err)
+static bool gather_one(void *ctx, const view *w, const mc_campaign_vehicle *at, mc_err *err)
 {
   gathered *g = ctx;
   *err = mc_vec_push(&g->at, *at);
@@ -313,7 +353,7 @@ typedef struct tallied {
   mc_arena arena;
 } tallied;
 
-static bool tally_one(void *ctx, const mc_campaign_vehicle *at, mc_err *err)
+static bool tally_one(void *ctx, const view *w, const mc_campaign_vehicle *at, mc_err *err)
 {
   tallied *t = ctx;
   t->out->targeted++;
@@ -332,6 +372,53 @@ mc_err mc_campaign_tally_of(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_ca
   *out = (mc_campaign_tally){0};
   mc_err err = walk_vehicles(c, tenant, id, &k, why);
   mc_arena_free(&t.arena);
+  return err;
+}
+
+/* ---- a roll-out ---- */
+
+typedef struct staging {
+  const rollout *r;
+  rollout_tally *out;
+  mc_arena arena;
+} staging;
+
+/* What its agent reports beside our documents: text that begins with none of their ids. */
+static bool reports_other_errors(const view *w)
+{
+  for (size_t i = 0; i < w->v->error.len; i++) {
+    const char *text = w->v->error.at[i], *colon = strstr(text, ": ");
+    reported_id id = colon ? campaign_id_find(w->c, w->v->tenant, mc_slice_of(text, (size_t)(colon - text))) : (reported_id){0};
+    if (!id.id)
+      return true;
+  }
+  return w->v->trouble && w->v->trouble[TROUBLE_DATA_UNREADABLE].last_us > w->v->schemes.sent_us;
+}
+
+static bool stage_one(void *ctx, const view *w, const mc_campaign_vehicle *at, mc_err *err)
+{
+  staging *s = ctx;
+  bool sent = mc_slice_eq_str(at->status, "HEALTHY") || mc_slice_eq_str(at->status, "READY_FOR_CHECKIN");
+  bool counts = !at->former && !mc_slice_eq_str(at->state, "none") && (sent || mc_slice_eq_str(at->status, "READY"));
+  if (counts) {
+    bool healthy = mc_slice_eq_str(at->state, "healthy");
+    s->out->reached++;
+    s->out->sent += sent;
+    s->out->confirmed += healthy;
+    s->out->refused += mc_slice_eq_str(at->state, "refused");
+    s->out->errors += sent && w->v && healthy && reports_other_errors(w);
+    s->out->silent += sent && w->v && !healthy && w->v->checkin_us < w->v->schemes.sent_us && w->now_us - w->v->schemes.sent_us > s->r->silent_s * 1000000LL;
+  }
+  mc_arena_reset(&s->arena);
+  return true;
+}
+
+mc_err campaign_rollout_tally(mc_campaigns *c, uint32_t tenant, uint32_t id, const rollout *r, rollout_tally *out, mc_why *why)
+{
+  staging s = {r, out, MC_ARENA(0)};
+  walk k = {&s.arena, stage_one, &s};
+  mc_err err = walk_vehicles(c, tenant, id, &k, why);
+  mc_arena_free(&s.arena);
   return err;
 }
 
@@ -420,12 +507,13 @@ static mc_err describe_deleted(const view *w, campaign_vec *list)
 static mc_err describe_all(view *w, campaign_vec *list)
 {
   for (size_t i = 0; i < w->c->campaign.len; i++) {
-    const mc_campaign *g = &w->c->campaign.at[i]->c;
+    const campaign_entry *e = w->c->campaign.at[i];
+    const mc_campaign *g = &e->c;
     mc_vehicle_campaign x = {.id = g->id};
     bool listed = false;
     if (g->tenant != w->vehicle->tenant)
       continue;
-    MC_TRY(describe(w, g, &x.at, &listed));
+    MC_TRY(describe(w, e, &x.at, &listed));
     if (!listed)
       continue;
     MC_TRY(mc_arena_copy(w->arena, g->name, &x.name));

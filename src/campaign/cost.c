@@ -331,16 +331,31 @@ static uint32_t slowed(uint32_t ms, uint32_t pace)
   return (uint32_t)(value > most ? most : value);
 }
 
-mc_campaign cost_paced(const mc_campaign *g, uint32_t pace)
+static mc_err slow_sampling(const mc_campaign *g, uint32_t pace, mc_arena *arena, mc_campaign *out)
 {
-  mc_campaign out = *g;
+  uint32_t share_ms = out->period_ms / (64U >> pace);
+  out->signal = mc_arena_array(arena, g->signal_count ? g->signal_count : 1, sizeof *out->signal);
+  if (!out->signal)
+    return MC_ERR_MEMORY;
+  for (uint32_t i = 0; i < g->signal_count; i++) {
+    out->signal[i] = g->signal[i];
+    uint32_t asked_ms = slowed(g->signal[i].min_period_ms, pace);
+    out->signal[i].min_period_ms = asked_ms > share_ms ? asked_ms : share_ms;
+  }
+  return MC_OK;
+}
+
+mc_err cost_paced(const mc_campaign *g, uint32_t pace, mc_arena *arena, mc_campaign *out)
+{
+  *out = *g;
   if (!pace)
-    return out;
-  if (g->condition_based)
-    out.min_interval_ms = slowed(g->min_interval_ms > 1000 ? g->min_interval_ms : 1000, pace);
-  else
-    out.period_ms = slowed(g->period_ms, pace);
-  return out;
+    return MC_OK;
+  if (g->condition_based) {
+    out->min_interval_ms = slowed(g->min_interval_ms > 1000 ? g->min_interval_ms : 1000, pace);
+    return MC_OK;
+  }
+  out->period_ms = slowed(g->period_ms, pace);
+  return slow_sampling(g, pace, arena, out);
 }
 
 /* ---- for people ---- */
@@ -355,7 +370,7 @@ static mc_err read_costs(mc_campaigns *c, const char *sql, const int64_t value[4
     for (int v = 0; v < 4; v++)
       mc_stmt_bind_int(s, v + 1, value[v]);
     while (!(err = mc_stmt_step(s, why))) {
-      mc_campaign_cost one = {mc_stmt_int(s, 0), (uint32_t)mc_stmt_int(s, 1), (uint64_t)mc_stmt_int(s, 2), (uint64_t)mc_stmt_int(s, 3), (uint64_t)mc_stmt_int(s, 4)};
+      mc_campaign_cost one = {mc_stmt_int(s, 0), (uint32_t)mc_stmt_int(s, 1), (uint64_t)mc_stmt_int(s, 2), (uint64_t)mc_stmt_int(s, 3), (uint64_t)mc_stmt_int(s, 4), 1};
       if ((err = mc_vec_push(&list, one)))
         break;
     }
@@ -385,7 +400,13 @@ mc_err mc_campaign_costs(mc_campaigns *c, uint32_t tenant, uint32_t id, uint32_t
   MC_TRY(cost_book_write(c->costs, c->config.db, why)); /* what is in memory, too */
   MC_TRY(read_costs(c, "SELECT day, 0, SUM(messages), SUM(bytes), SUM(samples) FROM campaign_cost WHERE tenant = $1 AND campaign = $2 AND day >= $3 GROUP BY day ORDER BY day LIMIT $4",
                     (const int64_t[4]){tenant, id, out->from_day, KEEP_DAYS + 1}, arena, &out->day, &out->days, why));
-  return read_costs(c, "SELECT 0, vehicle, SUM(messages), SUM(bytes), SUM(samples) FROM campaign_cost WHERE tenant = $1 AND campaign = $2 AND day >= $3 GROUP BY vehicle "
+  MC_TRY(read_costs(c, "SELECT 0, vehicle, SUM(messages), SUM(bytes), SUM(samples) FROM campaign_cost WHERE tenant = $1 AND campaign = $2 AND day >= $3 GROUP BY vehicle "
                        "ORDER BY 4 DESC, vehicle LIMIT $4",
-                    (const int64_t[4]){tenant, id, out->from_day, (int64_t)limit}, arena, &out->vehicle, &out->vehicles, why);
+                    (const int64_t[4]){tenant, id, out->from_day, (int64_t)limit}, arena, &out->vehicle, &out->vehicles, why));
+  pthread_mutex_lock(&c->lock);
+  out->slower = 1U << campaign_pace(c, id, 0);
+  for (size_t i = 0; i < out->vehicles; i++)
+    out->vehicle[i].slower = 1U << campaign_pace(c, id, out->vehicle[i].vehicle);
+  pthread_mutex_unlock(&c->lock);
+  return MC_OK;
 }

@@ -8,7 +8,7 @@
 #include "campaign/campaign.h"
 #include "db/db.h"
 
-typedef struct cost_amount { uint64_t messages, bytes, samples; } cost_amount;
+typedef mc_campaign_amount cost_amount;
 
 /* ---- the book ---- reader notes, another thread writes; lock: a leaf, held for moments */
 typedef struct cost_book cost_book;
@@ -38,7 +38,21 @@ typedef struct cost_pacing { /* since midnight, or the last change of pace: zero
 /* The pace at which the rest of the day stays within the caps, by what was spent since the last change; never quicker than it is. Below half of every cap
  * nothing is slowed, and a pace is judged after ten minutes; at a cap it is the slowest. */
 uint32_t cost_pace(const cost_amount *cap, const cost_pacing *now, const cost_amount *spent, int64_t us_of_day);
-/* The campaign as it goes out at a pace: a longer period, or a longer minimum interval (from a second on); a day at most. Strings are shared. */
-mc_campaign cost_paced(const mc_campaign *g, uint32_t pace);
+/* The campaign as it goes out at a pace. With a condition: a longer minimum interval (from a second on), so that events are rarer and as fine as before. By time: a
+ * longer period, and longer sampling intervals, so that a message holds at most 64 / 2^pace samples of a signal. A day at most. Signals in the arena, other strings
+ * are shared. */
+mc_err cost_paced(const mc_campaign *g, uint32_t pace, mc_arena *arena, mc_campaign *out);
+
+/* ---- pace.c ---- */
+typedef struct pace_book pace_book; /* under mc_campaigns.lock */
+pace_book *pace_book_create(void);
+void pace_book_destroy(pace_book *b);
+mc_err pace_book_load(pace_book *b, mc_db *db, mc_why *why);
+/* The slower one of the vehicle's and of the campaign's as a whole; vehicle 0: the latter. Lock held. */
+uint32_t campaign_pace(mc_campaigns *c, uint32_t campaign, uint32_t vehicle);
+/* Its caps are others now: they are judged anew. Takes the lock. */
+mc_err campaign_pace_forget(mc_campaigns *c, uint32_t campaign, mc_why *why);
+/* Judges all caps by what is written of today; what went on another day goes as it was written. Sends what changed. */
+mc_err campaign_caps_tick(mc_campaigns *c, int64_t now_us, mc_why *why);
 
 #endif

@@ -13,6 +13,21 @@ static void list_field(mc_json *j, const char *key, mc_slice list)
   mc_json_raw(j, list);
 }
 
+static const char *const amount_name[] = {"messages", "bytes", "samples"};
+
+static void cap_field(mc_json *j, const char *key, const mc_campaign_amount *cap)
+{
+  const uint64_t value[] = {cap->messages, cap->bytes, cap->samples};
+  if (!value[0] && !value[1] && !value[2])
+    return;
+  mc_json_key(j, key);
+  mc_json_object(j);
+  for (int i = 0; i < 3; i++)
+    if (value[i])
+      mc_json_uint_field(j, amount_name[i], value[i]);
+  mc_json_object_end(j);
+}
+
 mc_err campaign_to_document(const mc_campaign *g, mc_buf *out)
 {
   mc_json j = mc_json_to(out);
@@ -37,6 +52,9 @@ mc_err campaign_to_document(const mc_campaign *g, mc_buf *out)
   list_field(&j, "destinations", g->destinations);
   list_field(&j, "partitions", g->partitions);
   list_field(&j, "fetch", g->fetch);
+  cap_field(&j, "cap_vehicle", &g->cap_vehicle);
+  cap_field(&j, "cap_all", &g->cap_all);
+  list_field(&j, "rollout", g->rollout);
   mc_json_key(&j, "signals");
   mc_json_array(&j);
   for (uint32_t i = 0; i < g->signal_count; i++) {
@@ -59,11 +77,19 @@ static mc_slice text_of(json_t *o, const char *key, mc_arena *arena)
   return mc_slice_str(s ? mc_arena_str(arena, mc_slice_str(s)) : "");
 }
 
-/* A list that is kept as the document it came as; empty when there is none. */
+static mc_campaign_amount cap_of(json_t *o, const char *key)
+{
+  uint64_t value[3];
+  for (int i = 0; i < 3; i++)
+    value[i] = (uint64_t)json_integer_value(json_object_get(json_object_get(o, key), amount_name[i]));
+  return (mc_campaign_amount){value[0], value[1], value[2]};
+}
+
+/* A list or object that is kept as the document it came as; empty when there is none. */
 static mc_slice list_of(json_t *o, const char *key, mc_arena *arena)
 {
   json_t *list = json_object_get(o, key);
-  char *text = json_array_size(list) ? json_dumps(list, JSON_COMPACT) : NULL;
+  char *text = json_array_size(list) || json_object_size(list) ? json_dumps(list, JSON_COMPACT) : NULL;
   mc_slice out = mc_slice_str(text ? mc_arena_str(arena, mc_slice_str(text)) : NULL);
   free(text);
   return out;
@@ -99,6 +125,9 @@ mc_err campaign_from_document(mc_slice text, mc_arena *arena, mc_campaign *g)
   g->destinations = list_of(o, "destinations", arena);
   g->partitions = list_of(o, "partitions", arena);
   g->fetch = list_of(o, "fetch", arena);
+  g->cap_vehicle = cap_of(o, "cap_vehicle");
+  g->cap_all = cap_of(o, "cap_all");
+  g->rollout = list_of(o, "rollout", arena);
   json_t *signals = json_object_get(o, "signals");
   size_t i;
   g->signal = mc_arena_array(arena, json_array_size(signals), sizeof *g->signal);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "campaign/cost.h"
 #include "campaign/state.h"
 #include "format/proto.h"
 
@@ -22,9 +23,17 @@ bool campaign_names(mc_campaigns *c, const mc_campaign *g, const mc_vehicle *veh
   return mc_slice_eq_str(g->target, mc_slice_eq_str(g->target_kind, "manifest") ? vehicle->manifest : vehicle->name);
 }
 
-bool campaign_targets(mc_campaigns *c, const mc_campaign *g, const mc_vehicle *vehicle, int64_t now_us)
+static bool over(const mc_campaign *g, int64_t now_us) { return g->expiry_us && g->expiry_us <= now_us; }
+
+const mc_campaign *campaign_wanted(mc_campaigns *c, const campaign_entry *e, const mc_vehicle *vehicle, int64_t now_us)
 {
-  return g->status == MC_CAMPAIGN_RUNNING && g->tenant == vehicle->tenant && (!g->expiry_us || g->expiry_us > now_us) && campaign_names(c, g, vehicle);
+  const mc_campaign *g = &e->c;
+  if (g->status != MC_CAMPAIGN_RUNNING || g->tenant != vehicle->tenant)
+    return NULL;
+  bool rest = !e->plan.canary || g->phase == MC_CAMPAIGN_REST;
+  if ((rest || rollout_is_first(&e->plan, g->name, mc_slice_str(vehicle->name))) && campaign_names(c, g, vehicle))
+    return over(g, now_us) ? NULL : g;
+  return !rest && e->before && !over(e->before, now_us) && campaign_names(c, e->before, vehicle) ? e->before : NULL;
 }
 
 /* ---- what should be there ---- */
@@ -66,11 +75,11 @@ mc_err campaign_plan(mc_campaigns *c, agent_kind agent, const mc_vehicle *vehicl
   p->manifest_id = agent.ours ? p->m->sync_id : p->m->foreign_sync_id;
   size_t conditions = 0;
   for (size_t i = 0; i < c->campaign.len; i++) {
-    const mc_campaign *g = &c->campaign.at[i]->c;
+    const mc_campaign *g = campaign_wanted(c, c->campaign.at[i], vehicle, now_us);
     const compiled_scheme *s;
-    if (!campaign_targets(c, g, vehicle, now_us))
+    if (!g)
       continue;
-    MC_TRY(campaign_scheme_compile(c, g, p->m, agent, &s, NULL));
+    MC_TRY(campaign_scheme_compile(c, g, p->m, agent, campaign_pace(c, g->id, vehicle->id), &s, NULL));
     if (!s->bytes.len)
       continue;
     MC_TRY(mc_vec_push(&p->scheme, ((planned){g, s, AROUND_COUNT})));

@@ -59,5 +59,16 @@ const mc_migration campaign_migrations[] = {
      "samples BIGINT NOT NULL, upto BIGINT NOT NULL, PRIMARY KEY (tenant, day, campaign, vehicle));"
      "CREATE INDEX campaign_cost_of ON campaign_cost (tenant, campaign, day);"
      "CREATE INDEX campaign_cost_upto ON campaign_cost (upto)"},
+    /* how much slower caps make a campaign on a vehicle (0: everywhere) on a day; since_us of the day, and what was spent by then */
+    {"campaign.pace", 1,
+     "CREATE TABLE campaign_pace (campaign BIGINT NOT NULL, vehicle BIGINT NOT NULL, tenant BIGINT NOT NULL, day BIGINT NOT NULL, pace BIGINT NOT NULL, since_us BIGINT NOT NULL, "
+     "messages BIGINT NOT NULL, bytes BIGINT NOT NULL, samples BIGINT NOT NULL, PRIMARY KEY (campaign, vehicle))"},
+    /* where a roll-out stands: phase 0 first vehicles, 1 the rest; before: what the others keep meanwhile */
+    {"campaign.rollout", 1,
+     "ALTER TABLE campaign ADD COLUMN phase BIGINT NOT NULL DEFAULT 0;"
+     "ALTER TABLE campaign ADD COLUMN held_us BIGINT NOT NULL DEFAULT 0;"
+     "ALTER TABLE campaign ADD COLUMN stopped TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE campaign ADD COLUMN before_document TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE campaign ADD COLUMN before_us BIGINT NOT NULL DEFAULT 0"},
 };
 const size_t campaign_migration_count = sizeof campaign_migrations / sizeof campaign_migrations[0];

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "campaign/cost.h"
 #include "campaign/scheme.h"
 
 enum { DEFAULT_SAMPLES = 1000 };
@@ -378,23 +379,33 @@ mc_err campaign_scheme_try(mc_campaigns *c, const mc_campaign *campaign, const m
 }
 
 /* Looked up for every campaign of a vehicle at each of its check-ins, so it is made without formatting. A manifest's id has less than 200 bytes. */
-static mc_slice compiled_key(const mc_campaign *campaign, agent_kind agent, const char *manifest_id, uint8_t out[400])
+static mc_slice compiled_key(const mc_campaign *campaign, agent_kind agent, uint32_t pace, const char *manifest_id, uint8_t out[400])
 {
   size_t len = strnlen(manifest_id, 300);
   mc_store_le32(out, campaign->tenant);
   mc_store_le32(out + 4, campaign->id);
   mc_store_le64(out + 8, (uint64_t)campaign->updated_us);
   mc_store_le32(out + 16, agent.ours ? 0 : agent.version + 1);
-  memcpy(out + 20, manifest_id, len);
-  return mc_slice_of(out, 20 + len);
+  mc_store_le32(out + 20, pace);
+  memcpy(out + 24, manifest_id, len);
+  return mc_slice_of(out, 24 + len);
 }
 
-mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent,
+/* Slower than it is written, as caps ask. */
+static mc_err compile_paced(mc_campaigns *c, const mc_campaign *campaign, uint32_t pace, const manifest_version *m, agent_kind agent, compiled_scheme *out, char sync_id[160])
+{
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  mc_campaign paced;
+  MC_TRY(cost_paced(campaign, pace, &arena, &paced));
+  return compile_into(c, &paced, m, agent, out, sync_id);
+}
+
+mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent, uint32_t pace,
                                const compiled_scheme **out, mc_why *why)
 {
   uint8_t bytes[400];
   char sync_id[160];
-  mc_slice key = compiled_key(campaign, agent, agent.ours ? m->sync_id : m->foreign_sync_id, bytes);
+  mc_slice key = compiled_key(campaign, agent, pace, agent.ours ? m->sync_id : m->foreign_sync_id, bytes);
   uint64_t found;
   if (mc_strmap_get(&c->compiled, key, &found)) {
     *out = (const compiled_scheme *)(uintptr_t)found;
@@ -403,7 +414,7 @@ mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, con
   compiled_scheme *fresh = calloc(1, sizeof *fresh);
   if (!fresh)
     return mc_err_set(why, MC_ERR_MEMORY, "out of memory for a campaign");
-  mc_err err = compile_into(c, campaign, m, agent, fresh, sync_id);
+  mc_err err = compile_paced(c, campaign, pace, m, agent, fresh, sync_id);
   if (!err && fresh->bytes.len) {
     err = remember(c, campaign, sync_id, &fresh->sync_id, why);
     fresh->hash = mc_slice_fnv1a(mc_slice_str(sync_id));

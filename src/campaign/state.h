@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "campaign/campaign.h"
+#include "campaign/rollout.h"
 #include "format/fleetwise.h"
 
 /* One version of one decoder manifest: what a sync id means, for ever. */
@@ -112,7 +113,10 @@ typedef struct vehicle_state {
 
 /* A campaign as it is now, parsed. */
 typedef struct campaign_entry {
-  mc_campaign c; /* strings in the arena */
+  mc_campaign c; /* strings in the arena, as all below */
+  rollout plan;
+  mc_campaign *before; /* what vehicles outside the first keep until it goes on to them; NULL: nothing */
+  int64_t tally_us;    /* not counted again before that */
   mc_arena arena;
 } campaign_entry;
 
@@ -170,6 +174,7 @@ struct mc_campaigns {
   size_t written;
   _Atomic uint64_t offset; /* where a reader should begin */
   struct cost_book *costs; /* what campaigns send: the reader notes, the checkpoint writes */
+  struct pace_book *paces; /* how much slower caps make them; under lock */
   _Atomic bool rehearsing; /* a dry run is under way */
 };
 
@@ -268,7 +273,8 @@ typedef struct compiled_scheme {
   uint32_t fetch_conditions;
   uint64_t hash; /* of the sync id */
 } compiled_scheme;
-mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent,
+/* pace: as cost_paced takes it; 0: as written. */
+mc_err campaign_scheme_compile(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent, uint32_t pace,
                                const compiled_scheme **out, mc_why *why);
 /* The same for a campaign that is not to be sent: no version is made of it, and nothing is kept. out is the caller's, its sync_id is NULL. */
 mc_err campaign_scheme_try(mc_campaigns *c, const mc_campaign *campaign, const manifest_version *m, agent_kind agent, compiled_scheme *out, mc_why *why);
@@ -325,6 +331,7 @@ mc_err campaign_change(mc_campaigns *c, uint32_t tenant, uint32_t id, campaign_e
 mc_slice campaign_of_catalog(mc_campaigns *c, uint32_t tenant, mc_slice catalog);
 mc_slice campaign_of_target(mc_campaigns *c, uint32_t tenant, const char *kind, mc_slice target);
 mc_err campaign_resources_load(mc_campaigns *c, mc_why *why);
+campaign_entry *campaign_entry_of(mc_campaigns *c, uint32_t tenant, uint32_t id); /* lock held */
 /* catalog.c */
 mc_err campaign_catalog_put(mc_campaigns *c, uint32_t tenant, uint32_t signal, mc_slice fqn, const char *kind, mc_type type, mc_slice unit,
                             mc_slice description, bool has_range, double low, double high, mc_slice value_names_json,
@@ -363,7 +370,8 @@ typedef struct vehicle_plan {
 } vehicle_plan;
 mc_err campaign_plan(mc_campaigns *c, agent_kind agent, const mc_vehicle *vehicle, int64_t now_us, vehicle_plan *out); /* lock held; free scheme */
 bool campaign_names(mc_campaigns *c, const mc_campaign *campaign, const mc_vehicle *vehicle); /* by its target alone */
-bool campaign_targets(mc_campaigns *c, const mc_campaign *campaign, const mc_vehicle *vehicle, int64_t now_us);
+/* What a vehicle shall have of a campaign now: as it is, as it was before it was changed (while that is rolled out), or NULL, nothing. Lock held. */
+const mc_campaign *campaign_wanted(mc_campaigns *c, const campaign_entry *e, const mc_vehicle *vehicle, int64_t now_us);
 /* Sends what is missing. changed: something was edited, so the waiting rules start anew. Takes the lock itself. */
 void campaign_reconcile(mc_campaigns *c, uint32_t tenant, uint32_t vehicle, bool changed);
 void campaign_reconcile_all(mc_campaigns *c, uint32_t tenant);

@@ -51,6 +51,7 @@ static const char *working_body(const api_operation *op)
       {"decoder_update", "{\"description\":\"theirs\"}"},
       {"decoder_import", "{\"networkFileDefinitions\":[{\"canDbc\":{\"networkInterface\":\"can0\",\"canDbcFiles\":[\"QQ==\"]}}]}"},
       {"certificate_update", "{\"state\":\"revoked\"}"}, {"campaign_status", "{\"status\":\"running\"}"},
+      {"campaign_rollout_set", "{\"phase\":\"rest\"}"}, {"campaign_caps_set", "{\"vehicle\":{\"bytes\":1000000}}"},
       {"campaign_dry_run", "{\"from\":\"2024-01-01T00:00:00Z\",\"to\":\"2024-01-02T00:00:00Z\"}"},
       {"campaign_update", "{\"target_kind\":\"all\",\"kind\":\"time\",\"period_ms\":1000,\"signals\":[{\"fqn\":\"Vehicle.Speed\"}]}"},
   };

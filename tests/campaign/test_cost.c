@@ -166,18 +166,32 @@ static void test_caps_slow_as_much_as_it_takes(void)
   CHECK_INT(cost_pace(&(cost_amount){.bytes = 100}, &(cost_pacing){0}, &(cost_amount){.bytes = 100}, 1), COST_PACES - 1);
 }
 
-static void test_a_pace_lengthens_period_or_interval_and_nothing_else(void)
+static void test_a_pace_lengthens_period_or_interval_and_thins_samples(void)
 {
-  mc_campaign g = {.period_ms = 10000, .min_interval_ms = 5, .priority = 3};
-  CHECK_INT(cost_paced(&g, 0).period_ms, 10000);
-  CHECK_INT(cost_paced(&g, 3).period_ms, 80000);
-  CHECK_INT(cost_paced(&g, 3).min_interval_ms, 5);
-  CHECK_INT(cost_paced(&g, 3).priority, 3);
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  mc_campaign_collect collect[] = {{.fqn = MC_LIT("a"), .max_samples = 7}, {.fqn = MC_LIT("b"), .min_period_ms = 4000}};
+  mc_campaign g = {.period_ms = 10000, .min_interval_ms = 5, .priority = 3, .signal = collect, .signal_count = 2}, out;
+  CHECK_OK(cost_paced(&g, 0, &arena, &out));
+  CHECK_INT(out.period_ms, 10000);
+  CHECK(out.signal == collect);
+  CHECK_OK(cost_paced(&g, 3, &arena, &out));
+  CHECK_INT(out.period_ms, 80000);
+  CHECK_INT(out.min_interval_ms, 5);
+  CHECK_INT(out.priority, 3);
+  CHECK_INT(out.signal[0].min_period_ms, 10000); /* eight samples a message */
+  CHECK_INT(out.signal[0].max_samples, 7);
+  CHECK_INT(out.signal[1].min_period_ms, 32000);
+  CHECK_INT(collect[0].min_period_ms, 0);
+  CHECK_OK(cost_paced(&g, 6, &arena, &out));
+  CHECK_INT(out.signal[0].min_period_ms, out.period_ms); /* one */
   g.condition_based = true;
-  CHECK_INT(cost_paced(&g, 2).min_interval_ms, 4000);
-  CHECK_INT(cost_paced(&g, 2).period_ms, 10000);
+  CHECK_OK(cost_paced(&g, 2, &arena, &out));
+  CHECK_INT(out.min_interval_ms, 4000);
+  CHECK_INT(out.period_ms, 10000);
+  CHECK_INT(out.signal[0].min_period_ms, 0); /* events are rarer, not coarser */
   g = (mc_campaign){.period_ms = 80000000};
-  CHECK_INT(cost_paced(&g, 6).period_ms, 86400000);
+  CHECK_OK(cost_paced(&g, 6, &arena, &out));
+  CHECK_INT(out.period_ms, 86400000);
 }
 
 int main(int argc, char **argv)
@@ -190,7 +204,7 @@ int main(int argc, char **argv)
   RUN(test_an_erased_vehicle_leaves_sums_and_no_trace);
   RUN(test_a_packet_is_as_long_as_the_protocol_says);
   RUN(test_caps_slow_as_much_as_it_takes);
-  RUN(test_a_pace_lengthens_period_or_interval_and_nothing_else);
+  RUN(test_a_pace_lengthens_period_or_interval_and_thins_samples);
   mc_buf_free(&ca);
   mc_buf_free(&ca_key);
   return tap_done();

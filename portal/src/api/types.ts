@@ -482,6 +482,8 @@ export interface CampaignCreate {
   destinations?: CampaignDestination[]
   /** vehicle attributes that go with the data */
   dimensions?: string[]
+  caps?: CampaignCaps
+  rollout?: CampaignRolloutPlan
 }
 
 export interface CampaignUpdate {
@@ -508,6 +510,8 @@ export interface CampaignUpdate {
   destinations?: CampaignDestination[]
   /** vehicle attributes that go with the data */
   dimensions?: string[]
+  caps?: CampaignCaps
+  rollout?: CampaignRolloutPlan
 }
 
 export interface Campaign {
@@ -545,6 +549,12 @@ export interface Campaign {
   signals: CampaignCollect[]
   destinations: CampaignDestinationShown[]
   dimensions: string[]
+  caps?: CampaignCaps
+  rollout?: CampaignRolloutPlan
+  /** of one with a rollout: whom it goes to now */
+  phase?: "first" | "rest"
+  /** why it suspended itself; absent: it did not */
+  stopped?: string
 }
 
 export interface CampaignList {
@@ -590,6 +600,10 @@ export interface CampaignVehicle {
   text?: string
   /** last check-in; absent: never heard of */
   changed?: string
+  /** times, because of a cap, until midnight (UTC); absent: as written */
+  slower?: number
+  /** absent: false. It keeps what the campaign collected before it was changed, until the rollout goes on to the rest */
+  former?: boolean
 }
 
 export interface CampaignVehicleList {
@@ -639,6 +653,68 @@ export interface CampaignReach {
   parts: CampaignReachPart[]
 }
 
+export interface CampaignAmount {
+  /** repeats too */
+  messages?: number
+  /** whole MQTT packets, without TLS and TCP */
+  bytes?: number
+  samples?: number
+}
+
+export interface CampaignCaps {
+  vehicle?: CampaignAmount
+  all?: CampaignAmount
+}
+
+export interface CampaignRolloutPlan {
+  /** of the targeted vehicles that are first; which ones is drawn by their names, the same for ever */
+  percent?: number
+  /** names of vehicles that are first, beside those */
+  vehicles?: string[]
+  /** time from the last first vehicle's confirmation to the rest, default 3600 */
+  hold_s?: number
+  /** a vehicle that was sent it and does not check in for so long counts as silent, default 900 */
+  silent_s?: number
+  /** goes on to the rest when hold_s is over; else a person says so (campaign_rollout_set) */
+  by_itself?: boolean
+  /** it suspends itself when more of the vehicles refuse it, default 0; 100: never */
+  refused_percent?: number
+  /** when more report other errors since, or send what cannot be read, default 5; 100: never */
+  error_percent?: number
+  /** when more are silent, default 50; 100: never */
+  silent_percent?: number
+  /** vehicles that must have been sent it before any of this is judged, default 1 */
+  least?: number
+}
+
+export interface CampaignRollout {
+  /** it has first vehicles; else it went to all at once and the numbers are 0 */
+  staged: boolean
+  phase: "first" | "rest"
+  /** the first vehicles did well for hold_s: a person may let it go on */
+  ready: boolean
+  /** what it waits for; of one that suspended itself: why */
+  text: string
+  /** vehicles that it reaches in this phase */
+  reached: number
+  /** of them: it was sent to */
+  sent: number
+  /** in their last check-in */
+  confirmed: number
+  refused: number
+  /** other errors reported since */
+  errors: number
+  /** not heard since it was sent */
+  silent: number
+  /** all first vehicles have it since; absent: not yet */
+  held_since?: string
+}
+
+export interface CampaignRolloutSet {
+  /** rest: on to all; first: back */
+  phase: "first" | "rest"
+}
+
 export interface CampaignCostDay {
   /** UTC, of arrival */
   day: string
@@ -663,6 +739,8 @@ export interface CampaignCostVehicle {
   samples: number
   /** by the prices of today's settings; 0 without */
   money: number
+  /** how many times slower it collects now, because of a cap; absent: as written */
+  slower?: number
 }
 
 export interface CampaignCost {
@@ -681,6 +759,8 @@ export interface CampaignCost {
   days: CampaignCostDay[]
   /** the most bytes first */
   vehicles: CampaignCostVehicle[]
+  /** how many times slower it collects now, because of a cap; absent: as written */
+  slower?: number
 }
 
 export interface CampaignDryRunAsk {
@@ -987,6 +1067,10 @@ export interface VehicleCampaign {
   reason: string
   /** what the reason means here and what to do */
   text?: string
+  /** times, because of a cap, until midnight (UTC); absent: as written */
+  slower?: number
+  /** absent: false. It keeps what the campaign collected before it was changed, until the rollout goes on to the rest */
+  former?: boolean
 }
 
 export interface VehicleTrouble {
@@ -1302,6 +1386,12 @@ export interface Operations {
   campaign_destinations: { path: { id: string | number }; query: undefined; body: undefined; reply: DestinationStatusList }
   /** What a campaign sent: messages, bytes and samples, by day and by vehicle. */
   campaign_cost: { path: { id: string | number }; query: { days?: number; limit?: number }; body: undefined; reply: CampaignCost }
+  /** How a campaign does on its way from its first vehicles to the rest. */
+  campaign_rollout: { path: { id: string | number }; query: undefined; body: undefined; reply: CampaignRollout }
+  /** Let a campaign go on to the rest of its vehicles, or take it back to the first. */
+  campaign_rollout_set: { path: { id: string | number }; query: undefined; body: CampaignRolloutSet; reply: CampaignRollout }
+  /** Set what a campaign may send on a UTC day, for one vehicle and for all together; what comes near a cap is collected slower until midnight. {} takes the caps away. */
+  campaign_caps_set: { path: { id: string | number }; query: undefined; body: CampaignCaps; reply: Campaign }
   /** Tell on which vehicles a campaign would run, and what the others lack, without storing it. */
   campaign_reach: { path: undefined; query: undefined; body: CampaignReachAsk; reply: CampaignReach }
   /** Tell what a campaign would have sent of what is stored: events, messages, rows, bytes, money. Its document goes through an agent's own evaluation; nothing is sent or kept. */
@@ -1486,6 +1576,9 @@ export const operations = {
   campaign_vehicles: { method: "GET", path: "/api/v1/campaigns/{id}/vehicles", permission: "campaign:read" },
   campaign_destinations: { method: "GET", path: "/api/v1/campaigns/{id}/destinations", permission: "campaign:read" },
   campaign_cost: { method: "GET", path: "/api/v1/campaigns/{id}/cost", permission: "campaign:read" },
+  campaign_rollout: { method: "GET", path: "/api/v1/campaigns/{id}/rollout", permission: "campaign:read" },
+  campaign_rollout_set: { method: "POST", path: "/api/v1/campaigns/{id}/rollout", permission: "campaign:write" },
+  campaign_caps_set: { method: "PUT", path: "/api/v1/campaigns/{id}/caps", permission: "campaign:write" },
   campaign_reach: { method: "POST", path: "/api/v1/campaigns/reach", permission: "campaign:read" },
   campaign_dry_run: { method: "POST", path: "/api/v1/campaigns/{id}/dry-run", permission: "campaign:read" },
   template_list: { method: "GET", path: "/api/v1/templates", permission: "campaign:read" },

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/motorcade/campaign_steer.h"
 #include "app/motorcade/campaign_try.h"
 #include "app/motorcade/command.h"
 
@@ -73,22 +74,27 @@ int command_campaign(int argc, char **argv)
       "       motorcade campaign vehicles NAME [--status STATUS] [--json]\n"
       "       motorcade campaign of VEHICLE [--json]\n"
       "       motorcade campaign cost NAME [--days N] [--json]\n"
+      "       motorcade campaign rollout NAME [--rest|--first] [--json]\n"
+      "       motorcade campaign caps NAME [--vehicle-bytes|--vehicle-messages|--vehicle-samples|--bytes|--messages|--samples N]... [--json]\n"
       "       motorcade campaign try NAME --from TIME --to TIME [--vehicles A,B,...|--most N] [--per-mb PRICE] [--per-message PRICE] [--seconds N] [--json]\n"
       "FILE holds {name, target_kind, target, kind: time|condition, period_ms | expression, signals: [{fqn}], start_now, ...};\n"
       "the whole form is the schema CampaignCreate in /api/v1/openapi.json. approve and resume (both also: run) send it to the vehicles.\n"
       "vehicles shows where the campaign stands on each vehicle, of shows the campaigns of one vehicle, both with the reason when it does not\n"
       "get on. STATUS: CREATED, READY, READY_FOR_CHECKIN, HEALTHY, SUSPENDED, DELETING. cost tells what it sent, by day and vehicle. try tells what it\n"
-      "would have sent of what is stored: when it would have triggered, messages, rows, bytes, money (prices: settings price_gb, price_million_messages).\n";
+      "would have sent of what is stored: when it would have triggered, messages, rows, bytes, money (prices: settings price_gb, price_million_messages).\n"
+      "rollout shows how it does on its first vehicles, and lets it go on to the rest. caps sets what it may send a day (UTC), of one vehicle and of all\n"
+      "together; what comes near one is collected slower until midnight; without options it takes the caps away.\n";
   int ended;
   if (command_help(&argc, argv, usage, &ended))
     return ended;
   remote r;
   const char *file = option_take(&argc, argv, "--file", NULL), *only = option_take(&argc, argv, "--status", NULL), *days = option_take(&argc, argv, "--days", NULL);
   campaign_trial trial = campaign_trial_options(&argc, argv);
+  campaign_steering steering = campaign_steering_options(&argc, argv);
   if (!remote_begin(&r, &argc, argv))
     return 1;
   const char *what = option_word(&argc, argv), *name = option_word(&argc, argv);
-  if ((trial.any && (!what || strcmp(what, "try") != 0)) || (days && (!what || strcmp(what, "cost") != 0)))
+  if (!campaign_steering_fits(&steering, what) || (trial.any && (!what || strcmp(what, "try") != 0)) || (days && (!what || strcmp(what, "cost") != 0)))
     return remote_unclear(&r, what, usage);
   bool whole = what && (!strcmp(what, "list") ? !name : !strcmp(what, "create") ? file && !name : name != NULL);
   if (!whole)
@@ -122,6 +128,10 @@ int command_campaign(int argc, char **argv)
   char path[256], safe[100];
   if (!strcmp(what, "try"))
     return campaign_try(&r, id, &trial);
+  if (!strcmp(what, "rollout"))
+    return campaign_rollout(&r, id, &steering);
+  if (!strcmp(what, "caps"))
+    return campaign_caps(&r, id, &steering);
   if (!strcmp(what, "cost")) {
     snprintf(path, sizeof path, "/api/v1/campaigns/%" JSON_INTEGER_FORMAT "/cost?days=%s", id, remote_escaped(days ? days : "7", safe, sizeof safe));
     return show_cost(&r, remote_ask(&r, "GET", path, NULL));

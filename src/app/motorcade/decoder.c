@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 
-enum { CHECKPOINT_S = 15, IDLE_MS = 200, TICK_MS = 100, EVENTS_AT_ONCE = 4096 };
+enum { CHECKPOINT_S = 15, STEER_S = 5, IDLE_MS = 200, TICK_MS = 100, EVENTS_AT_ONCE = 4096 };
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -51,13 +51,17 @@ static bool take(server *s, const mc_record *record, uint64_t next)
 static void *save(void *arg)
 {
   server *s = arg;
-  int64_t next_checkpoint = mc_clock_mono_us() + CHECKPOINT_S * 1000000LL, next_warning = 0;
+  int64_t next_checkpoint = mc_clock_mono_us() + CHECKPOINT_S * 1000000LL, next_steering = mc_clock_mono_us() + STEER_S * 1000000LL, next_warning = 0;
   while (!atomic_load(&s->stopping)) {
     mc_why why;
     usleep(TICK_MS * 1000);
     if (mc_clock_mono_us() > next_checkpoint) {
       checkpoint(s);
       next_checkpoint = mc_clock_mono_us() + CHECKPOINT_S * 1000000LL;
+    } else if (mc_clock_mono_us() > next_steering) {
+      if (mc_campaign_tick(s->campaigns, mc_clock_wall_us(), &why))
+        mc_log(MC_LOG_WARN, "decoder", "caps and roll-outs of campaigns could not be looked at; they are tried again", MC_KZ("reason", why.text));
+      next_steering = mc_clock_mono_us() + STEER_S * 1000000LL;
     } else if (mc_campaign_events_save(s->campaigns, EVENTS_AT_ONCE, &why) && mc_clock_mono_us() > next_warning) {
       mc_log(MC_LOG_WARN, "decoder", "events cannot be written; they are tried again", MC_KZ("reason", why.text));
       next_warning = mc_clock_mono_us() + CHECKPOINT_S * 1000000LL;

@@ -206,6 +206,20 @@ static mc_err open_journal(server *s, mc_why *why)
   return mc_journal_open(&config, &s->journal, why);
 }
 
+/* What campaigns decide without anybody's call stands in the audit chain, too. */
+static void audit_campaign(void *ctx, uint32_t tenant, uint32_t campaign, const char *operation, const char *text)
+{
+  server *s = ctx;
+  mc_why why = {0};
+  char path[64];
+  mc_principal who = {.tenant = tenant, .kind = MC_PRINCIPAL_SELF, .name = "motorcade"};
+  snprintf(path, sizeof path, "/api/v1/campaigns/%u", campaign);
+  mc_desk_record record = {.who = &who, .address = "", .operation = operation, .path = mc_slice_str(path), .status = 200, .reason = mc_slice_str(text)};
+  mc_desk desk = s->api ? mc_api_desk(s->api) : (mc_desk){0};
+  if (desk.audit && desk.audit(desk.ctx, &record, &why))
+    mc_log(MC_LOG_ERROR, "audit", "what a campaign did by itself is not in the audit chain", MC_KU("campaign", campaign), MC_KZ("reason", why.text));
+}
+
 static mc_err open_readers(server *s, mc_why *why)
 {
   char path[700];
@@ -223,7 +237,8 @@ static mc_err open_readers(server *s, mc_why *why)
   MC_TRY(mc_store_open(&store, &s->store, why));
   MC_TRY(mc_fleet_open(s->db, &s->fleet, why));
   mc_block_sink sinks[] = {mc_twin_sink(s->twin), mc_store_sink(s->store), mc_fleet_block_sink(s->fleet), {s, observe}};
-  mc_campaigns_config campaigns = {s->db, s->registry, publish, s, sinks, sizeof sinks / sizeof sinks[0], mc_fleet_trouble_sink(s->fleet), s->set.fleetwise};
+  mc_campaigns_config campaigns = {.db = s->db, .registry = s->registry, .publish = publish, .publish_ctx = s, .sink = sinks, .sink_count = sizeof sinks / sizeof sinks[0],
+                                  .trouble_sink = mc_fleet_trouble_sink(s->fleet), .limit = s->set.fleetwise, .by_itself = audit_campaign, .by_itself_ctx = s};
   return mc_campaigns_open(&campaigns, &s->campaigns, why);
 }
 
