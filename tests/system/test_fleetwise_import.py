@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """An account's answers, as the control plane gives them, recreated on another platform; then a campaign is tried on what is stored and its cost told. Prints TAP."""
 import json
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -8,7 +9,7 @@ import tempfile
 from platform_under_test import MOTORCADE, Platform, Tap
 
 tap = Tap()
-old, new = Platform(settings=["--price-currency", "EUR"]), Platform()
+old, new, third = Platform(settings=["--price-currency", "EUR"]), Platform(), Platform()
 folder = pathlib.Path(tempfile.mkdtemp(prefix="mc-fleetwise-"))
 ARN = "arn:aws:iotfleetwise:local:000000000000:"
 
@@ -79,6 +80,23 @@ def by_standard_input():
     tap.equal(sorted({i["outcome"] for i in json.loads(done.stdout)["items"]}), ["there already"], "standard input says the same")
 
 
+def by_account():
+    """The account itself, by its own API: the old platform's face of AWS, with an access key that may only look."""
+    key = old.api("POST", "/api/v1/access-keys", {"name": "mover", "role": "viewer"})
+    environment = dict(os.environ, AWS_ACCESS_KEY_ID=key["access_key"]["key_id"], AWS_SECRET_ACCESS_KEY=key["secret"], AWS_REGION="eu-central-1")
+    run = lambda *more, **env: subprocess.run([MOTORCADE, "fleetwise", "import", "--account", "--endpoint", f"http://127.0.0.1:{old.http}/aws", "--data", str(third.data), *more],
+                                              capture_output=True, text=True, timeout=60, env=dict(environment, **env))
+    done = run("--json")
+    tap.equal(sorted({i["outcome"] for i in json.loads(done.stdout)["items"]}), ["made"], "an account that is asked itself is recreated")
+    tap.equal(len(json.loads(done.stdout)["items"]), 7, "with all that it holds")
+    done = run("--json")
+    tap.equal(sorted({i["outcome"] for i in json.loads(done.stdout)["items"]}), ["there already"], "and a second time changes nothing")
+    done = run(AWS_SECRET_ACCESS_KEY="wrong")
+    tap.ok(done.returncode == 1 and "InvalidSignatureException" in done.stderr, "a wrong secret is refused with the service's words", done.stdout + done.stderr)
+    done = run(AWS_SECRET_ACCESS_KEY="")
+    tap.ok(done.returncode == 1 and "AWS_SECRET_ACCESS_KEY" in done.stderr, "without credentials it says which are needed", done.stdout + done.stderr)
+
+
 def tools():
     call("CreateDecoderManifest", name="next", modelManifestArn=ARN + "model-manifest/model", signalDecoders=[signal("V.Speed", 0, 0.02), signal("V.Temp", 16, 0.1)],
          networkInterfaces=[{"interfaceId": "can0", "type": "CAN_INTERFACE", "canInterface": {"name": "can0"}}])
@@ -96,11 +114,13 @@ def tools():
 try:
     old.start()
     new.start()
+    third.start()
     tap.guard("make_account", make_account)
     tap.guard("save_account", save_account)
-    for part in (imported, by_standard_input, tools):
+    for part in (imported, by_standard_input, by_account, tools):
         tap.guard(part.__name__, part)
 finally:
     old.close()
     new.close()
+    third.close()
 tap.done()

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "app/motorcade/command.h"
+#include "app/motorcade/fleetwise_account.h"
 #include "app/motorcade/fleetwise_bundle.h"
 #include "app/motorcade/remote.h"
 #include "base/file.h"
@@ -110,6 +111,23 @@ static bool anything_refused(const fleetwise_import *run)
   return false;
 }
 
+/* One line that is written over, for people who look at it. */
+static void tell_progress(const char *operation, const char *name)
+{
+  fprintf(stderr, "\r\033[K%s %.60s", operation, name);
+}
+
+static mc_err read_account(import *m, const char *region, const char *endpoint)
+{
+  fleetwise_account a;
+  bool watched = isatty(2);
+  MC_TRY(fleetwise_account_from_environment(region, endpoint, &a, &m->r.why));
+  mc_err err = fleetwise_account_read(&a, &m->bundle, watched ? tell_progress : NULL, &m->r.why);
+  if (watched)
+    fprintf(stderr, "\r\033[K");
+  return err;
+}
+
 /* The whole of it is right, or nothing is sent. */
 static int run(import *m, bool check_only, bool approve)
 {
@@ -136,9 +154,10 @@ static int run(import *m, bool check_only, bool approve)
 int command_fleetwise(int argc, char **argv)
 {
   static const char usage[] =
-      "usage: motorcade fleetwise import DIR|- [--check] [--approve] [--json]\n"
+      "usage: motorcade fleetwise import DIR|-|--account [--region R] [--endpoint URL] [--check] [--approve] [--json]\n"
       "Recreates what an AWS IoT FleetWise account holds: catalogs, models, decoder manifests, state templates, vehicles, fleets, campaigns.\n"
       "DIR has the answers of `aws iotfleetwise get-*` and `list-*`, one a file: get-campaign.<name>.json, list-model-manifest-nodes.<name>.json, ...;\n"
+      "--account asks AWS itself, with the credentials of AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; it only reads there.\n"
       "- reads {\"operation\": \"get-campaign\", \"name\": \"...\", \"answer\": {...}} one behind the other. The guide \"Move a FleetWise fleet\" has the script.\n"
       "Everything is checked before anything is made; --check ends there. What is there already stays, so that it can be run again.\n"
       "Campaigns wait for approval; with --approve those that ran go on, and those that were suspended are suspended here.\n";
@@ -146,11 +165,12 @@ int command_fleetwise(int argc, char **argv)
   if (command_help(&argc, argv, usage, &ended))
     return ended;
   import m = {0};
-  bool check_only = option_flag(&argc, argv, "--check"), approve = option_flag(&argc, argv, "--approve"), from_stdin = option_flag(&argc, argv, "-");
+  bool check_only = option_flag(&argc, argv, "--check"), approve = option_flag(&argc, argv, "--approve"), from_stdin = option_flag(&argc, argv, "-"), account = option_flag(&argc, argv, "--account");
+  const char *region = option_take(&argc, argv, "--region", NULL), *endpoint = option_take(&argc, argv, "--endpoint", NULL);
   if (!remote_begin(&m.r, &argc, argv))
     return 1;
-  const char *what = option_word(&argc, argv), *from = from_stdin ? "-" : option_word(&argc, argv);
-  if (!what || strcmp(what, "import") != 0 || !from)
+  const char *what = option_word(&argc, argv), *from = from_stdin ? "-" : account ? "" : option_word(&argc, argv);
+  if (!what || strcmp(what, "import") != 0 || !from || (from_stdin && account) || ((region || endpoint) && !account))
     return remote_unclear(&m.r, what, usage);
   int code = check_only ? option_left(argc, argv, usage) ? 2 : 0 : remote_reach(&m.r, argc, argv, usage);
   if (code)
@@ -158,7 +178,7 @@ int command_fleetwise(int argc, char **argv)
   if (fleetwise_bundle_begin(&m.bundle))
     return command_fail(argv[0], "out of memory");
   m.items = m.r.json ? json_array() : NULL;
-  mc_err err = !strcmp(from, "-") ? read_stdin(&m.bundle, &m.r.why) : fleetwise_bundle_read_dir(&m.bundle, from, &m.r.why);
+  mc_err err = account ? read_account(&m, region, endpoint) : !strcmp(from, "-") ? read_stdin(&m.bundle, &m.r.why) : fleetwise_bundle_read_dir(&m.bundle, from, &m.r.why);
   code = err ? remote_fail(&m.r) : run(&m, check_only, approve);
   fleetwise_bundle_free(&m.bundle);
   json_decref(m.items);
