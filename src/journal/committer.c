@@ -223,6 +223,20 @@ static void deliver(mc_post *post)
   mc_writer_unref(w);
 }
 
+static void deliver_to_loop(mc_journal_writer *w, mc_chunk *c)
+{
+  pthread_mutex_lock(&w->lock);
+  bool gone = atomic_load(&w->destroyed);
+  if (!gone) {
+    atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
+    c->post.run = deliver;
+    mc_loop_post(w->loop, &c->post);
+  }
+  pthread_mutex_unlock(&w->lock);
+  if (gone)
+    mc_commit_release(&c->commit);
+}
+
 static void deliver_sync(mc_journal *j, mc_chunk *c)
 {
   pthread_mutex_lock(&j->sync_lock);
@@ -255,13 +269,10 @@ static void tell(mc_journal *j, group *g, mc_err err, uint64_t first_offset)
     first_offset += c->commit.bytes.len;
     c->since_us = now_us;
     atomic_fetch_sub(&w->staged, c->commit.bytes.len);
-    if (!w->loop) {
+    if (w->loop)
+      deliver_to_loop(w, c);
+    else
       deliver_sync(j, c);
-      continue;
-    }
-    atomic_fetch_add_explicit(&w->refs, 1, memory_order_relaxed);
-    c->post.run = deliver;
-    mc_loop_post(w->loop, &c->post);
   }
 }
 

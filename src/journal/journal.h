@@ -128,7 +128,7 @@ void mc_commit_release(const mc_commit *c); /* any thread; the last one frees th
 /* on_commit runs on `loop`, in ticket order, at least once per group that held records of this writer (a group may hold several
  * pieces of one writer). The callee owns one reference: mc_commit_release it. */
 mc_err mc_journal_writer_create(mc_journal *journal, mc_loop *loop, void (*on_commit)(void *ctx, const mc_commit *c), void *ctx, mc_journal_writer **out);
-/* On the loop's thread, or when the loop no longer runs. What is staged is still committed, but on_commit is not called again.
+/* On the loop's thread, or when the loop no longer runs. What is staged is still committed, but on_commit is not called again and the loop may go.
  * May come before or after mc_journal_close. */
 void mc_journal_writer_destroy(mc_journal_writer **writer);
 /* Stages a record: one copy, no system call in the common case. *ticket counts this writer's records from 1.

@@ -50,7 +50,9 @@ void mc_journal_writer_destroy(mc_journal_writer **writer)
     return;
   *writer = NULL;
   mc_journal_writer_hand_over(w);
+  pthread_mutex_lock(&w->lock); /* from here on the loop is told nothing: it may be gone before what is staged is committed */
   atomic_store(&w->destroyed, true); /* the committer takes it off the list once nothing is staged */
+  pthread_mutex_unlock(&w->lock);
   mc_committer_wake(w->journal);
   mc_writer_unref(w);
 }
