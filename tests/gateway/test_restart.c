@@ -45,7 +45,7 @@ static void find_things_again(uint16_t port, int messages)
   CHECK_INT(client_subscribe(&b, "retained/#", 1), 1);
   CHECK_RECEIVES(&b, "retained/x", "remember");
   CHECK_INT(client_next_within(&b, 100), CLIENT_QUIET);
-  usleep(100000); /* acknowledgements are journaled within 20 ms */
+  CHECK_INT(client_settle(&b), 0);
   client_close(&b);
 }
 
@@ -132,7 +132,7 @@ static void test_a_session_that_moves_after_a_restart_is_not_given_the_past_agai
     CHECK_INT(client_publish(&a, "kept/x", text, false), 0);
     CHECK_RECEIVES(&b, "kept/x", text);
   }
-  usleep(100000);
+  CHECK_PING(&b);
   client_close(&a);
   client_close(&b);
   rig_stop(&r);
@@ -167,7 +167,7 @@ static void test_no_acknowledged_message_is_lost_by_kills_under_load(void)
   CHECK(client_connect(&s, port, 5, "all-seeing", true, 3600));
   CHECK_INT(client_subscribe(&s, "load/#", 1), 1);
   client_close(&s);
-  size_t sent = 0, acks = 0, repeats = 0;
+  size_t sent = 0, acks = 0, repeats = 0, missing = 0; /* acknowledged and not come yet */
   for (int round = 0; round < ROUNDS; round++) {
     client p[PUBLISHERS];
     int next[PUBLISHERS] = {0}, known[PUBLISHERS] = {0};
@@ -177,8 +177,9 @@ static void test_no_acknowledged_message_is_lost_by_kills_under_load(void)
       CHECK(client_connect(&p[i], port, 4, id, true, 0));
     }
     seed = seed * 1664525u + 1013904223u;
-    int64_t until = now_ms() + 50 + seed % 400;
-    while (now_ms() < until)
+    int64_t until = now_ms() + 50 + seed % 400, at_most = now_ms() + PATIENCE_MS;
+    size_t acks_before = acks;
+    while (now_ms() < until || (acks - acks_before < 300 && now_ms() < at_most))
       for (int i = 0; i < PUBLISHERS; i++) {
         char text[300];
         for (int k = 0; k < 50 && next[i] - known[i] < 500; k++, next[i]++, sent++) {
@@ -190,6 +191,7 @@ static void test_no_acknowledged_message_is_lost_by_kills_under_load(void)
           CHECK_INT(p[i].packet.ack.packet_id, known[i] % 60000 + 1);
           acked[round][i][known[i]++] = true;
           acks++;
+          missing++;
         }
       }
     rig_kill(pid);
@@ -197,6 +199,7 @@ static void test_no_acknowledged_message_is_lost_by_kills_under_load(void)
       while (client_next_within(&p[i], 0) == MC_MQTT_PUBACK) { /* answers that were under way */
         acked[round][i][known[i]++] = true;
         acks++;
+        missing++;
       }
       client_close(&p[i]);
     }
@@ -206,7 +209,7 @@ static void test_no_acknowledged_message_is_lost_by_kills_under_load(void)
     int64_t took = now_ms() - began;
     printf("# round %d: accepting again after %lld ms\n", round, (long long)took);
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-    CHECK(took < 5000); /* the promise is for the real build; here only that it does not hang */
+    CHECK(took < PATIENCE_MS); /* the promise is for the real build; here only that it does not hang */
 #else
     CHECK(took < 1000);
 #endif
@@ -220,18 +223,20 @@ static void test_no_acknowledged_message_is_lost_by_kills_under_load(void)
       mc_slice_to_str(s.packet.publish.payload, text, sizeof text);
       CHECK_INT(sscanf(text, "%d %d %d", &rr, &ii, &nn), 3);
       repeats += got[rr][ii][nn];
+      missing -= acked[rr][ii][nn] && !got[rr][ii][nn];
       got[rr][ii][nn] = true;
       client_ack(&s);
     }
     client_close(&s);
   }
   CHECK(client_connect(&s, port, 5, "all-seeing", false, 3600));
-  while (client_next_within(&s, 500) == MC_MQTT_PUBLISH) {
+  while (missing && client_next(&s) == MC_MQTT_PUBLISH) {
     char text[64];
     int rr, ii, nn;
     mc_slice_to_str(s.packet.publish.payload, text, sizeof text);
     CHECK_INT(sscanf(text, "%d %d %d", &rr, &ii, &nn), 3);
     repeats += got[rr][ii][nn];
+    missing -= acked[rr][ii][nn] && !got[rr][ii][nn];
     got[rr][ii][nn] = true;
     client_ack(&s);
   }
@@ -425,7 +430,8 @@ static void push_the_past_out(rig *r)
   memset(filler, 'f', sizeof filler - 1);
   uint64_t mark = mc_journal_end_offset(r->journal);
   CHECK(client_connect(&a, mc_gateway_port(r->g, true), 4, "filler", true, 0));
-  for (int i = 0; i < 4000 && mc_journal_first_offset(r->journal) <= mark; i++) {
+  int64_t until = now_ms() + 2 * PATIENCE_MS;
+  for (int i = 0; now_ms() < until && mc_journal_first_offset(r->journal) <= mark; i++) {
     CHECK_INT(client_publish(&a, "filler", filler, false), 0);
     if (i > 100) /* checkpoints and retention come every few hundred milliseconds */
       usleep(5000);
@@ -642,10 +648,10 @@ static void test_stops_without_loops_and_with_silent_connections(void)
   rig_start(&r, 2);
   client quiet_one;
   client_dial(&quiet_one, mc_gateway_port(r.g, true), 5);
-  usleep(50000);
+  rig_loops_turn(&r);
   int64_t began = now_ms();
   rig_stop(&r);
-  CHECK(now_ms() - began < 2000);
+  CHECK(now_ms() - began < 9000); /* its CONNECT would be waited for 10 s */
   client_close(&quiet_one);
   char journal[128], dir[128];
   snprintf(journal, sizeof journal, "%s/journal", r.dir);
@@ -660,7 +666,7 @@ static void test_stops_without_loops_and_with_silent_connections(void)
   CHECK_OK(mc_gateway_create(&config, &g, &why));
   began = now_ms();
   mc_gateway_stop(g);
-  CHECK(now_ms() - began < 4000);
+  CHECK(now_ms() - began < PATIENCE_MS);
   mc_gateway_destroy(&g);
   mc_journal_close(&j);
   mc_loop_destroy(&loop);

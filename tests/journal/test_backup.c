@@ -185,8 +185,10 @@ static void test_a_backup_beside_a_writer_holds_all_that_was_acknowledged_before
   CHECK(!pthread_create(&thread, NULL, write_on, j));
   for (int round = 0; round < 12; round++) {
     clear_copies();
-    usleep(100000);
-    uint64_t before = atomic_load(&written);
+    uint64_t was = atomic_load(&written), before;
+    for (int i = 0; i < 600 && (i < 2 || atomic_load(&written) == was); i++) /* at least one: the disk may be slow */
+      usleep(50000);
+    before = atomic_load(&written);
     CHECK_OK(mc_journal_backup(mc_fs_posix(), rig_dir, to_dir, NULL, NULL, NULL, &copy, &why));
     CHECK_OK(mc_journal_restore(mc_fs_posix(), to_dir, back_dir, UINT64_MAX, INT64_MAX, &copy, &why));
     mc_journal_reader *reader;

@@ -69,7 +69,7 @@ static void test_nothing_is_written_before_it_is_handed_over(void)
   CHECK_INT(got.records, 0);
   CHECK_INT(mc_journal_end_offset(journal), was);
   mc_journal_writer_hand_over(writer);
-  turn_for(5000000, 50);
+  turn_for(60000000, 50);
   CHECK_INT(got.records, 50);
   CHECK_INT(got.commits, 1);
   CHECK(!got.wrong);
@@ -87,7 +87,7 @@ static void test_what_is_handed_over_bit_by_bit_stays_in_order(void)
     n += 1 + (uint64_t)turn % 7;
     mc_journal_writer_hand_over(writer);
   }
-  turn_for(5000000, n);
+  turn_for(60000000, n);
   CHECK_INT(got.records, n);
   CHECK(!got.wrong);
   end();
@@ -97,10 +97,10 @@ static void test_a_full_buffer_goes_without_being_asked(void)
 {
   begin(0);
   CHECK_OK(put_many(1, 20000));
-  turn_for(5000000, 1);
+  turn_for(60000000, 1);
   CHECK(got.records > 0 && got.records < 20000);
   mc_journal_writer_hand_over(writer);
-  turn_for(5000000, 20000);
+  turn_for(60000000, 20000);
   CHECK_INT(got.records, 20000);
   CHECK(!got.wrong);
   end();
@@ -113,7 +113,7 @@ static void test_what_a_writer_leaves_behind_is_committed(void)
   mc_journal_writer_destroy(&writer);
   mc_journal_reader *reader;
   mc_record r;
-  CHECK_OK(mc_journal_wait(journal, mc_journal_end_offset(journal) + 1000, 5000));
+  CHECK_OK(mc_journal_wait(journal, mc_journal_end_offset(journal) + 1000, 60000));
   CHECK_OK(mc_journal_reader_create(journal, 0, (mc_journal_filter){0}, &reader, &why));
   for (uint64_t n = 1; n <= 30; n++) {
     CHECK_OK(mc_journal_reader_next(reader, &r, &why));
@@ -138,11 +138,11 @@ static void test_a_full_writer_says_so_and_goes_on(void)
     n += !err;
   }
   CHECK_INT(err, MC_ERR_FULL);
-  turn_for(5000000, n);
+  turn_for(60000000, n);
   CHECK_INT(got.records, n);
   CHECK_OK(put_many(n + 1, n + 100));
   mc_journal_writer_hand_over(writer);
-  turn_for(5000000, n + 100);
+  turn_for(60000000, n + 100);
   CHECK_INT(got.records, n + 100);
   CHECK(!got.wrong);
   end();

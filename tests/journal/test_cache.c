@@ -38,7 +38,7 @@ static mc_err append_mib(mc_journal *j, int count)
 
 static bool becomes_small(const char *dir, uint64_t first)
 {
-  for (int i = 0; i < 100; i++) {
+  for (int i = 0; i < 1200; i++) {
     if (resident_share(dir, first) < 0.1)
       return true;
     usleep(50000);

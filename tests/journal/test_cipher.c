@@ -192,7 +192,7 @@ static void test_sealed_retained_messages_outlive_their_segment(void)
   r = (mc_record){.stream = MC_STREAM_TELEMETRY, .tenant = 1, .payload = mc_slice_of(noise, sizeof noise)};
   for (int i = 0; i < 60; i++)
     CHECK_OK(mc_journal_append_sync(j, &r, NULL, &why));
-  for (int i = 0; i < 1000 && mc_journal_first_offset(j) <= offset; i++)
+  for (int i = 0; i < 6000 && mc_journal_first_offset(j) <= offset; i++)
     usleep(10000);
   CHECK(mc_journal_first_offset(j) > offset);
   mc_journal_reader *reader;
