@@ -215,7 +215,7 @@ static inline void answer_free(answer *a)
 static inline int world_connect(const world *w)
 {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(w->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  struct timeval limit = {.tv_sec = 15};
+  struct timeval limit = {.tv_sec = 60};
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   return connect(fd, (struct sockaddr *)&to, sizeof to) == 0 ? fd : -1;

@@ -94,7 +94,7 @@ static void test_signs_in_by_link_once(void)
 static void test_guessing_passwords_is_slowed_down(void)
 {
   int status = 0;
-  for (int i = 0; i < 7 && status != 429; i++) {
+  for (int i = 0; i < 60 && status != 429; i++) {
     answer a = ask(&w, NULL, "POST", "/api/v1/session", "{\"name\":\"mallory\",\"password\":\"guess\"}");
     status = a.status;
     if (status == 429)
@@ -485,17 +485,21 @@ static void test_map_tiles_need_a_map(void)
 
 static void test_too_many_requests_are_told_to_wait(void)
 {
+  static world strict;
+  CHECK(world_open(&strict, &(world_config){.rate_per_s = 2})); /* so few that any machine asks for more */
   answer a = {0};
-  for (int i = 0; i < 900 && a.status != 429; i++) {
+  for (int i = 0; i < 200 && a.status != 429; i++) {
     answer_free(&a);
-    a = ask(&w, w.token[MC_ROLE_VIEWER], "GET", "/api/v1/me", NULL);
+    a = ask(&strict, strict.token[MC_ROLE_VIEWER], "GET", "/api/v1/me", NULL);
+    CHECK(i > 7 || a.status == 200); /* bursts of four seconds' worth */
   }
   EXPECT(a, 429);
   CHECK(atoi(header_of(&a, "retry-after")) >= 1);
   answer_free(&a);
-  a = as_admin("GET", "/api/v1/me", NULL); /* others go on */
+  a = ask(&strict, strict.token[MC_ROLE_ADMIN], "GET", "/api/v1/me", NULL); /* others go on */
   EXPECT(a, 200);
   answer_free(&a);
+  world_close(&strict);
 }
 
 static void write_file(const char *dir, const char *name, const char *text)

@@ -11,6 +11,7 @@
 #include "aws/aws.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "tap.h"
 
 enum { CLIENTS = 4, REQUESTS = 40 };
@@ -138,7 +139,7 @@ static int dial(void)
 {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(mc_listener_port(listener)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int fd = socket(AF_INET, SOCK_STREAM, 0);
-  struct timeval patience = {10, 0};
+  struct timeval patience = {60, 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   return connect(fd, (struct sockaddr *)&to, sizeof to) ? -1 : fd;
 }
@@ -252,7 +253,8 @@ static void test_ends_with_requests_under_way(void)
   CHECK_INT(ask(T "GetLoggingOptions", "{}", out, sizeof out), 503);
   for (int i = 0; i < OPEN; i++)
     close(fd[i]);
-  usleep(200000); /* the loop sees them go */
+  for (int i = 0; i < 3000 && mc_metric_value(mc_metric_get(MC_METRIC_GAUGE, "motorcade_net_connections", "", NULL)) > 0; i++)
+    usleep(10000); /* the loop sees them go */
   end();
 }
 

@@ -54,7 +54,7 @@ static void test_replay_keeps_times_and_skips_broken_lines(void)
   mc_replay_config c = {.path = write_log(), .speed = 0, .frame = on_frame, .ended = on_ended};
   CHECK_OK(mc_replay_open(loop, &c, &r, NULL));
   mc_replay_start(r);
-  TURN_UNTIL(s.ends, 2);
+  TURN_UNTIL(s.ends, 60);
   CHECK_INT(s.frames, 21);
   CHECK_INT(s.first_us, 1600000000000000LL);
   CHECK_INT(s.last_us, 1600000000200000LL);
@@ -64,20 +64,23 @@ static void test_replay_keeps_times_and_skips_broken_lines(void)
 
 static void test_replay_keeps_the_recorded_speed_or_a_factor(void)
 {
-  for (int factor = 1; factor <= 4; factor += 3) {
+  for (int factor = 1, tries = 0; factor <= 4; tries++) {
     s = (seen){0};
     mc_replay *r;
     mc_replay_config c = {.path = write_log(), .speed = factor, .shift_to_now = true, .frame = on_frame, .ended = on_ended};
     CHECK_OK(mc_replay_open(loop, &c, &r, NULL));
     int64_t start = mc_clock_mono_us(), wall = mc_clock_wall_us();
     mc_replay_start(r);
-    TURN_UNTIL(s.ends, 2);
+    TURN_UNTIL(s.ends, 60);
     int64_t took = mc_clock_mono_us() - start;
     CHECK_INT(s.ends, 1);
-    CHECK(took >= 200000 / factor && took < 200000 / factor + 150000);
-    CHECK(s.first_us >= wall && s.first_us < wall + 100000);
-    CHECK_INT(s.last_us - s.first_us, 200000 / factor);
     mc_replay_close(&r);
+    CHECK(took >= 200000 / factor);
+    CHECK(s.first_us >= wall);
+    CHECK_INT(s.last_us - s.first_us, 200000 / factor);
+    bool in_time = took < 200000 / factor + 150000 && s.first_us < wall + 100000;
+    CHECK(in_time || tries < 20); /* once more when the machine was too slow to tell */
+    factor += in_time ? 3 : 0;
   }
 }
 
@@ -88,8 +91,8 @@ static void test_fast_replay_shifted_to_now_ends_now(void)
   mc_replay_config c = {.path = write_log(), .speed = 0, .shift_to_now = true, .frame = on_frame, .ended = on_ended};
   CHECK_OK(mc_replay_open(loop, &c, &r, NULL));
   mc_replay_start(r);
-  TURN_UNTIL(s.ends, 2);
-  CHECK(s.last_us <= mc_clock_wall_us() && s.last_us > mc_clock_wall_us() - 1000000);
+  TURN_UNTIL(s.ends, 60);
+  CHECK(s.last_us <= mc_clock_wall_us() && s.last_us > mc_clock_wall_us() - 60000000);
   CHECK_INT(s.last_us - s.first_us, 200000);
   mc_replay_close(&r);
 }
@@ -101,7 +104,7 @@ static void test_looped_replay_goes_on_in_time(void)
   mc_replay_config c = {.path = write_log(), .speed = 50, .loop = true, .frame = on_frame};
   CHECK_OK(mc_replay_open(loop, &c, &r, NULL));
   mc_replay_start(r);
-  TURN_UNTIL(s.frames > 100, 3);
+  TURN_UNTIL(s.frames > 100, 60);
   CHECK(s.frames > 100);
   CHECK(!s.backwards);
   mc_replay_pause(r, true);
@@ -109,7 +112,7 @@ static void test_looped_replay_goes_on_in_time(void)
   TURN_UNTIL(false, 0.05);
   CHECK_INT(s.frames, at);
   mc_replay_pause(r, false);
-  TURN_UNTIL(s.frames > at, 1);
+  TURN_UNTIL(s.frames > at, 60);
   CHECK(s.frames > at);
   mc_replay_close(&r);
 }
@@ -121,7 +124,7 @@ static void test_channel_map_chooses_and_shifts(void)
   mc_replay_config c = {.path = write_log(), .channel_map = "can9=x,can1=body:b.dbc-1", .speed = 0, .frame = on_frame, .ended = on_ended};
   CHECK_OK(mc_replay_open(loop, &c, &r, NULL));
   mc_replay_start(r);
-  TURN_UNTIL(s.ends, 2);
+  TURN_UNTIL(s.ends, 60);
   CHECK_INT(s.frames, 10);
   CHECK_INT(s.ids[0], 0x100); /* 0x101 on can1, id offset -1 */
   CHECK_INT(s.channel, 1);
@@ -160,7 +163,7 @@ static void test_truck_log_replays(void)
   mc_replay_config c = {.path = path, .channel_map = "9=can9:canmod_gps.dbc-100,*=can0", .speed = 0, .frame = on_frame, .ended = on_ended};
   CHECK_OK(mc_replay_open(loop, &c, &r, &why));
   mc_replay_start(r);
-  TURN_UNTIL(s.ends, 20);
+  TURN_UNTIL(s.ends, 60);
   CHECK_INT(s.ends, 1);
   CHECK(s.frames > 1000);
   CHECK(!s.backwards);
@@ -185,7 +188,7 @@ static void test_bus_carries_frames_between_two_ends(void)
   f = make_frame(1, 5, t0_us + 5);
   f.channel = 2;
   CHECK_OK(mc_bus_send(a, &f, &why));
-  TURN_UNTIL(s.frames == 2, 2);
+  TURN_UNTIL(s.frames == 2, 60);
   CHECK_INT(s.frames, 2);
   CHECK_INT(s.ids[0], 0x18FEF100);
   CHECK_INT(s.last_us, t0_us + 5);

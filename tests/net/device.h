@@ -27,7 +27,13 @@ static inline int64_t system_us(clockid_t clock)
 }
 static inline int64_t moved_wall(void) { return system_us(CLOCK_REALTIME) + atomic_load(&wall_ahead_us); }
 static _Atomic int64_t mono_ahead_us;
-static inline int64_t moved_mono(void) { return system_us(CLOCK_MONOTONIC) + atomic_load(&mono_ahead_us); }
+static _Atomic int64_t mono_stands_us; /* monotonic time stands there, but for what is passed; 0: it goes on */
+static inline int64_t moved_mono(void)
+{
+  int64_t stands = atomic_load(&mono_stands_us);
+  return (stands ? stands : system_us(CLOCK_MONOTONIC)) + atomic_load(&mono_ahead_us);
+}
+static inline void time_stands(bool still) { atomic_store(&mono_stands_us, still ? system_us(CLOCK_MONOTONIC) : 0); }
 static inline void pass(int64_t us) { atomic_fetch_add(&mono_ahead_us, us); } /* monotonic time goes on at once */
 static inline void set_wall(int64_t us) { atomic_store(&wall_ahead_us, us - system_us(CLOCK_REALTIME)); }
 
@@ -59,9 +65,7 @@ static inline void server_stop(server *s)
 {
   if (s->end.conn && !s->end.closed)
     mc_conn_close(s->end.conn);
-  int64_t until = mc_clock_mono_us() + 3000000;
-  while (s->end.conn && !s->end.closed && mc_clock_mono_us() < until)
-    mc_loop_turn(loop, 10);
+  TURN_WHILE(loop, s->end.conn && !s->end.closed);
   mc_listener_destroy(&s->listener);
   mc_loop_turn(loop, 0);
   mc_tls_destroy(&s->tls);
@@ -133,8 +137,8 @@ static inline bool visit(device *d, server *s)
   if (d->session)
     SSL_set_session(ssl, d->session);
   bool sent = false, got = false;
-  int64_t until = mc_clock_mono_us() + 5000000;
-  while (!got && mc_clock_mono_us() < until) {
+  time_t until = seconds_now() + PATIENCE_S;
+  while (!got && seconds_now() < until) {
     char byte;
     if (SSL_connect(ssl) == 1 && !sent)
       sent = SSL_write(ssl, "?", 1) == 1;
@@ -148,7 +152,7 @@ static inline bool visit(device *d, server *s)
   SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   SSL_free(ssl);
   close(fd);
-  while (got && !s->end.closed && mc_clock_mono_us() < until)
+  while (got && !s->end.closed && seconds_now() < until)
     mc_loop_turn(loop, 2);
   return got;
 }

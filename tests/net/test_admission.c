@@ -154,6 +154,7 @@ static void test_handshakes_begin_in_the_order_of_greetings_and_the_slow_do_not_
   talker t[N];
   mc_listener *l = door((mc_listener_config){.tls = server_tls, .max_handshakes = 1, .handshake_timeout_ms = 60000});
   CHECK(l);
+  time_stands(true);
   for (int i = 0; i < N; i++) { /* the connections come in one order, the greetings in the other */
     talker_make(&t[i], mc_listener_port(l));
     CHECK(send(t[i].fd, "\x16", 1, 0) == 1);
@@ -173,6 +174,7 @@ static void test_handshakes_begin_in_the_order_of_greetings_and_the_slow_do_not_
       CHECK(!answered(t[i].fd));
     pass(1000000);
   }
+  time_stands(false);
   CHECK_INT(gauge("motorcade_tls_admission", "state=\"slow\""), N - 1);
   for (int i = 0; i < N; i++) /* and those that were slow still get in */
     say(&t[i]);
@@ -191,6 +193,7 @@ static void test_those_who_stand_still_are_bounded_too(void)
   mc_listener *l = door((mc_listener_config){.tls = server_tls, .max_handshakes = 1, .handshake_timeout_ms = 60000});
   CHECK(l);
   int64_t displaced = counter("motorcade_tls_dropped_total", "cause=\"displaced\"");
+  time_stands(true);
   for (int i = 0; i < N; i++) {
     talker_make(&t[i], mc_listener_port(l));
     say(&t[i]);
@@ -203,6 +206,7 @@ static void test_those_who_stand_still_are_bounded_too(void)
   CHECK(gauge("motorcade_tls_admission", "state=\"slow\"") <= 4); /* four times its places */
   CHECK(counter("motorcade_tls_dropped_total", "cause=\"displaced\"") >= displaced + N - 1 - 5);
   CHECK(gone(t[0].fd) && !gone(t[N - 2].fd)); /* the oldest made room */
+  time_stands(false);
   for (int i = 0; i < N; i++)
     talker_free(&t[i]);
   TURN_UNTIL(loop, gauge("motorcade_tls_admission", "state=\"slow\"") == 0 && gauge("motorcade_tls_admission", "state=\"handshake\"") == 0);
@@ -215,6 +219,7 @@ static void test_the_silent_make_room_when_too_many_wait(void)
   int stranger[STRANGERS];
   mc_listener *l = door((mc_listener_config){.tls = server_tls, .max_waiting = WAITING, .handshake_timeout_ms = 60000});
   CHECK(l);
+  time_stands(true);
   for (int i = 0; i < STRANGERS; i++) {
     CHECK((stranger[i] = dial(mc_listener_port(l))) >= 0);
     CHECK(send(stranger[i], "\x16", 1, 0) == 1);
@@ -232,6 +237,7 @@ static void test_the_silent_make_room_when_too_many_wait(void)
     usleep(5000);
   }
   TURN_UNTIL(loop, answered(t.fd));
+  time_stands(false);
   CHECK(gone(stranger[0]));
   talker_free(&t);
   for (int i = 0; i < STRANGERS; i++)
@@ -256,6 +262,7 @@ static void trickle(size_t hold_back)
   }
   size_t len = flight(&t, bytes, sizeof bytes);
   CHECK(len > 100);
+  time_stands(true);
   size_t sent = 0;
   int64_t passed = 0;
   while (sent < len - 1 && !gone(t.fd)) { /* a byte every 200 ms of the server's time */
@@ -267,6 +274,7 @@ static void trickle(size_t hold_back)
     passed += 200000;
   }
   turns(5);
+  time_stands(false);
   CHECK(gone(t.fd));
   CHECK(passed >= 9500000 && passed < 12500000); /* 10 s from the beginning, whatever came */
   CHECK_INT(opened_count, 0);
@@ -282,6 +290,7 @@ static void test_time_in_the_queue_is_not_the_clients_fault(void)
   talker first, second;
   mc_listener *l = door((mc_listener_config){.tls = server_tls, .max_handshakes = 1, .handshake_timeout_ms = 900});
   CHECK(l);
+  time_stands(true);
   talker_make(&first, mc_listener_port(l));
   say(&first);
   TURN_UNTIL(loop, answered(first.fd));
@@ -298,6 +307,7 @@ static void test_time_in_the_queue_is_not_the_clients_fault(void)
   turns(3);
   say(&second);
   TURN_UNTIL(loop, opened_count == 1);
+  time_stands(false);
   talker_free(&first);
   talker_free(&second);
   TURN_UNTIL(loop, closed_count == 1);

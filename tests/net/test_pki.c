@@ -77,7 +77,7 @@ static void test_nobody_is_asked_for_a_pass_phrase(void)
     _exit(0);
   }
   bool ended = false;
-  for (int i = 0; i < 1000 && !(ended = waitpid(pid, &status, WNOHANG) == pid); i++)
+  for (int i = 0; i < 6000 && !(ended = waitpid(pid, &status, WNOHANG) == pid); i++)
     usleep(10000);
   if (!ended) {
     kill(pid, SIGKILL);

@@ -58,8 +58,7 @@ static void fixture_stop(fixture *f)
 {
   if (f->client.conn)
     mc_conn_close(f->client.conn);
-  for (int i = 0; i < 300 && (!f->client.closed || ws_live); i++)
-    mc_loop_turn(loop, 10);
+  TURN_WHILE(loop, !f->client.closed || ws_live);
   mc_loop_turn(loop, 1);
   mc_listener_destroy(&f->listener);
   mc_http_server_destroy(&f->server);

@@ -332,7 +332,7 @@ static void test_opens_ten_thousand_vehicles_quickly(void)
   }
   printf("# opened 10,000 vehicles in %.1f ms\n", (double)best / 1000);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  CHECK(best < 1500000);
+  CHECK(best < 10000000); /* the promise is for the real build; here only that it does not grow with the square */
 #else
   CHECK(best < 150000);
 #endif

@@ -160,7 +160,7 @@ static void test_small_segments_of_a_past_hour_are_merged(void)
     CHECK_OK(mc_store_flush(s, NULL));
   }
   mc_store_stats stats;
-  for (int wait = 0; wait < 100; wait++) {
+  for (int wait = 0; wait < 1200; wait++) {
     mc_store_stats_get(s, &stats);
     if (stats.segments < 4)
       break;

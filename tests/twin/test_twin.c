@@ -209,7 +209,7 @@ static void test_motion_follows_speed_ignition_and_silence(void)
 
 static void *waiter(void *arg)
 {
-  return (void *)(intptr_t)mc_twin_wait(arg, 100, 5000);
+  return (void *)(intptr_t)mc_twin_wait(arg, 100, 60000);
 }
 
 static void test_a_reader_may_wait_for_an_offset(void)
