@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { MOST_FIRST = 10000, MOST_HOLD_S = 30 * 86400 };
 
@@ -17,11 +18,12 @@ static uint32_t lot(mc_slice campaign, mc_slice vehicle)
   return (uint32_t)((h ^ h >> 31) % 10000);
 }
 
+static int by_text(const void *a, const void *b) { return mc_slice_compare(*(const mc_slice *)a, *(const mc_slice *)b); }
+
 bool rollout_is_first(const rollout *r, mc_slice campaign, mc_slice vehicle)
 {
-  for (size_t i = 0; i < r->vehicle_count; i++)
-    if (mc_slice_eq(r->vehicle[i], vehicle))
-      return true;
+  if (r->vehicle_count && bsearch(&vehicle, r->vehicle, r->vehicle_count, sizeof *r->vehicle, by_text)) /* asked at every check-in */
+    return true;
   return r->percent && lot(campaign, vehicle) < r->percent * 100U;
 }
 
@@ -98,6 +100,8 @@ static mc_err read_names(json_t *list, mc_arena *arena, rollout *out, mc_why *wh
       return mc_err_set(why, MC_ERR_INVALID, "rollout.vehicles[%zu]: the name of a vehicle was expected", i);
     MC_TRY(mc_arena_copy(arena, mc_slice_of(json_string_value(item), json_string_length(item)), &name[i]));
   }
+  if (n > 1)
+    qsort(name, n, sizeof *name, by_text);
   out->vehicle = name;
   out->vehicle_count = n;
   return MC_OK;

@@ -13,7 +13,7 @@ typedef struct rollout_limits { /* of the vehicles that it was sent to, in per c
 typedef struct rollout {
   bool canary;               /* false: to all at once */
   uint8_t percent;           /* of the targeted vehicles, 1 to 99; 0: those of the list */
-  const mc_slice *vehicle;   /* names */
+  const mc_slice *vehicle;   /* names, ordered */
   size_t vehicle_count;
   uint32_t hold_s;           /* from the last vehicle's confirmation to the rest */
   uint32_t silent_s;         /* without a check-in: silent */

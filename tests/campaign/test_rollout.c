@@ -54,6 +54,10 @@ static void test_a_list_is_exactly_those(void)
   CHECK(rollout_reaches(&r, MC_CAMPAIGN_FIRST, MC_LIT("c"), MC_LIT("a")));
   CHECK(!rollout_reaches(&r, MC_CAMPAIGN_FIRST, MC_LIT("c"), MC_LIT("d")));
   CHECK(rollout_reaches(&r, MC_CAMPAIGN_REST, MC_LIT("c"), MC_LIT("d")));
+  r = of("{'vehicles':['z','b','a','m','b']}");
+  for (const char *v = "abmz"; *v; v++)
+    CHECK(rollout_is_first(&r, MC_LIT("c"), mc_slice_of(v, 1)));
+  CHECK(!rollout_is_first(&r, MC_LIT("c"), MC_LIT("c")));
   r = of("");
   CHECK(rollout_reaches(&r, MC_CAMPAIGN_FIRST, MC_LIT("c"), MC_LIT("d"))); /* none: to all */
 }

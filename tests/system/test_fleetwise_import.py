@@ -5,11 +5,12 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import time
 
 from platform_under_test import MOTORCADE, Platform, Tap
 
 tap = Tap()
-old, new, third = Platform(settings=["--price-currency", "EUR"]), Platform(), Platform()
+old, new, third, fourth = Platform(settings=["--price-currency", "EUR"]), Platform(), Platform(), Platform()
 folder = pathlib.Path(tempfile.mkdtemp(prefix="mc-fleetwise-"))
 ARN = "arn:aws:iotfleetwise:local:000000000000:"
 
@@ -97,6 +98,38 @@ def by_account():
     tap.ok(done.returncode == 1 and "AWS_SECRET_ACCESS_KEY" in done.stderr, "without credentials it says which are needed", done.stdout + done.stderr)
 
 
+def by_force():
+    """The importer and the platform are killed anywhere in between; the last run finishes what the others began."""
+    big = pathlib.Path(tempfile.mkdtemp(prefix="mc-fleetwise-"))
+    for file in folder.iterdir():
+        (big / file.name).write_text(file.read_text())
+    nodes = json.loads((folder / "list-signal-catalog-nodes.cat.json").read_text())["nodes"] + [{"sensor": {"fullyQualifiedName": f"W.S{i}", "dataType": "DOUBLE"}} for i in range(1600)]
+    car = json.loads((folder / "get-vehicle.car-1.json").read_text())
+    (big / "list-signal-catalog-nodes.cat.json").write_text(json.dumps({"nodes": nodes + [{"branch": {"fullyQualifiedName": "W"}}]}))
+    for i in range(60):
+        (big / f"get-vehicle.many-{i}.json").write_text(json.dumps({**car, "vehicleName": f"many-{i}"}))
+    (big / "list-vehicles.json").unlink()
+    killed = 0
+    for turn in range(12):
+        one = subprocess.Popen([MOTORCADE, "fleetwise", "import", str(big), "--approve", "--data", str(fourth.data)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.02 + 0.03 * (turn % 6))  # a moment of its life, not a wait for anything
+        if turn % 4 == 3:
+            fourth.kill()
+            fourth.start()
+        else:
+            one.kill()
+        killed += one.wait(60) != 0
+    tap.ok(killed > 0, "imports were cut", killed)
+    report = json.loads(fourth.command("fleetwise", "import", str(big), "--approve", "--json"))
+    tap.equal({i["outcome"] for i in report["items"]} - {"made", "there already"}, set(), f"what {killed} kills left is finished")
+    tap.equal(len(report["items"]), 67, "all of it is told")
+    report = json.loads(fourth.command("fleetwise", "import", str(big), "--approve", "--json"))
+    tap.equal({i["outcome"] for i in report["items"]}, {"there already"}, "and then there is nothing left to do")
+    asked = lambda operation, **members: fourth.api("POST", f"/api/v1/fleetwise/{operation}", members)
+    tap.equal(asked("GetSignalCatalog", name="cat")["nodeCounts"]["totalNodes"], len(nodes) + 1, "the catalog has all its nodes")
+    tap.equal((asked("GetDecoderManifest", name="decoder")["status"], asked("GetCampaign", name="fast")["status"]), ("ACTIVE", "RUNNING"), "what was active is active, what ran runs")
+
+
 def tools():
     call("CreateDecoderManifest", name="next", modelManifestArn=ARN + "model-manifest/model", signalDecoders=[signal("V.Speed", 0, 0.02), signal("V.Temp", 16, 0.1)],
          networkInterfaces=[{"interfaceId": "can0", "type": "CAN_INTERFACE", "canInterface": {"name": "can0"}}])
@@ -115,12 +148,14 @@ try:
     old.start()
     new.start()
     third.start()
+    fourth.start()
     tap.guard("make_account", make_account)
     tap.guard("save_account", save_account)
-    for part in (imported, by_standard_input, by_account, tools):
+    for part in (imported, by_standard_input, by_account, by_force, tools):
         tap.guard(part.__name__, part)
 finally:
     old.close()
     new.close()
     third.close()
+    fourth.close()
 tap.done()
