@@ -1,5 +1,5 @@
-/* Every evaluation rule of contract fleetwise 6.2 (with the corrections of 13), one table for both users of the engine: the evaluator as the cloud calls it,
- * and a condition that goes the whole way - text, campaign, document, agent, frames. */
+/* Every evaluation rule of contract fleetwise 6.2 (with the corrections of 13), one table for both users of the engine: the cloud (the
+ * evaluator; the dry run over stored samples) and the agent, where a condition goes the whole way - text, campaign, document, agent, frames. */
 #include <math.h>
 
 #include "campaign_case.h"
@@ -290,6 +290,20 @@ static void tell(void *ctx, const mc_collected *e)
     snprintf(told + n, sizeof told - n, ";");
 }
 
+/* As the platform's dry run does it: stored samples in place of frames, and from one moment to the next in one step. */
+static void run_stored(const timing *t, mc_inspector *i)
+{
+  uint32_t id[2];
+  if (mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.M1.A"), &id[0]) || mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.M2.B"), &id[1]))
+    return;
+  for (const feed *f = t->sent; f->signal; f++) {
+    int64_t at_us = told_from_us + f->ms * 1000LL;
+    mc_inspector_advance(i, at_us);
+    mc_inspector_values(i, at_us, &(mc_inspector_value){id[f->signal == 'B'], f->raw}, 1);
+  }
+  mc_inspector_advance(i, told_from_us + TIMING_END_MS * 1000LL);
+}
+
 /* Frames as they come. every_ms: the clock moves on so often; 0: whenever the agent wants to be called, as its loop does it. */
 static void run_timing(const timing *t, mc_inspector *i, int every_ms)
 {
@@ -309,8 +323,11 @@ static void run_timing(const timing *t, mc_inspector *i, int every_ms)
   }
 }
 
-static bool time_right(const timing *t, int every_ms)
+typedef enum way { BY_THE_CLOCK, WHEN_IT_ASKS, FROM_STORE, WAYS } way;
+
+static bool time_right(const timing *t, way how)
 {
+  static const char *const name[] = {"by the clock", "when it asks", "from the store"};
   mc_dbc_import_report report;
   mc_why why = {0};
   mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
@@ -324,8 +341,10 @@ static bool time_right(const timing *t, int every_ms)
       checkin(NULL, 0, true) == MC_OK && sent_count == 2) {
     told_from_us = mc_clock_wall_us() / 1000 * 1000;
     mc_inspector *i = agent_with_documents(told_from_us, tell);
-    if (i)
-      run_timing(t, i, every_ms);
+    if (i && how == FROM_STORE)
+      run_stored(t, i);
+    else if (i)
+      run_timing(t, i, how == BY_THE_CLOCK ? 10 : 0);
     mc_inspector_destroy(&i);
     right = i == NULL && strcmp(told, t->wanted) == 0;
   } else {
@@ -333,7 +352,7 @@ static bool time_right(const timing *t, int every_ms)
   }
   end();
   if (!right)
-    printf("# %s (%s): sent %s, want %s\n", t->name, every_ms ? "by the clock" : "when it asks", told, t->wanted);
+    printf("# %s (%s): sent %s, want %s\n", t->name, name[how], told, t->wanted);
   return right;
 }
 
@@ -341,7 +360,8 @@ static void test_what_is_sent_and_when(void)
 {
   int wrong = 0;
   for (int i = 0; i < TIMINGS; i++)
-    wrong += !time_right(&timings[i], 10) + !time_right(&timings[i], 0);
+    for (way how = BY_THE_CLOCK; how < WAYS; how++)
+      wrong += !time_right(&timings[i], how);
   CHECK_INT(wrong, 0);
 }
 
