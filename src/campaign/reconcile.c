@@ -177,7 +177,8 @@ static mc_err gather(mc_campaigns *c, vehicle_state *v, const mc_vehicle *vehicl
   int64_t now = mc_clock_wall_us();
   MC_TRY(campaign_vehicle_facts(c, v));
   mc_err err = campaign_plan(c, campaign_vehicle_agent(v), vehicle, now, &p);
-  if (!err && p.m && !campaign_vehicle_reports(v, p.manifest_id) && due(p.hash ^ 1, v, &v->manifest, changed, now)) {
+  bool decodes = p.m && (v->ours || p.m->left_out.len < p.m->signal.len); /* AWS's agent refuses a manifest of nothing (contract 12.2) */
+  if (!err && decodes && !campaign_vehicle_reports(v, p.manifest_id) && due(p.hash ^ 1, v, &v->manifest, changed, now)) {
     prepare(v, "decoder_manifests", manifest);
     err = mc_buf_append_slice(&manifest->payload, mc_buf_slice(v->ours ? &p.m->extended : &p.m->foreign));
   }

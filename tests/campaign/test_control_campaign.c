@@ -229,6 +229,31 @@ static void test_lists_have_pages_and_show_what_other_faces_made(void)
   finish();
 }
 
+/* Contract 12.2: AWS's agent fails to build a manifest without signals, and everything in this one is multiplexed. */
+static void test_a_manifest_of_nothing_is_not_sent(void)
+{
+#define OF(kind, name) "\"arn:aws:iotfleetwise:eu-central-1:123456789012:" kind "/" name "\""
+  CHECK(ready());
+  CHECK_OK(call("CreateSignalCatalog", "{\"name\":\"muxed\",\"nodes\":[{\"sensor\":{\"fullyQualifiedName\":\"M.S\",\"dataType\":\"UINT8\"}}]}"));
+  CHECK_OK(call("CreateModelManifest", "{\"name\":\"muxed\",\"nodes\":[\"M.S\"],\"signalCatalogArn\":" OF("signal-catalog", "muxed") "}"));
+  CHECK_OK(call("UpdateModelManifest", "{\"name\":\"muxed\",\"status\":\"ACTIVE\"}"));
+  CHECK_OK(call("CreateDecoderManifest", "{\"name\":\"muxed\",\"modelManifestArn\":" OF("model-manifest", "muxed")
+                                         ",\"networkInterfaces\":[{\"interfaceId\":\"can0\",\"type\":\"CAN_INTERFACE\",\"canInterface\":{\"name\":\"can0\"}}],\"signalDecoders\":"
+                                         "[{\"fullyQualifiedName\":\"M.S\",\"type\":\"CAN_SIGNAL\",\"interfaceId\":\"can0\",\"canSignal\":{\"messageId\":1,\"isBigEndian\":false,"
+                                         "\"isSigned\":false,\"startBit\":8,\"offset\":0,\"factor\":1,\"length\":8,\"multiplex\":[{\"startBit\":0,\"length\":8,\"isBigEndian\":false,"
+                                         "\"ranges\":[[1,1]]}]}}]}"));
+  CHECK_OK(call("UpdateDecoderManifest", "{\"name\":\"muxed\",\"status\":\"ACTIVE\"}"));
+  CHECK_OK(call("UpdateVehicle", "{\"vehicleName\":\"car-1\",\"modelManifestArn\":" OF("model-manifest", "muxed") ",\"decoderManifestArn\":" OF("decoder-manifest", "muxed") "}"));
+  sent_count = 0;
+  CHECK_OK(checkin(NULL, 0, false));
+  CHECK_INT(sent_count, 0);
+  CHECK_OK(checkin(NULL, 0, true)); /* ours decodes it */
+  CHECK_INT(sent_count, 1);
+  CHECK(strstr(outbox[0].topic, "decoder_manifests") != NULL);
+  finish();
+#undef OF
+}
+
 int main(void)
 {
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
@@ -236,6 +261,7 @@ int main(void)
   RUN(test_everything_of_a_campaign_comes_back_as_it_was_given);
   RUN(test_what_is_wrong_is_told_at_its_member);
   RUN(test_lists_have_pages_and_show_what_other_faces_made);
+  RUN(test_a_manifest_of_nothing_is_not_sent);
   mc_buf_free(&ca);
   mc_buf_free(&ca_key);
   return tap_done();
