@@ -13,6 +13,7 @@ static const struct permission {
     {"system:read", MC_ROLE_OPERATOR},   {"certificate:write", MC_ROLE_ADMIN},   {"erasure:write", MC_ROLE_ADMIN},   {"trace:write", MC_ROLE_OPERATOR},   {"user:read", MC_ROLE_ADMIN},
     {"user:write", MC_ROLE_ADMIN},       {"token:read", MC_ROLE_ADMIN},          {"token:write", MC_ROLE_ADMIN},
     {"tag:read", MC_ROLE_VIEWER},        {"tag:write", MC_ROLE_OPERATOR},        {"account:read", MC_ROLE_OPERATOR},  {"account:write", MC_ROLE_ADMIN},
+    {"tenant:read", MC_ROLE_ADMIN},      {"tenant:write", MC_ROLE_ADMIN},
     {"shadow:read", MC_ROLE_VIEWER},     {"shadow:write", MC_ROLE_OPERATOR},
 };
 enum { PERMISSIONS = sizeof permission / sizeof permission[0] };

@@ -35,11 +35,22 @@ static mc_err begin_session(api_call *c, const mc_principal *who)
   return write_me(c, who, csrf);
 }
 
+/* "tenant/name", or a name of the first tenant: no user's name has a stroke. 0: there is no such tenant, and nobody in it. */
+static uint32_t tenant_of_name(api_call *c, mc_slice *name)
+{
+  size_t stroke = mc_slice_find(*name, '/', 0);
+  if (stroke == name->len)
+    return MC_TENANT_DEFAULT;
+  mc_slice tenant = mc_slice_sub(*name, 0, stroke);
+  *name = mc_slice_sub(*name, stroke + 1, name->len);
+  return mc_registry_tenant_find(c->api->config.registry, tenant);
+}
+
 /* Says how long to wait, for programs, too. */
-static void tell_wait(api_call *c, mc_slice name)
+static void tell_wait(api_call *c, uint32_t tenant, mc_slice name)
 {
   char seconds[24];
-  long long wait_us = mc_registry_sign_in_wait_us(c->api->config.registry, MC_TENANT_DEFAULT, name, mc_slice_str(c->address));
+  long long wait_us = mc_registry_sign_in_wait_us(c->api->config.registry, tenant, name, mc_slice_str(c->address));
   snprintf(seconds, sizeof seconds, "%lld", wait_us / 1000000 + 1);
   reply_header(c, "Retry-After", mc_slice_str(seconds));
   c->status = 429;
@@ -49,9 +60,10 @@ mc_err api_op_sign_in(api_call *c)
 {
   mc_principal who;
   mc_slice name = body_text(c, "name");
-  mc_err err = mc_registry_sign_in(c->api->config.registry, MC_TENANT_DEFAULT, name, body_text(c, "password"), mc_slice_str(c->address), &who, &c->why);
+  uint32_t tenant = tenant_of_name(c, &name);
+  mc_err err = mc_registry_sign_in(c->api->config.registry, tenant, name, body_text(c, "password"), mc_slice_str(c->address), &who, &c->why);
   if (err == MC_ERR_FULL)
-    tell_wait(c, name);
+    tell_wait(c, tenant, name);
   return err ? err : begin_session(c, &who);
 }
 
@@ -86,7 +98,7 @@ mc_err api_op_password_change(api_call *c)
   mc_slice name = mc_slice_str(c->who.name);
   mc_err err = mc_registry_sign_in(r, c->who.tenant, name, body_text(c, "current"), mc_slice_str(c->address), &who, &c->why);
   if (err == MC_ERR_FULL)
-    tell_wait(c, name);
+    tell_wait(c, c->who.tenant, name);
   if (err == MC_ERR_UNAUTHENTICATED) {
     c->status = 400;
     return call_refuse(c, "/current", "this is not your present password");

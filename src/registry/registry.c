@@ -177,7 +177,42 @@ mc_err mc_registry_tenant_create(mc_registry *r, mc_slice name, uint32_t *out, m
   if (err)
     free(t);
   change_end(r);
-  return err;
+  return err ? err : registry_keys_of_all(r, why); /* what it sends is enciphered from the first message */
+}
+
+uint32_t mc_registry_tenant_find(mc_registry *r, mc_slice name)
+{
+  uint32_t found = 0;
+  pthread_rwlock_rdlock(&r->lock);
+  for (uint32_t id = 1; id < r->tenant.len && !found; id++)
+    if (r->tenant.at[id] && mc_slice_eq_str(name, r->tenant.at[id]->name))
+      found = id;
+  pthread_rwlock_unlock(&r->lock);
+  return found;
+}
+
+mc_err mc_registry_tenant_list(mc_registry *r, mc_arena *arena, mc_tenant **out, size_t *count, mc_why *why)
+{
+  mc_stmt *s;
+  *count = 0;
+  pthread_rwlock_rdlock(&r->lock);
+  size_t room = r->tenant.len;
+  pthread_rwlock_unlock(&r->lock);
+  *out = mc_arena_array(arena, room ? room : 1, sizeof **out);
+  if (!*out)
+    return mc_err_set(why, MC_ERR_MEMORY, "no memory for the list of tenants");
+  MC_TRY(mc_db_begin(r->db, false, why));
+  mc_err err = mc_db_prepare(r->db, "SELECT id, name, created_us FROM tenant ORDER BY id", &s, why);
+  if (!err) {
+    while (*count < room && (err = mc_stmt_step(s, why)) == MC_OK) {
+      mc_tenant *t = &(*out)[(*count)++];
+      *t = (mc_tenant){.id = (uint32_t)mc_stmt_int(s, 0), .created_us = mc_stmt_int(s, 2)};
+      mc_slice_to_str(mc_stmt_text(s, 1), t->name, sizeof t->name);
+    }
+    mc_stmt_release(&s);
+  }
+  mc_db_end(r->db, true, NULL);
+  return err == MC_ERR_END ? MC_OK : err;
 }
 
 mc_err mc_registry_tenant_name(mc_registry *r, uint32_t tenant, char out[64])

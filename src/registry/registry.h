@@ -29,6 +29,9 @@ void mc_registry_close(mc_registry **registry);
 /* ---- tenants ---- the default one (id 1, "default") is always there */
 mc_err mc_registry_tenant_create(mc_registry *r, mc_slice name /* [a-z0-9-]{1,63} */, uint32_t *out, mc_why *why);
 mc_err mc_registry_tenant_name(mc_registry *r, uint32_t tenant, char out[64]);
+typedef struct mc_tenant { uint32_t id; char name[64]; int64_t created_us; } mc_tenant;
+mc_err mc_registry_tenant_list(mc_registry *r, mc_arena *arena, mc_tenant **out, size_t *count, mc_why *why); /* by id */
+uint32_t mc_registry_tenant_find(mc_registry *r, mc_slice name); /* 0: none */
 
 /* ---- things and vehicles ---- */
 /* Writers refuse to run inside a transaction of the caller: the mirror must never be ahead of the disk. */

@@ -228,6 +228,43 @@ static void test_users_and_tokens_live_and_end(void)
   answer_free(&a);
 }
 
+static void test_tenants_are_the_first_ones_matter(void)
+{
+  answer a = errand("tenant_create", "POST", "/api/v1/tenants", "{\"name\":\"rental\",\"admin\":\"ann\",\"password\":\"a long enough password\"}");
+  EXPECT(a, 201);
+  CHECK_STR(text_of(&a, "name"), "rental");
+  answer_free(&a);
+  a = errand("tenant_create", "POST", "/api/v1/tenants", "{\"name\":\"rental\",\"admin\":\"eve\",\"password\":\"a long enough password\"}");
+  EXPECT(a, 409); /* it has its admin */
+  answer_free(&a);
+  uint32_t bare; /* as a crash between the two steps leaves it */
+  CHECK_OK(mc_registry_tenant_create(w.registry, MC_LIT("bare"), &bare, NULL));
+  a = errand("tenant_create", "POST", "/api/v1/tenants", "{\"name\":\"bare\",\"admin\":\"bea\",\"password\":\"a long enough password\"}");
+  EXPECT(a, 201);
+  CHECK_INT(json_integer_value(json_object_get(a.json, "id")), bare);
+  answer_free(&a);
+  a = errand("tenant_list", "GET", "/api/v1/tenants", NULL);
+  EXPECT(a, 200);
+  CHECK_INT(json_array_size(json_object_get(a.json, "items")), 4);
+  answer_free(&a);
+  a = ask(&w, w.other, "GET", "/api/v1/tenants", NULL);
+  EXPECT(a, 403);
+  answer_free(&a);
+  a = ask(&w, w.other, "POST", "/api/v1/tenants", "{\"name\":\"mine\",\"admin\":\"ann\",\"password\":\"a long enough password\"}");
+  EXPECT(a, 403);
+  answer_free(&a);
+  a = ask(&w, NULL, "POST", "/api/v1/session", "{\"name\":\"rental/ann\",\"password\":\"a long enough password\"}");
+  EXPECT(a, 200);
+  CHECK_STR(text_of(&a, "tenant"), "rental");
+  answer_free(&a);
+  a = ask(&w, NULL, "POST", "/api/v1/session", "{\"name\":\"ann\",\"password\":\"a long enough password\"}");
+  EXPECT(a, 401);
+  answer_free(&a);
+  a = ask(&w, NULL, "POST", "/api/v1/session", "{\"name\":\"none/ann\",\"password\":\"a long enough password\"}");
+  EXPECT(a, 401);
+  answer_free(&a);
+}
+
 static void test_access_keys_live_and_end(void)
 {
   char target[128], secret[80];
@@ -303,6 +340,7 @@ int main(void)
   RUN(test_a_broken_dbc_is_refused_with_its_line);
   RUN(test_expressions_are_checked_while_one_types);
   RUN(test_users_and_tokens_live_and_end);
+  RUN(test_tenants_are_the_first_ones_matter);
   RUN(test_access_keys_live_and_end);
   RUN(test_the_map_has_tiles);
   RUN(test_loopback_may_scrape_metrics_when_configured);

@@ -2,7 +2,9 @@
 """The AWS face under attack: signatures that were bent after they were made, clocks, services, keys that ended, and every operation with every role. botocore signs; what
 is sent is this test's own. Prints TAP."""
 import datetime
+import http.client
 import json
+import pathlib
 import re
 import sys
 
@@ -226,6 +228,78 @@ def rates(platform, key):
     expect("while a key is not", send(platform, key, GET), 200)
 
 
+# ---- tenants ----
+
+PASSWORD = "correct horse battery"
+
+
+class Browser:
+    """A session of our own API: signed in by name and password. Each from an address of its own, since failed tries are counted by address."""
+
+    addresses = 0
+
+    def __init__(self, platform, name, password=PASSWORD):
+        Browser.addresses += 1
+        self.platform, self.cookie, self.csrf, self.address = platform, None, None, f"127.0.9.{Browser.addresses}"
+        self.status, self.me, headers = self.ask("POST", "/api/v1/session", {"name": name, "password": password})
+        self.cookie = (headers.get("set-cookie") or "").split(";")[0]
+        self.csrf = (self.me or {}).get("csrf")
+
+    def ask(self, method, path, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.platform.http, timeout=30, source_address=(self.address, 0))
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers.update({"Cookie": self.cookie, "X-CSRF-Token": self.csrf} if self.csrf else {})
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer.status, json.loads(text) if text else None, {k.lower(): v for k, v in answer.getheaders()}
+
+
+def story():
+    """(operation, input) of a whole life, up to where it deletes everything again."""
+    for line in (pathlib.Path(__file__).resolve().parent.parent / "campaign/corpus/control/life").read_text().splitlines():
+        operation, _, given = line.partition(" ")
+        if operation == "DeleteCampaign":
+            return
+        yield operation, given
+
+
+def tenants(platform, key):
+    secret = platform.base / "password"
+    secret.write_text(PASSWORD + "\n")
+    made = json.loads(platform.command("tenant", "create", "second", "--admin", "boss", "--password-file", str(secret), "--json"))
+    tap.ok(made["name"] == "second" and made["id"] > 1 and "second" in platform.command("tenant", "list"), "a second tenant is made by a command", made)
+    again = platform.command("tenant", "create", "second", "--password-file", str(secret), check=False)
+    tap.ok(again.returncode == 1 and "already" in again.stderr, "not twice", again.stderr)
+    tap.equal(platform.command("tenant", "create", "No/Name", "--password-file", str(secret), check=False).returncode, 1, "a name that is none is refused")
+    tap.equal([Browser(platform, name).status for name in ("boss", "third/boss", "second/nobody", "second/boss/x", "/boss")], [401] * 5, "its admin is nobody elsewhere")
+    boss = Browser(platform, "second/boss")
+    tap.ok(boss.status == 200 and boss.me["tenant"] == "second" and boss.me["role"] == "admin", "its admin signs in with the tenant's name before his own", boss.me)
+    tap.equal([boss.ask("GET", "/api/v1/tenants")[0], boss.ask("POST", "/api/v1/tenants", {"name": "mine", "admin": "me", "password": PASSWORD})[0]], [403, 403], "but makes no tenants")
+    status, created, _ = boss.ask("POST", "/api/v1/access-keys", {"name": "second", "role": "admin"})
+    tap.equal(status, 201, "and makes access keys")
+    other = {"id": created["access_key"]["key_id"], "secret": created["secret"]}
+    for operation, given in story():
+        answer = send(platform, key, TARGET + operation, given.encode())
+        if answer[0] != 200:
+            tap.ok(False, f"{operation} in the first tenant", answer)
+    seen = set()
+    for operation, given in story():
+        if operation.startswith(("Create", "Import", "Register", "Put", "Batch")):
+            continue
+        answer = send(platform, other, TARGET + operation, given.encode())
+        text = json.dumps(answer[2])
+        if operation.startswith(("Get", "List")) and answer[0] == 200:
+            seen |= {name for name in ("life-1", "car-", "fleet-1", "imported", "from-dbc", "fleet/errors") if name in text}
+        if operation.startswith(("Update", "Associate", "Tag")) and code(answer) != "ResourceNotFoundException":
+            seen.add(f"{operation}: {answer[0]} {code(answer)}")
+    tap.equal(sorted(seen), [], "nothing of the first tenant is read or changed by the second's key")
+    bad = [operation for operation, given in story() if send(platform, other, TARGET + operation, given.encode())[0] != 200]
+    tap.equal(bad, [], "the same life is lived beside it, under the same names")
+    tap.equal([v["name"] for v in boss.ask("GET", "/api/v1/vehicles")[1]["items"] if "motorcade" in v["name"]], [], "its vehicles are its own")
+
+
 def main():
     reason = aws_sdk.ready()
     if reason:
@@ -240,6 +314,7 @@ def main():
         tap.guard("roles", roles, platform, keys)
         tap.guard("keys", keys_end, platform, keys)
         tap.guard("TLS", over_tls, platform, keys["operator"])
+        tap.guard("tenants", tenants, platform, keys["admin"])
         tap.guard("rates", rates, platform, keys["admin"])
     finally:
         platform.close()

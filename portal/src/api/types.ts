@@ -13,6 +13,7 @@ export interface Problem {
 }
 
 export interface SignIn {
+  /** of another tenant than the first: tenant/name */
   name: string
   password: string
 }
@@ -62,6 +63,26 @@ export interface UserList {
   items: User[]
   /** cursor of the next page; absent on the last */
   next?: string
+}
+
+export interface Tenant {
+  id: number
+  name: string
+  created: string
+}
+
+export interface TenantList {
+  items: Tenant[]
+  /** cursor of the next page; absent on the last */
+  next?: string
+}
+
+export interface TenantCreate {
+  name: string
+  /** its first user, who signs in as name/admin */
+  admin: string
+  /** of the admin */
+  password: string
 }
 
 export interface Token {
@@ -1292,6 +1313,10 @@ export interface Operations {
   user_create: { path: undefined; query: undefined; body: UserCreate; reply: User }
   /** Change role, password or disable. */
   user_update: { path: { id: string | number }; query: undefined; body: UserUpdate; reply: User }
+  /** Tenants of this platform; for admins of the first one. */
+  tenant_list: { path: undefined; query: undefined; body: undefined; reply: TenantList }
+  /** Create a tenant with its first admin; for admins of the first one. */
+  tenant_create: { path: undefined; query: undefined; body: TenantCreate; reply: Tenant }
   /** API tokens (never their secrets). */
   token_list: { path: undefined; query: undefined; body: undefined; reply: TokenList }
   /** Create an API token; its secret is shown once. Its role is at most the caller's. */
@@ -1529,6 +1554,8 @@ export const operations = {
   user_list: { method: "GET", path: "/api/v1/users", permission: "user:read" },
   user_create: { method: "POST", path: "/api/v1/users", permission: "user:write" },
   user_update: { method: "PATCH", path: "/api/v1/users/{id}", permission: "user:write" },
+  tenant_list: { method: "GET", path: "/api/v1/tenants", permission: "tenant:read" },
+  tenant_create: { method: "POST", path: "/api/v1/tenants", permission: "tenant:write" },
   token_list: { method: "GET", path: "/api/v1/tokens", permission: "token:read" },
   token_create: { method: "POST", path: "/api/v1/tokens", permission: "token:write" },
   token_revoke: { method: "DELETE", path: "/api/v1/tokens/{id}", permission: "token:write" },

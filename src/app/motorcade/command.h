@@ -12,6 +12,7 @@ int command_demo(int argc, char **argv);
 int command_init(int argc, char **argv);
 int command_config(int argc, char **argv);
 int command_doctor(int argc, char **argv);
+int command_tenant(int argc, char **argv);
 int command_user(int argc, char **argv);
 int command_client(int argc, char **argv);
 int command_trace(int argc, char **argv);

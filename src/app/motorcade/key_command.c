@@ -48,6 +48,20 @@ static mc_err list_tenant(mc_keyring *ring, uint32_t tenant, mc_why *why)
   return MC_OK;
 }
 
+static mc_err last_tenant(mc_db *db, uint32_t *out, mc_why *why)
+{
+  mc_stmt *s;
+  MC_TRY(mc_db_begin(db, false, why));
+  mc_err err = mc_db_prepare(db, "SELECT COALESCE(MAX(id), 1) FROM tenant", &s, why);
+  if (!err) {
+    err = mc_stmt_step(s, why);
+    *out = err ? MC_TENANT_DEFAULT : (uint32_t)mc_stmt_int(s, 0);
+    mc_stmt_release(&s);
+  }
+  mc_db_end(db, true, NULL);
+  return err;
+}
+
 static mc_err list_keys(const settings *s, mc_why *why)
 {
   mc_db *db = NULL;
@@ -60,7 +74,10 @@ static mc_err list_keys(const settings *s, mc_why *why)
     err = mc_keyring_open(db, master, s->subject_keys, &ring, why);
   if (!err)
     printf("%-8s %-8s %-8s %-10s %-28s %s\n", "key", "tenant", "subject", "id", "made", "destroyed");
-  for (uint32_t tenant = 0; !err && tenant <= MC_TENANT_DEFAULT; tenant++)
+  uint32_t last = 0;
+  if (!err)
+    err = last_tenant(db, &last, why);
+  for (uint32_t tenant = 0; !err && tenant <= last; tenant++)
     err = list_tenant(ring, tenant, why);
   mc_keyring_close(&ring);
   mc_master_close(&master);

@@ -18,6 +18,7 @@ static const command commands[] = {
     {"init", command_init, "make keys, certificates and the first admin in a data folder"},
     {"config", command_config, "print every setting with default, unit and meaning"},
     {"doctor", command_doctor, "look at a data folder and this machine, say what is wrong"},
+    {"tenant", command_tenant, "list, create: whose vehicles and data stand apart from each other"},
     {"user", command_user, "list, create, reset: people who sign in"},
     {"client", command_client, "list, show, events: MQTT clients, and why they came and went"},
     {"trace", command_trace, "show messages live, by topic filter and client"},

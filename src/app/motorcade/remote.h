@@ -43,6 +43,7 @@ json_int_t remote_id(remote *r, const char *path, const char *what, const char *
 json_int_t remote_vehicle(remote *r, const char *name); /* the same for a vehicle */
 /* Prints an answer of remote_ask and frees it. The exit code. */
 int remote_show(remote *r, json_t *reply);
+bool remote_read_password(remote *r, const char *file, json_t *body); /* user_command.c: the file's text as member "password". False: said why */
 void remote_set_text(json_t *body, const char *key, const char *value); /* nothing when value is NULL */
 bool remote_read_text(remote *r, const char *path, json_t **out);
 

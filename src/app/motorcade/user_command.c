@@ -10,7 +10,7 @@
 
 /* motorcade user, motorcade service: who signs in */
 
-static bool read_password(remote *r, const char *file, json_t *body)
+bool remote_read_password(remote *r, const char *file, json_t *body)
 {
   mc_buf text = {0};
   if (mc_fs_read(mc_fs_posix(), file, 256, &text, &r->why)) {
@@ -55,7 +55,7 @@ int command_user(int argc, char **argv)
   }
   json_t *body = json_object();
   json_int_t id = resets ? remote_id(&r, "/api/v1/users", "user", name) : 0;
-  if ((resets && !id) || !read_password(&r, file, body)) {
+  if ((resets && !id) || !remote_read_password(&r, file, body)) {
     json_decref(body);
     return 1;
   }
@@ -71,7 +71,7 @@ int command_user(int argc, char **argv)
 static int create_service(remote *r, const char *name, const char *policy, const char *file)
 {
   json_t *text, *body = json_object();
-  if ((file && !read_password(r, file, body)) || !remote_read_text(r, policy, &text)) {
+  if ((file && !remote_read_password(r, file, body)) || !remote_read_text(r, policy, &text)) {
     json_decref(body);
     return 1;
   }
@@ -111,7 +111,7 @@ int command_service(int argc, char **argv)
     return create_service(&r, name, policy, file);
   json_int_t id = remote_id(&r, "/api/v1/services", "service", name);
   json_t *body = json_object();
-  if (!id || (changes && !read_password(&r, file, body))) {
+  if (!id || (changes && !remote_read_password(&r, file, body))) {
     json_decref(body);
     return 1;
   }
