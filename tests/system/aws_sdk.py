@@ -2,7 +2,9 @@
 
 The packages of aws_requirements.txt (pinned, with hashes) are taken as they are when this Python has them, else installed beside this file once.
 """
+import fcntl
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -30,6 +32,29 @@ def ready():
         except ImportError:
             pass
     return f"this boto3 does not have {OPERATIONS} operations"
+
+
+def command_line(platform, key):
+    """(a function that runs `aws iotfleetwise WORDS` and gives its subprocess.CompletedProcess, None), or (None, the reason why there is no AWS command line). It has a folder of its own,
+    since it goes with one botocore only."""
+    folder = MODULES / "cli"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w", encoding="utf-8") as alone:  # tests run side by side
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        if not (folder / "installed").exists():
+            done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--target",
+                                   str(folder), "-r", str(HERE / "aws_requirements.txt"), "-r", str(HERE / "aws_cli_requirements.txt")], capture_output=True, text=True)
+            if done.returncode:
+                return None, f"awscli could not be installed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}"
+            (folder / "installed").touch()
+    environment = {**os.environ, "PYTHONPATH": str(folder), "AWS_ACCESS_KEY_ID": key["id"], "AWS_SECRET_ACCESS_KEY": key["secret"], "AWS_DEFAULT_REGION": "eu-central-1",
+                   "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": "", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                   "AWS_ENDPOINT_URL_IOTFLEETWISE": f"http://127.0.0.1:{platform.http}/aws"}
+
+    def run(*words):
+        return subprocess.run([sys.executable, "-m", "awscli", "iotfleetwise", *words], capture_output=True, text=True, timeout=120, env=environment)
+
+    return run, None
 
 
 def model():

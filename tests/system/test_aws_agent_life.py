@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A FleetWise user's whole way with what AWS gives him: boto3 makes catalog, model, decoders, vehicle and campaign, the double of AWS's agent collects, and what it sent is in files as FleetWise
+"""A FleetWise user's whole way with what AWS gives him: boto3 makes catalog, model, decoders, vehicle, fleet and campaign, the double of AWS's agent collects, and what it sent is in files as FleetWise
 has them, in the vehicle's status, and among its trouble codes (OBD and, by a fetch, UDS). Prints TAP."""
 import gzip
 import json
@@ -33,7 +33,9 @@ def set_up(c):
             {"fullyQualifiedName": "Vehicle.DTC_INFO", "type": "CUSTOM_DECODING_SIGNAL", "interfaceId": "UDS_DTC", "customDecodingSignal": {"id": "Vehicle.DTC_INFO"}}])
     c.update_decoder_manifest(name="decoder", status="ACTIVE")
     c.create_vehicle(vehicleName="car", modelManifestArn=ARN + "model-manifest/model", decoderManifestArn=ARN + "decoder-manifest/decoder", attributes={"Vehicle.Color": "red"})
-    c.create_campaign(name="watch", signalCatalogArn=ARN + "signal-catalog/cat", targetArn=ARN + "vehicle/car", diagnosticsMode="SEND_ACTIVE_DTCS", compression="SNAPPY",
+    c.create_fleet(fleetId="blue", signalCatalogArn=ARN + "signal-catalog/cat")
+    c.associate_vehicle_fleet(vehicleName="car", fleetId="blue")
+    c.create_campaign(name="watch", signalCatalogArn=ARN + "signal-catalog/cat", targetArn=ARN + "fleet/blue", diagnosticsMode="SEND_ACTIVE_DTCS", compression="SNAPPY",
                       collectionScheme={"conditionBasedCollectionScheme": {"expression": "$variable.`Vehicle.Speed` > 50.0 && $variable.`Vehicle.Trim` < 0", "minimumTriggerIntervalMs": 500,
                                                                            "triggerMode": "ALWAYS", "conditionLanguageVersion": 1}},
                       signalsToCollect=[{"name": "Vehicle.Speed", "maxSampleCount": 5}, {"name": "Vehicle.DTC_INFO"}], dataExtraDimensions=["Vehicle.Color"],
