@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "bench/bench.h"
+#include "bench/fleetwise_peers.h"
 #include "campaign/campaign.h"
 #include "format/fleetwise.h"
 
@@ -101,10 +102,13 @@ static mc_err run_import(const bench_options *o, mc_why *why)
   if (!err) {
     bench_line line = {.bench = "fleetwise", .name = "import-dbc", .unit = "s", .lower_is_better = true, .ours = bench_median(wall, rounds), .rss_kib = -1};
     line.cpu_us_per_unit = bench_median(cpu, rounds) * 1e6;
+    line.peer[0] = (bench_peer){"cantools", bench_cantools_seconds(o, mc_buf_slice(&text))};
+    line.peers = line.peer[0].value > 0;
     snprintf(line.conditions, sizeof line.conditions,
              "from the text of a DBC (%zu KiB, %d messages, %d signals, comments and value tables) to catalog, model and compiled decoder manifest, committed to a fresh "
-             "database on the measured disk; in process, without HTTP; cpu is of one import; fdatasync of 16 KiB %.2f ms",
-             text.len >> 10, IMPORT_MESSAGES, IMPORT_SIGNALS, bench_fsync_ms(o->dir));
+             "database on the measured disk; in process, without HTTP; cpu is of one import; fdatasync of 16 KiB %.2f ms; %s",
+             text.len >> 10, IMPORT_MESSAGES, IMPORT_SIGNALS, bench_fsync_ms(o->dir),
+             line.peers ? "cantools reads the same text into memory, and writes nothing" : "SKIPPED: cantools is in no Python here");
     bench_print(o, &line);
   }
   mc_buf_free(&text);
@@ -233,7 +237,24 @@ static mc_err decode_pass(inside *s, const messages *m, const char *vehicle, dou
   return mc_campaign_events_save(s->campaigns, 1, why);
 }
 
-static mc_err decode_rounds(const bench_options *o, inside *s, const names *n, bool snappy, double *rate, double *bytes, mc_why *why)
+static double upb_rate(const bench_options *o, const messages *m)
+{
+  mc_buf framed = {0};
+  mc_err err = MC_OK;
+  for (int i = 0; i < m->count && !err; i++) {
+    uint8_t head[4];
+    mc_store_le32(head, (uint32_t)m->one[i].len);
+    err = mc_buf_append(&framed, head, sizeof head);
+    if (!err)
+      err = mc_buf_append(&framed, m->bytes.data + m->one[i].at, m->one[i].len);
+  }
+  double rate = err ? 0 : bench_upb_samples_per_s(o, &framed);
+  mc_buf_free(&framed);
+  return rate;
+}
+
+/* *peer: upb's rate with the same messages, or NULL: not asked. */
+static mc_err decode_rounds(const bench_options *o, inside *s, const names *n, bool snappy, double *rate, double *bytes, double *peer, mc_why *why)
 {
   messages m = {0};
   double pass[PASSES_MAX], warm;
@@ -247,6 +268,8 @@ static mc_err decode_rounds(const bench_options *o, inside *s, const names *n, b
   if (!err) {
     *rate = bench_median(pass, passes);
     *bytes = (double)m.bytes.len / m.count / SAMPLES;
+    if (peer)
+      *peer = upb_rate(o, &m);
   }
   free_messages(&m);
   return err;
@@ -255,21 +278,22 @@ static mc_err decode_rounds(const bench_options *o, inside *s, const names *n, b
 static mc_err measure_decode(const bench_options *o, inside *s, mc_why *why)
 {
   names n;
-  double plain, plain_bytes, snappy, snappy_bytes;
+  double plain, plain_bytes, snappy, snappy_bytes, upb = 0;
   mc_campaign_stats stats;
   MC_TRY(prepare(s, &n, why));
-  MC_TRY(decode_rounds(o, s, &n, false, &plain, &plain_bytes, why));
-  MC_TRY(decode_rounds(o, s, &n, true, &snappy, &snappy_bytes, why));
+  MC_TRY(decode_rounds(o, s, &n, false, &plain, &plain_bytes, &upb, why));
+  MC_TRY(decode_rounds(o, s, &n, true, &snappy, &snappy_bytes, NULL, why));
   mc_campaign_stats_get(s->campaigns, &stats);
   if (s->exact != s->samples || stats.undecodable || stats.repeats || stats.unknown_campaigns || stats.unknown_manifests)
     return mc_err_set(why, MC_ERR_INVALID, "of %llu samples %llu came as integers of their encoding; %llu messages undecodable, %llu repeats", (unsigned long long)s->samples,
                       (unsigned long long)s->exact, (unsigned long long)stats.undecodable, (unsigned long long)stats.repeats);
-  bench_line line = {.bench = "fleetwise", .name = "decode", .unit = "samples/s", .ours = plain, .cpu_us_per_unit = 1e6 / plain, .rss_kib = -1};
+  bench_line line = {.bench = "fleetwise", .name = "decode", .unit = "samples/s", .ours = plain, .cpu_us_per_unit = 1e6 / plain, .rss_kib = -1, .peer = {{"upb, parsing only", upb}}, .peers = upb > 0};
   snprintf(line.conditions, sizeof line.conditions,
            "samples a second of one core's time, from a journal record with plain protobuf to a block of samples given to a sink that counts: campaign and manifest looked up, repeats "
            "and clocks checked, integers recovered bit for bit, events noted (written between the rounds, elsewhere in the server); %d samples of %d signals a message, %.1f B a sample; "
-           "with snappy %.6g samples/s, %.1f B a sample",
-           SAMPLES, SIGNALS, plain_bytes, snappy, snappy_bytes);
+           "with snappy %.6g samples/s, %.1f B a sample; %s",
+           SAMPLES, SIGNALS, plain_bytes, snappy, snappy_bytes,
+           upb > 0 ? "upb parses the same messages into objects, called from Python once a message, and does nothing with them" : "SKIPPED: no Python here has protobuf with upb");
   bench_print(o, &line);
   return MC_OK;
 }
