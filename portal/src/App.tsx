@@ -23,6 +23,7 @@ const Fleets = lazy(() => import('./pages/fleets/Fleets'))
 const ImportPage = lazy(() => import('./pages/import/ImportPage'))
 const Manifests = lazy(() => import('./pages/manifests/Manifests'))
 const ModelPage = lazy(() => import('./pages/manifests/ModelPage'))
+const ComparePage = lazy(() => import('./pages/manifests/ComparePage'))
 const DecoderPage = lazy(() => import('./pages/manifests/DecoderPage'))
 const Templates = lazy(() => import('./pages/templates/Templates'))
 const Devices = lazy(() => import('./pages/devices/Devices'))
@@ -83,6 +84,7 @@ function Pages(): JSX.Element {
       <Route path="/signals/manifests" component={Manifests} />
       <Route path="/signals/models/:name" component={ModelPage} />
       <Route path="/signals/decoders/:name" component={DecoderPage} />
+      <Route path="/signals/decoders/:name/compare" component={ComparePage} />
       <Route path="/settings" component={Settings} />
       <Route path="*" component={NotFound} />
     </Router>

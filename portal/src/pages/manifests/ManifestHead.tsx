@@ -63,6 +63,11 @@ export function ManifestHead(props: Props): JSX.Element {
         </Show>
       </div>
       <span class="grow" />
+      <Show when={props.kind === 'decoder' && status() === 'ACTIVE'}>
+        <A class="button" href={`/signals/decoders/${encodeURIComponent(name())}/compare`}>
+          {t('compare.do')}
+        </A>
+      </Show>
       <Show when={may('signal:write')}>
         <div class="deeds">
           <Show when={status() === 'ACTIVE'} fallback={<button class="button" disabled={props.dirty} title={props.dirty ? t('manifest.savefirst') : undefined} onClick={() => turn('ACTIVE')}>{t('manifest.ACTIVE.do')}</button>}>
