@@ -16,6 +16,7 @@ import { complaintsOf, createOf, draftOf, emptyDraft, requestOf, type Draft } fr
 import { ExpressionField } from './ExpressionField'
 import { ReachParts, reachWords, reachedBy, useReach } from './Reach'
 import { SignalPicker } from './SignalPicker'
+import { TryPanel } from './TryPanel'
 
 export default function CampaignEditor(): JSX.Element {
   const params = useParams()
@@ -73,23 +74,40 @@ export default function CampaignEditor(): JSX.Element {
   // A trigger's signals need not be collected; people mostly want both.
   const missing = createMemo(() => (draft.kind === 'condition' && checked()?.valid ? (checked()?.signals ?? []).filter((fqn) => !draft.signals.some((s) => s.fqn === fqn)) : []))
 
-  async function save(startNow: boolean): Promise<void> {
+  /** The id of what is saved; undefined: it was refused, and the form says why. */
+  async function store(startNow: boolean): Promise<number | undefined> {
     setTried(true)
     setError(undefined)
     if (Object.keys(complaints()).length) {
       queueMicrotask(() => document.querySelector<HTMLElement>('[aria-invalid="true"], .field-error')?.scrollIntoView({ block: 'center' }))
-      return
+      return undefined
     }
     setBusy(true)
     try {
       const id = editing()
-      const saved = id === undefined ? await call('campaign_create', { body: createOf(draft, startNow) }) : await call('campaign_update', { path: { id }, body: requestOf(draft, loaded()) })
-      navigate(`/campaigns/${saved.id}`)
+      return (id === undefined ? await call('campaign_create', { body: createOf(draft, startNow) }) : await call('campaign_update', { path: { id }, body: requestOf(draft, loaded()) })).id
     } catch (cause) {
       if (cause instanceof ApiError) setError(cause)
+      return undefined
     } finally {
       setBusy(false)
     }
+  }
+  async function save(startNow: boolean): Promise<void> {
+    const id = await store(startNow)
+    if (id !== undefined) navigate(`/campaigns/${id}`)
+  }
+  /** What is tried is what the server has: a draft is saved before, anything else is tried as it is saved. */
+  const isDraft = (): boolean => existing.value()?.status === 'draft'
+  async function saveDraft(): Promise<boolean> {
+    if (!isDraft()) return true
+    if ((await store(false)) === undefined) return false
+    setLoaded(JSON.parse(JSON.stringify(draft)) as Draft)
+    return true
+  }
+  async function saveAndTry(): Promise<void> {
+    const id = await store(false)
+    if (id !== undefined) navigate(`/campaigns/${id}/edit?try=1`)
   }
 
   return (
@@ -224,6 +242,26 @@ export default function CampaignEditor(): JSX.Element {
             <div class="editor-fields">
               <DestinationFields destinations={draft.destinations} onChange={(next) => setDraft('destinations', next)} force={tried()} kept={existing.value()?.destinations.some((d) => d.kind === 'timeseries') ?? false} />
               <TextField label={t('editor.dimensions')} value={draft.dimensions} onInput={(v) => setDraft('dimensions', v)} optional={t('field.optional')} help={t('editor.dimensions.help')} error={complaints().dimensions} force={tried()} code />
+            </div>
+          </section>
+          <section class="editor-part" id="try">
+            <h2>{t('editor.try')}</h2>
+            <div class="editor-wide">
+              <Show
+                when={editing()}
+                fallback={
+                  <>
+                    <p class="soft small">{t('try.what')}</p>
+                    <p class="deeds">
+                      <button type="button" class="button" disabled={busy()} onClick={() => void saveAndTry()}>
+                        {t('try.save')}
+                      </button>
+                    </p>
+                  </>
+                }
+              >
+                {(id) => <TryPanel id={id()} atOnce={new URLSearchParams(location.search).has('try')} before={saveDraft} note={t(isDraft() ? 'try.savefirst' : 'try.asis')} />}
+              </Show>
             </div>
           </section>
           <Failure error={error()} />

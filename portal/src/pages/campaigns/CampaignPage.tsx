@@ -12,13 +12,17 @@ import { t } from '../../text/text'
 import { Confirm, type Question } from '../../ui/Confirm'
 import { Fqn } from '../../ui/Fqn'
 import { Failure, Skeleton } from '../../ui/Notice'
+import { useUrl } from '../../ui/url'
+import { Cost } from './Cost'
 import { Delivery } from './Delivery'
 import { CampaignStatus, deedsOf, period, questionOf, targetWords, triggerWords, type Deed } from './parts'
 import { RollOut } from './RollOut'
+import { TryPanel } from './TryPanel'
 
 export default function CampaignPage(): JSX.Element {
   const params = useParams()
   const navigate = useNavigate()
+  const url = useUrl()
   const id = (): number => Number(params.id)
   const campaign = useLoad(
     id,
@@ -84,6 +88,11 @@ export default function CampaignPage(): JSX.Element {
                   <A class="button" href={`/campaigns/${c().id}/edit`}>
                     {t('campaign.edit')}
                   </A>
+                  <Show when={c().status !== 'draft'}>
+                    <button class="button" aria-pressed={url.get('try') !== ''} onClick={() => url.set({ try: url.get('try') ? undefined : '1' })}>
+                      {t('try.do')}
+                    </button>
+                  </Show>
                   <For each={deedsOf(c())}>
                     {(deed) => (
                       <button class="button" classList={{ 'danger-text': deed === 'delete', primary: deed === 'run' }} onClick={() => ask(c(), deed)}>
@@ -118,6 +127,7 @@ export default function CampaignPage(): JSX.Element {
                   <h2>{t('editor.dimensions')}</h2>
                   <p class="code small">{c().dimensions.join(', ')}</p>
                 </Show>
+                <Cost campaign={c()} />
                 <Delivery campaign={c()} />
                 <h2>{t('campaign.collects', { count: c().signals.length })}</h2>
                 <ul class="collected" tabindex={0} aria-label={t('campaign.collects', { count: c().signals.length })}>
@@ -133,7 +143,12 @@ export default function CampaignPage(): JSX.Element {
                   </For>
                 </ul>
               </section>
-              <RollOut campaign={c()} />
+              <div class="campaign-side">
+                <Show when={c().status === 'draft' || url.get('try') !== ''}>
+                  <TryPanel id={c().id} />
+                </Show>
+                <RollOut campaign={c()} />
+              </div>
             </div>
           </>
         )}
