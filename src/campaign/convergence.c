@@ -395,6 +395,13 @@ static bool reports_other_errors(const view *w)
   return w->v->trouble && w->v->trouble[TROUBLE_DATA_UNREADABLE].last_us > w->v->schemes.sent_us;
 }
 
+/* It was there when it was sent, and was not heard since. One that was away says nothing: vehicles park. */
+static bool fell_silent(const view *w, uint32_t silent_s)
+{
+  int64_t sent_us = w->v->schemes.sent_us, heard_us = w->v->checkin_us;
+  return heard_us < sent_us && sent_us - heard_us <= SILENT_US && w->now_us - sent_us > silent_s * 1000000LL;
+}
+
 static bool stage_one(void *ctx, const view *w, const mc_campaign_vehicle *at, mc_err *err)
 {
   staging *s = ctx;
@@ -407,7 +414,7 @@ static bool stage_one(void *ctx, const view *w, const mc_campaign_vehicle *at, m
     s->out->confirmed += healthy;
     s->out->refused += mc_slice_eq_str(at->state, "refused");
     s->out->errors += sent && w->v && healthy && reports_other_errors(w);
-    s->out->silent += sent && w->v && !healthy && w->v->checkin_us < w->v->schemes.sent_us && w->now_us - w->v->schemes.sent_us > s->r->silent_s * 1000000LL;
+    s->out->silent += sent && w->v && !healthy && fell_silent(w, s->r->silent_s);
   }
   mc_arena_reset(&s->arena);
   return true;

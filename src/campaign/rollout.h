@@ -7,7 +7,7 @@
 typedef struct rollout_limits { /* of the vehicles that it was sent to, in per cent; 100: never */
   uint8_t refused; /* the agent refused its document */
   uint8_t errors;  /* the agent reports anything else since, or its data cannot be read */
-  uint8_t silent;  /* heard before it was sent, and not since */
+  uint8_t silent;  /* heard in the ten minutes before it was sent, and not since */
   uint32_t least;  /* vehicles that must have been sent it before any of this is judged */
 } rollout_limits;
 typedef struct rollout {

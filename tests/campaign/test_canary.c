@@ -185,6 +185,16 @@ static void test_errors_and_silence_suspend_it_too(void)
   CHECK_OK(mc_campaign_tick(c, mc_clock_wall_us(), &reason));
   CHECK(strstr(decided, "were not heard since it was sent") != NULL);
   end();
+  CHECK(make("{\"vehicles\":[\"car-1\"],\"silent_percent\":0,\"silent_s\":60}")); /* parked long before: it says nothing */
+  CHECK_OK(checkin(NULL, 0, true));
+  pthread_mutex_lock(&c->lock);
+  v = campaign_vehicle_state(c, 1, car.id, false);
+  v->checkin_us -= 1800 * SECOND;
+  v->schemes.sent_us -= 120 * SECOND;
+  pthread_mutex_unlock(&c->lock);
+  CHECK_OK(mc_campaign_tick(c, mc_clock_wall_us(), &reason));
+  CHECK_SLICE(mc_slice_str(decided), "");
+  end();
 }
 
 static void test_a_change_goes_to_the_first_and_leaves_the_others_theirs(void)

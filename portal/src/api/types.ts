@@ -694,7 +694,7 @@ export interface CampaignRolloutPlan {
   vehicles?: string[]
   /** time from the last first vehicle's confirmation to the rest, default 3600 */
   hold_s?: number
-  /** a vehicle that was sent it and does not check in for so long counts as silent, default 900 */
+  /** a vehicle that checked in just before it was sent it, and does not for so long after, counts as silent, default 900 */
   silent_s?: number
   /** goes on to the rest when hold_s is over; else a person says so (campaign_rollout_set) */
   by_itself?: boolean
