@@ -419,7 +419,10 @@ static mc_err warm_up(mc_delivery *d, uint64_t from, mc_why *why)
       continue;
     if (err || r.offset >= d->offset)
       break;
-    collector_read(&d->collect, &r, &m);
+    if (delivery_is_state(r.topic))
+      delivery_state_note(&d->collect, &r);
+    else
+      collector_read(&d->collect, &r, &m);
   }
   mc_journal_reader_destroy(&reader);
   return MC_OK;

@@ -99,6 +99,7 @@ mc_slice delivery_message_id_of(mc_slice payload);
 /* delivery_state.c: last known state for customers, one message a template, given on. */
 bool delivery_is_state(mc_slice topic);
 typedef mc_err delivery_give(void *ctx, uint32_t tenant, mc_slice topic, mc_slice props, mc_slice payload, mc_why *why);
+void delivery_state_note(collector *k, const mc_record *r); /* it was given: what the agent sends again of it is known */
 mc_err delivery_state_give(collector *k, const mc_record *r, delivery_give *give, void *ctx, mc_why *why);
 
 /* outbox.c: files that wait for their object store. Any thread. */

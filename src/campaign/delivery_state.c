@@ -78,17 +78,31 @@ static mc_err give_one(collector *k, const mc_record *r, uint32_t vehicle, uint6
   return err;
 }
 
-mc_err delivery_state_give(collector *k, const mc_record *r, delivery_give *give, void *ctx, mc_why *why)
+/* Read, and no repeat of what the agent sent before; from now on it is one. */
+static bool is_new(collector *k, const mc_record *r, mc_fw_state_data *d, uint32_t *vehicle)
 {
-  mc_fw_state_data d;
   mc_slice name;
   mc_arena_reset(&k->arena);
   mc_buf_clear(&k->plain);
   mc_campaign_stream_of_topic(r->topic, &name);
-  uint32_t vehicle = campaign_vehicle_of(k->c, r, name);
-  if (!vehicle || mc_snappy_expand(r->payload, MAX_PLAIN, &k->plain) || mc_fw_read_state_data(mc_buf_slice(&k->plain), &k->arena, &d, NULL))
-    return MC_OK; /* told by the decoder */
-  if (repeat_table_seen(k->repeats, r->tenant, vehicle, MC_LIT("last known state"), d.time_ms, 0, r->payload, r->offset))
+  *vehicle = campaign_vehicle_of(k->c, r, name);
+  if (!*vehicle || mc_snappy_expand(r->payload, MAX_PLAIN, &k->plain) || mc_fw_read_state_data(mc_buf_slice(&k->plain), &k->arena, d, NULL))
+    return false; /* told by the decoder */
+  return !repeat_table_seen(k->repeats, r->tenant, *vehicle, MC_LIT("last known state"), d->time_ms, 0, r->payload, r->offset);
+}
+
+void delivery_state_note(collector *k, const mc_record *r)
+{
+  mc_fw_state_data d;
+  uint32_t vehicle;
+  is_new(k, r, &d, &vehicle);
+}
+
+mc_err delivery_state_give(collector *k, const mc_record *r, delivery_give *give, void *ctx, mc_why *why)
+{
+  mc_fw_state_data d;
+  uint32_t vehicle;
+  if (!is_new(k, r, &d, &vehicle))
     return MC_OK;
   for (uint32_t i = 0; i < d.state_count; i++) {
     mc_err err = give_one(k, r, vehicle, d.time_ms, &d.state[i], give, ctx, why);

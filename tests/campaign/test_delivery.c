@@ -569,6 +569,36 @@ static void test_last_known_state_goes_on_by_name_once(void)
   end_delivery();
 }
 
+/* The agent sends a state once more, after a stop, when the reader is past what it sent first. */
+static void test_last_known_state_that_comes_again_after_a_stop_is_known(void)
+{
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  mc_slice id;
+  mc_buf payload = {0}, props = {0};
+  uint64_t past = 0;
+  CHECK(begin_delivery() && open_delivery());
+  CHECK_OK(give_template(&id, &arena));
+  CHECK_OK(send_state(id, 1700000000000));
+  uint64_t behind = mc_journal_end_offset(journal);
+  for (int i = 0; i < 3000 && (past < behind || states_out(&payload, &props) < 1); i++) {
+    usleep(20000);
+    if (mc_journal_consumer_offset(journal, "delivery", &past))
+      past = 0;
+  }
+  CHECK(past >= behind);
+  mc_delivery_close(&delivery);
+  CHECK_OK(send_state(id, 1700000000000));
+  CHECK(open_delivery());
+  CHECK_OK(send_state(id, 1700000000001));
+  for (int i = 0; i < 3000 && states_out(&payload, &props) < 2; i++)
+    usleep(20000);
+  usleep(300000);
+  CHECK_INT(states_out(&payload, &props), 2);
+  mc_buf_free(&payload);
+  mc_buf_free(&props);
+  end_delivery();
+}
+
 static void test_parquet_holds_the_same_rows(void)
 {
   mc_duckdb *duckdb;
@@ -614,6 +644,7 @@ int main(int argc, char **argv)
   RUN(test_a_library_that_is_none_is_as_none);
   RUN(test_every_destination_shape_is_read);
   RUN(test_last_known_state_goes_on_by_name_once);
+  RUN(test_last_known_state_that_comes_again_after_a_stop_is_known);
   RUN(test_parquet_holds_the_same_rows);
   return tap_done();
 }
