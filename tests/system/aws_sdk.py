@@ -68,7 +68,7 @@ def client(platform, key, service="iotfleetwise", **config):
     from botocore.config import Config
 
     return boto3.session.Session(aws_access_key_id=key["id"], aws_secret_access_key=key["secret"], region_name="eu-central-1").client(
-        service, endpoint_url=f"http://127.0.0.1:{platform.http}/aws", config=Config(retries={"max_attempts": 1, "mode": "standard"}, connect_timeout=5, read_timeout=30, **config))
+        service, endpoint_url=f"http://127.0.0.1:{platform.http}/aws", config=Config(retries={"max_attempts": 1, "mode": "standard"}, connect_timeout=30, read_timeout=120, **config))
 
 
 def access_key(platform, name, role):
@@ -100,7 +100,7 @@ def send(platform, key, target, body=b"{}", headers=(), region="eu-central-1", s
     sent = {"method": method, "path": request.url[len(f"http://{host}"):], "headers": list(request.headers.items()), "body": b"" if presign else body}
     if bend:
         bend(sent)
-    connection = http.client.HTTPConnection("127.0.0.1", platform.http, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", platform.http, timeout=120)
     connection.putrequest(sent["method"], sent["path"], skip_host=True, skip_accept_encoding=True)
     for name, value in sent["headers"]:
         connection.putheader(name, value)

@@ -38,7 +38,7 @@ class Client:
         self.process.stdin.flush()
         return self
 
-    def wait(self, *wanted, seconds=10, **facts):
+    def wait(self, *wanted, seconds=60, **facts):
         """The next event of one of these kinds (with these facts); others are kept in `seen`. None after the time."""
         until = time.monotonic() + seconds
         for event in list(self.seen):
@@ -57,7 +57,7 @@ class Client:
                 return event
             self.seen.append(event)
 
-    def connect(self, seconds=10):
+    def connect(self, seconds=60):
         self.do("connect")
         return self.wait("connected", "refused", "error", "gone", seconds=seconds)
 
@@ -69,6 +69,6 @@ class Client:
         if self.process.poll() is None:
             try:
                 self.do("quit")
-                self.process.wait(5)
+                self.process.wait(30)
             except (OSError, subprocess.TimeoutExpired):
                 self.kill()

@@ -103,12 +103,31 @@ class Tap:
 
 
 ports = itertools.count()
+hundred = None
+
+
+def own_hundred():
+    """The first of a hundred ports that no other test takes from while this process lives."""
+    global hundred
+    for n in range(220):
+        if hundred:
+            break
+        number = (os.getpid() + n) % 220
+        lock = open(pathlib.Path(tempfile.gettempdir()) / f"motorcade-ports-{os.getuid()}-{number}.lock", "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            hundred = 10000 + number * 100, lock
+        except OSError:
+            lock.close()
+    if not hundred:
+        raise RuntimeError("other tests have taken all ports")
+    return hundred[0]
 
 
 def free_port():
     """One that nobody listens on, out of a hundred that are this process's: tests run side by side. Below those that the system gives to outgoing connections, so that it
     is still free when a platform comes back to it."""
-    first = 10000 + os.getpid() % 220 * 100
+    first = own_hundred()
     for _ in range(100):
         port = first + next(ports) % 100
         with socket.socket() as s:
@@ -120,8 +139,12 @@ def free_port():
     raise RuntimeError(f"no port is free from {first} on")
 
 
-def wait_for(condition, seconds, what="", step=0.02):
-    """The condition's first true value, or a TimeoutError that says what was waited for."""
+PATIENCE_S = 60  # for what must come: a machine may be slow, and its disk too
+
+
+def wait_for(condition, seconds, what="", step=0.02, patient=True):
+    """The condition's first true value, or a TimeoutError that says what was waited for. seconds: what it takes on a machine that has time; a slow one is given more."""
+    seconds = max(seconds, PATIENCE_S) if patient else seconds
     until = time.monotonic() + seconds
     while True:
         value = condition()
@@ -152,7 +175,7 @@ class Platform:
         self.process = None
         self.command("init")
 
-    def command(self, *arguments, check=True, timeout=60):
+    def command(self, *arguments, check=True, timeout=300):
         """A motorcade command on this folder; its output as text."""
         done = subprocess.run([MOTORCADE, *arguments, "--data", str(self.data)], capture_output=True, text=True, timeout=timeout)
         if check and done.returncode:
@@ -174,7 +197,7 @@ class Platform:
             self.wait_ready()
         return self
 
-    def wait_ready(self, seconds=30):
+    def wait_ready(self, seconds=60):
         def ready():
             if self.process.poll() is not None:
                 raise RuntimeError(f"motorcade serve ended with {self.process.returncode}:\n{self.log_tail()}")
@@ -194,7 +217,7 @@ class Platform:
             self.log_file.close()
             self.process = None
 
-    def stop(self, seconds=20):
+    def stop(self, seconds=60):
         """SIGTERM; the exit code."""
         if not self.process:
             return None
@@ -216,7 +239,7 @@ class Platform:
 
     # ---- HTTP ----
     def api(self, method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=PATIENCE_S)
         headers = {"Authorization": f"Bearer {self.local['token']}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -278,7 +301,7 @@ class Platform:
     def journal(self, stream=None):
         """All records of a stream, as `motorcade journal tail --json` tells them."""
         arguments = ["journal", "tail", "--json"] + (["--stream", stream] if stream else [])
-        return [json.loads(line) for line in self.command(*arguments, timeout=120).splitlines()]
+        return [json.loads(line) for line in self.command(*arguments, timeout=300).splitlines()]
 
 
 def stranger(folder, name):

@@ -33,7 +33,7 @@ def start_demo(data):
     command = [MOTORCADE, "demo", "--data", str(data), "--vehicles", "25", "--json", "--portal", str(PORTAL / "dist"), "--http-port", ports[0], "--mqtt-port", ports[1], "--tls-port", ports[2]]
     log = open(data.parent / "log", "w+")
     demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while time.monotonic() < until and demo.poll() is None:
         text = (data.parent / "log").read_text()
         link = re.search(r"(http://127\.0\.0\.1:\d+)/#code=(\S+)", text)
@@ -63,7 +63,7 @@ def main():
             tap.skip("portal pages", "chromium is not installed (Debian: chromium)")
         tap.equal(demo.poll(), None, "the demo still runs")
         demo.send_signal(signal.SIGINT)
-        out, _ = demo.communicate(timeout=60)
+        out, _ = demo.communicate(timeout=180)
         tap.equal(demo.returncode, 0, "Ctrl-C ends the demo cleanly")
         told = json.loads(out.strip().splitlines()[-1])
         tap.note(json.dumps(told))

@@ -23,7 +23,7 @@ def text(s):
 
 
 class RawMqtt:
-    def __init__(self, port, client_id, tls=None, clean=True, keep_alive=30, timeout=10):
+    def __init__(self, port, client_id, tls=None, clean=True, keep_alive=30, timeout=60):
         """tls: a device of Platform.vehicle, or None. Connected when this returns; session_present tells."""
         self.buffer = b""
         try:

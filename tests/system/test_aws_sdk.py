@@ -248,7 +248,7 @@ class Node:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 class Life:

@@ -44,7 +44,7 @@ def properties(body, at):
 class Mqtt5(RawMqtt):
     """The same in version 5; `window` is the Receive Maximum that it was told."""
 
-    def __init__(self, port, client_id, expiry=0, clean=True, timeout=10):
+    def __init__(self, port, client_id, expiry=0, clean=True, timeout=60):
         self.buffer = b""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -67,7 +67,7 @@ class Mqtt5(RawMqtt):
         while self.packet()[0] != 9:
             pass
 
-    def answer(self, seconds=10):
+    def answer(self, seconds=60):
         """The next PUBACK: (packet id, code, reason string). ("ping", 0, "") for a PINGRESP, None when nothing came."""
         self.settimeout(seconds)
         try:
@@ -104,7 +104,7 @@ def window_of(name):
     return new.window
 
 
-def take_all(client, count, seconds=20):
+def take_all(client, count, seconds=60):
     """Payloads of the next PUBLISH packets, each acknowledged."""
     got = []
     client.settimeout(seconds)
@@ -140,12 +140,12 @@ def slow_disk():
     tap.equal(five.answer(0.4), None, "then each waits for its answer: what lies behind is not read, not even a ping")
     got = five.answer()
     tap.ok(got and got[:2] == (2, QUOTA) and "far behind" in got[2], "then the publish is refused with 0x97 and a reason", got)
-    tap.ok(time.monotonic() - began > 1.4, "... not before pressure_refuse_ms")
+    tap.ok(time.monotonic() - began > 3.9, "... not before pressure_refuse_ms")
     tap.equal(five.answer(), ("ping", 0, ""), "and what lies behind it is read again")
     five.publish("t/1", b"refused", 3)
     got = five.answer()
     tap.equal(got and got[:2], (3, QUOTA), "the next one is refused at once")
-    four.settimeout(5)
+    four.settimeout(60)
     try:
         tap.ok(False, "an MQTT 3.1.1 client, which cannot be told, is closed", four.packet())
     except Gone:
@@ -223,7 +223,7 @@ if not shutil.which("cc") or subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-
     tap.skip("back-pressure", "no C compiler for the library that makes the disk slow")
     tap.done()
 disk()
-platform = Platform(settings=["--loops", "1", "--journal-io", "plain", "--pressure-window-ms", "100", "--pressure-delay-ms", "600", "--pressure-refuse-ms", "1500", "--pressure-close-ms", "800"])
+platform = Platform(settings=["--loops", "1", "--journal-io", "plain", "--pressure-window-ms", "100", "--pressure-delay-ms", "600", "--pressure-refuse-ms", "4000", "--pressure-close-ms", "800"])
 os.environ["LD_PRELOAD"], os.environ["SLOW_DISK"] = str(shim), str(control)
 try:
     platform.start()

@@ -105,7 +105,7 @@ def converge(p):
         tap.ok(True, "deleting takes it off")
     finally:
         agent.terminate()
-        agent.wait(10)
+        agent.wait(60)
 
 
 def hostile(p):
@@ -116,7 +116,7 @@ def hostile(p):
         file = p.base / name
         file.write_bytes(payload)
         subprocess.run(["mosquitto_pub", "-V", "mqttv5", "-h", "localhost", "-p", str(p.mqtt), "-i", "car-2", "--cafile", str(folder / "ca.pem"), "--cert", str(folder / "cert.pem"), "--key",
-                        str(folder / "key.pem"), "-q", "1", "-t", "$aws/iotfleetwise/vehicles/car-2/checkins", "-f", str(file)], check=True, timeout=10)
+                        str(folder / "key.pem"), "-q", "1", "-t", "$aws/iotfleetwise/vehicles/car-2/checkins", "-f", str(file)], check=True, timeout=60)
 
     def troubles():
         return {t["kind"]: t["count"] for t in listing(p, "campaign", "of", "car-2")["troubles"]}

@@ -84,7 +84,7 @@ class Sender:
             self.step()
 
     def finish(self):
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while self.unanswered and time.monotonic() < until:
             if not self.client:
                 self.step()
@@ -237,7 +237,7 @@ def away_and_back():
         peer = start(0)
         port = int(peer.stdout.readline().split()[1])
         peer.stdin.close()
-        peer.wait(10)
+        peer.wait(60)
         peer = None
         platform.settings = ["--delivery-s", "1", "--objects", f"http://127.0.0.1:{port}", "--objects-region", "test-1", "--objects-key", "AKIDSYSTEM", "--objects-secret", f"file:{platform.base}/secret"]
         platform.start()

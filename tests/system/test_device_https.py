@@ -29,7 +29,7 @@ def post(device, path, body=b"", headers=None, method="POST", alpn=None):
     c = context(device, ca)
     if alpn:
         c.set_alpn_protocols([alpn])
-    connection = http.client.HTTPSConnection("localhost", platform.tls, context=c, timeout=15)
+    connection = http.client.HTTPSConnection("localhost", platform.tls, context=c, timeout=60)
     connection.request(method, path, body, headers or {})
     reply = connection.getresponse()
     out = reply.read()
@@ -72,7 +72,7 @@ def properties():
                      {"x-amz-mqtt5-user-properties": user, "x-amz-mqtt5-correlation-data": base64.b64encode(b"\x00\x01").decode(),
                       "x-amz-mqtt5-payload-format-indicator": "UTF8_DATA"})
     tap.equal(status, 200, "MQTT 5 properties are taken from query and headers")
-    s = socket.create_connection(("127.0.0.1", platform.dev), timeout=10)
+    s = socket.create_connection(("127.0.0.1", platform.dev), timeout=60)
     s.sendall(b"\x10\x13\x00\x04MQTT\x05\x02\x00\x3c\x00" + text("fivexx"))
     s.recv(4096)
     s.sendall(b"\x82\x10\x00\x01\x00" + text("dt/truck/p") + b"\x01")
@@ -107,7 +107,7 @@ def refusals():
         got = post(device, path, body, headers)
         tap.ok(got[0] == status and part.lower() in str(got[1]).lower(), name, got)
     tap.equal(post(truck, "/topics/dt/truck/a", method="GET")[0], 405, "only POST publishes")
-    connection = http.client.HTTPConnection("127.0.0.1", platform.http, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", platform.http, timeout=60)
     connection.request("POST", "/topics/dt/truck/a", b"x", {"Authorization": f"Bearer {platform.local['token']}"})
     tap.equal(connection.getresponse().status, 401, "a person's token is not a device's certificate")
     connection.close()
@@ -124,7 +124,7 @@ class Web:
     """A WebSocket client that sends just the frames that a test wants."""
 
     def __init__(self, device, protocol="mqtt", headers=""):
-        self.socket = context(device, ca).wrap_socket(socket.create_connection(("127.0.0.1", platform.tls), timeout=10), server_hostname="localhost")
+        self.socket = context(device, ca).wrap_socket(socket.create_connection(("127.0.0.1", platform.tls), timeout=60), server_hostname="localhost")
         offer = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
         self.socket.sendall((f"GET /mqtt HTTP/1.1\r\nHost: localhost:{platform.tls}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                              f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\n{offer}{headers}\r\n").encode())

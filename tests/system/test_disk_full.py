@@ -104,7 +104,7 @@ def read_only_at_the_start(platform, disk):
     platform.kill()
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     try:
-        done = subprocess.run([MOTORCADE, "serve", "--data", str(platform.data), "--http-port", "0", "--mqtt-port", str(platform.mqtt), "--tls-port", "0"], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([MOTORCADE, "serve", "--data", str(platform.data), "--http-port", "0", "--mqtt-port", str(platform.mqtt), "--tls-port", "0"], capture_output=True, text=True, timeout=120)
         tap.equal(done.returncode, 1, "on a read-only disk it does not start")
         tap.ok("read-only" in done.stderr.lower() and str(platform.data) in done.stderr, "and says which file cannot be written, and why", done.stderr[-600:])
         tap.equal(platform.command("journal", "verify", check=False).returncode, 0, "the journal can be verified there")
@@ -232,12 +232,13 @@ def broken_network(platform):
     proxy.stalled = False
     proxy.cut()
     time.sleep(2)
+    wait_for(lambda: platform.metric("motorcade_decoder_lag_ms") == 0, 20, "the decoder")
     at_stall = platform.metric("motorcade_telemetry_messages")
     time.sleep(1)
     tap.equal(platform.metric("motorcade_telemetry_messages"), at_stall, "nothing arrives while the network is down")
     proxy.down = False
     try:
-        out, _ = agent.communicate(timeout=90)
+        out, _ = agent.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         agent.kill()
         out, _ = agent.communicate()
@@ -258,7 +259,7 @@ def main():
     if os.geteuid() != 0 or not shutil.which("unshare"):
         tap.skip("a full disk", "mounting a small disk needs root and unshare")
     else:
-        child = subprocess.run(["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv], env=dict(os.environ, MOTORCADE_DISK_CHILD="1"), capture_output=True, text=True, timeout=300)
+        child = subprocess.run(["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv], env=dict(os.environ, MOTORCADE_DISK_CHILD="1"), capture_output=True, text=True, timeout=900)
         lines = child.stdout.splitlines()
         if child.returncode and not any(line.startswith("not ok") for line in lines):
             if "mount" in child.stderr and ("ermission" in child.stderr or "not permitted" in child.stderr):

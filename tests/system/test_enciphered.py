@@ -56,7 +56,7 @@ def erase(name, receipt, reason="sold"):
 def restore(backup, name, *arguments):
     """A folder of that name out of the backup; what the command said, and its code."""
     target = platform.base / name / "data"
-    done = subprocess.run([MOTORCADE, "restore", "--from", str(backup), "--data", str(target), *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([MOTORCADE, "restore", "--from", str(backup), "--data", str(target), *map(str, arguments)], capture_output=True, text=True, timeout=300)
     return target, done.returncode, done.stdout, done.stderr
 
 
@@ -120,7 +120,7 @@ try:
     late.close()
 
     backup = platform.base / "backup"
-    done = subprocess.run([MOTORCADE, "backup", "--data", str(platform.data), "--out", str(backup)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([MOTORCADE, "backup", "--data", str(platform.data), "--out", str(backup)], capture_output=True, text=True, timeout=300)
     tap.equal(done.returncode, 0, f"a backup is made {done.stderr}")
 
     # erasing one vehicle

@@ -77,7 +77,7 @@ def imported():
 
 def by_standard_input():
     text = "".join(json.dumps({"operation": p.name.split(".")[0], "name": p.name.split(".")[1] if p.name.count(".") > 1 else "", "answer": json.loads(p.read_text())}) for p in folder.iterdir())
-    done = subprocess.run([MOTORCADE, "fleetwise", "import", "-", "--json", "--data", str(new.data)], input=text, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([MOTORCADE, "fleetwise", "import", "-", "--json", "--data", str(new.data)], input=text, capture_output=True, text=True, timeout=300)
     tap.equal(sorted({i["outcome"] for i in json.loads(done.stdout)["items"]}), ["there already"], "standard input says the same")
 
 
@@ -86,7 +86,7 @@ def by_account():
     key = old.api("POST", "/api/v1/access-keys", {"name": "mover", "role": "viewer"})
     environment = dict(os.environ, AWS_ACCESS_KEY_ID=key["access_key"]["key_id"], AWS_SECRET_ACCESS_KEY=key["secret"], AWS_REGION="eu-central-1")
     run = lambda *more, **env: subprocess.run([MOTORCADE, "fleetwise", "import", "--account", "--endpoint", f"http://127.0.0.1:{old.http}/aws", "--data", str(third.data), *more],
-                                              capture_output=True, text=True, timeout=60, env=dict(environment, **env))
+                                              capture_output=True, text=True, timeout=300, env=dict(environment, **env))
     done = run("--json")
     tap.equal(sorted({i["outcome"] for i in json.loads(done.stdout)["items"]}), ["made"], "an account that is asked itself is recreated")
     tap.equal(len(json.loads(done.stdout)["items"]), 7, "with all that it holds")

@@ -3,6 +3,7 @@
 import http.client
 import json
 import ssl
+import threading
 import time
 
 from platform_under_test import Platform, Tap, wait_for
@@ -39,7 +40,8 @@ def groups():
 
 def takes_qos_2(device, profile):
     """Does a 3.1.1 publish with QoS 2 get its PUBREC? Meanwhile its page names the profile."""
-    client = RawMqtt(platform.mqtt, device["name"], device, timeout=1)
+    client = RawMqtt(platform.mqtt, device["name"], device)
+    client.settimeout(60 if profile == "standard" else 1)
     body = bytes([0, len(b"dt/" + device["name"].encode())]) + b"dt/" + device["name"].encode() + b"\0\x05x"
     client.send(bytes([0x34, len(body)]) + body)
     tap.equal(platform.api("GET", f"/api/v1/clients/detail?client_id={device['name']}")["client"]["profile"], profile, f"the page of {device['name']} names {profile}")
@@ -70,14 +72,26 @@ def post(connection, number):
 def too_fast():
     context = ssl.create_default_context(cafile=truck["ca"])
     context.load_cert_chain(truck["cert"], truck["key"])
-    connection = http.client.HTTPSConnection("localhost", platform.tls, context=context, timeout=15)
-    taken = refused = 0
-    status = None
-    while status != 429 and taken < 2000:
-        status, after, message = post(connection, taken)
-        taken += status == 200
+    seen, over = [], threading.Event()
+
+    def poster():  # many at once: one alone waits for the disk each time, and a slow one takes fewer than 100 a second
+        own = http.client.HTTPSConnection("localhost", platform.tls, context=context, timeout=60)
+        while not over.is_set() and len(seen) < 20000:
+            answer = post(own, len(seen))
+            seen.append(answer)
+            if answer[0] == 429:
+                over.set()
+        own.close()
+
+    posters = [threading.Thread(target=poster) for _ in range(24)]
+    for each in posters:
+        each.start()
+    for each in posters:
+        each.join()
+    taken, refused = (sum(answer[0] == code for answer in seen) for code in (200, 429))
+    status, after, message = next((answer for answer in seen if answer[0] == 429), seen[-1])
     tap.ok(status == 429 and taken >= 100, "beyond 100 a second POST /topics is told 429", status, taken)
-    refused += status == 429
+    connection = http.client.HTTPSConnection("localhost", platform.tls, context=context, timeout=60)
     tap.ok(after and int(after) >= 1, "and when to come again", after)
     tap.holds(message, "publishes faster", "in words")
     for number in range(20):

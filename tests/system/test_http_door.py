@@ -12,7 +12,7 @@ NAME = "fleet.example.org"
 
 def ask(port, host, path="/", tls=None):
     """Status and headers of one GET with this Host header."""
-    raw = socket.create_connection(("127.0.0.1", port), timeout=10)
+    raw = socket.create_connection(("127.0.0.1", port), timeout=60)
     if tls:
         raw = tls.wrap_socket(raw, server_hostname="localhost")
     with raw:

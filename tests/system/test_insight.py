@@ -3,7 +3,7 @@
 filter, client and sampling. Prints TAP."""
 import json
 import subprocess
-import time
+import threading
 
 from platform_under_test import MOTORCADE, ApiError, Platform, Tap, wait_for
 from raw_mqtt import Gone, RawMqtt
@@ -106,13 +106,21 @@ def tracing():
 def by_command():
     process = subprocess.Popen([MOTORCADE, "trace", "dt/#", "--json", "--data", str(platform.data)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     c = RawMqtt(platform.mqtt, "truck", truck)
-    time.sleep(1)  # until it has begun
-    c.publish_and_wait("dt/truck/cli", b"\x1b[31mred", 2)
+    told = threading.Event()
+
+    def again():  # until it has begun and shows one
+        while not told.wait(0.2):
+            c.publish_and_wait("dt/truck/cli", b"\x1b[31mred", 2)
+
+    publishing = threading.Thread(target=again, daemon=True)
+    publishing.start()
     line = json.loads(process.stdout.readline())
+    told.set()
+    publishing.join()
     tap.equal((line["topic"], line["kind"]), ("dt/truck/cli", "in"), "motorcade trace shows it as it passes")
     tap.ok(line.get("hex"), "control characters come as hex", line)
     process.terminate()
-    tap.equal(process.wait(10), 0, "and ends when it is told to")
+    tap.equal(process.wait(60), 0, "and ends when it is told to")
     process.stdout.close()
     process.stderr.close()
     c.close()

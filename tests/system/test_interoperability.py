@@ -65,7 +65,7 @@ class Client:
         if self.on_arrival:
             self.on_arrival(m)
 
-    def take(self, kind, seconds=10):
+    def take(self, kind, seconds=60):
         try:
             return self.heard[kind].get(timeout=seconds)
         except queue.Empty:
@@ -93,7 +93,7 @@ class Client:
         self.c.publish(topic, payload, qos, retain, **({"properties": props("PUBLISH", **properties)} if properties else {}))
         return self.take("published") if wait else None
 
-    def messages(self, count, quiet=0.3, seconds=10):
+    def messages(self, count, quiet=0.3, seconds=60):
         """So many, and that no more follow."""
         got = []
         while len(got) < count and (m := self.take("message", seconds)):
@@ -187,7 +187,7 @@ def wills(version):
     silent = Client(version, will=("will/silent", "timed out", 1, False), keep_alive=1)
     silent.connect()
     silent.c.loop_stop()  # it neither speaks nor reads from here on
-    got = b.messages(1, seconds=10)
+    got = b.messages(1)
     tap.equal(text(got), ["timed out"], f"{version}: a client that is silent for 1.5 keep-alives is gone")
     b.leave()
 
@@ -203,7 +203,7 @@ def will_delay():
         a.lose()
         got = b.messages(1, quiet=0.05)
         took = time.monotonic() - began
-        tap.ok(text(got) == [name] and least <= took < 5, f"5: a delayed will comes {name}", text(got), took)
+        tap.ok(text(got) == [name] and least <= took < 30, f"5: a delayed will comes {name}", text(got), took)
     a = Client(5, name="delay-returns", will=("delay/x", "not this", 1, False, props("WILLMESSAGE", WillDelayInterval=3)), SessionExpiryInterval=60)
     a.connect()
     a.lose()
@@ -291,14 +291,14 @@ def session_expiry():
     a.connect(), a.subscribe(("expiry", 1)), a.leave(), gone("expiry")
     tap.equal(a.connect(clean=False)[1], False, "5: a session with expiry 0 ends with its connection")
     a.leave()
-    a.connect_props = {"SessionExpiryInterval": 2}
+    a.connect_props = {"SessionExpiryInterval": 3}
     a.connect(), a.subscribe(("expiry", 1)), a.leave()
-    tap.equal(a.connect(clean=False)[1], True, "5: one with 2 s is there at once")
+    tap.equal(a.connect(clean=False)[1], True, "5: one with 3 s is there at once")
     a.leave()
-    time.sleep(3)
-    tap.equal(a.connect(clean=False)[1], False, "5: and gone after 3 s")
+    time.sleep(4)
+    tap.equal(a.connect(clean=False)[1], False, "5: and gone after 4 s")
     a.leave(SessionExpiryInterval=60)
-    time.sleep(2.5)
+    time.sleep(3.5)
     tap.equal(a.connect(clean=False)[1], True, "5: DISCONNECT may make it longer")
     a.leave(SessionExpiryInterval=0), gone("expiry")
     tap.equal(a.connect(clean=False)[1], False, "5: or end it")
@@ -322,6 +322,7 @@ def expiry():
     b.connect(clean=True), b.subscribe(("stale", 2)), b.leave()
     a = Client(5)
     a.connect()
+    began = time.monotonic()
     for qos in (1, 2):
         a.publish("stale", "short", qos, MessageExpiryInterval=1)
         a.publish("stale", "long", qos, MessageExpiryInterval=60)
@@ -329,7 +330,8 @@ def expiry():
     b.connect(clean=False)
     got = b.messages(2)
     tap.equal(text(got), ["long", "long"], "5: what expired while the client was away is not sent")
-    tap.ok(all(55 <= m.properties.MessageExpiryInterval <= 58 for m in got), "5: the time that it waited is taken off", [m.properties.MessageExpiryInterval for m in got])
+    took = time.monotonic() - began
+    tap.ok(all(58 - took <= m.properties.MessageExpiryInterval <= 58 for m in got), "5: the time that it waited is taken off", [m.properties.MessageExpiryInterval for m in got])
     a.leave(), b.leave()
 
 

@@ -81,7 +81,7 @@ class Desk:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 class Agent:

@@ -28,7 +28,7 @@ class Vehicle(RawMqtt):
         self.packet_id += 1
         self.publish(P.format(self.thing) + tail, json.dumps(document).encode() if document is not None else b"", self.packet_id)
 
-    def next(self, tail, seconds=15):
+    def next(self, tail, seconds=60):
         """The next message on this topic; what comes before on others is kept."""
         self.settimeout(seconds)
         topic = P.format(self.thing) + tail
@@ -78,7 +78,7 @@ def over_mqtt(device):
 
 def closed(client):
     try:
-        client.settimeout(15)
+        client.settimeout(60)
         while client.packet()[0] != 2:
             pass
         return False

@@ -52,7 +52,7 @@ class Wire:
             context.set_alpn_protocols([alpn])
         if cert:
             context.load_cert_chain(cert["cert"], cert["key"])
-        self.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(address, 0)), server_hostname="localhost")
+        self.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(address, 0)), server_hostname="localhost")
         self.buffer = b""
 
     def send(self, kind, body, flags=0):

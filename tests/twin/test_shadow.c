@@ -215,7 +215,7 @@ static void test_what_memory_does_not_hold_the_database_does(void)
     snprintf(part, sizeof part, "\"n\":%d}", i);
     CHECK(state_is(thing, "", 200, part));
   }
-  for (int i = 0; i < 100; i++) { /* what is not saved yet stays; then there is room again */
+  for (int i = 0; i < 1200; i++) { /* what is not saved yet stays; then there is room again */
     usleep(50000);
     snprintf(thing, sizeof thing, "car-%d", i % 40);
     snprintf(part, sizeof part, "\"n\":%d}", i % 40);
