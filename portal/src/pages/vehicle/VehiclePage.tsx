@@ -21,6 +21,7 @@ import { CampaignPanel } from './CampaignPanel'
 import { Chart } from './Chart'
 import { columnsOf, type SeriesLike } from './chart-data'
 import { DevicePanel } from './DevicePanel'
+import { ShadowPanel } from './ShadowPanel'
 import { EditVehicle } from './EditVehicle'
 import { FleetPanel } from './FleetPanel'
 import { SignalTable } from './SignalTable'
@@ -31,7 +32,7 @@ import { useValues } from './values'
 import { windowOf } from './window'
 import type { VehicleEvent } from '../../api/types'
 
-const tabs = ['live', 'events', 'campaigns', 'troubles', 'device'] as const
+const tabs = ['live', 'events', 'campaigns', 'troubles', 'shadow', 'device'] as const
 type Tab = (typeof tabs)[number]
 
 /** Signals worth a chart when nobody chose any: what moves the vehicle first. */
@@ -362,6 +363,11 @@ export default function VehiclePage(): JSX.Element {
           <Show when={tab() === 'troubles'}>
             <div class="vehicle-tab">
               <TroubleCodes vehicle={id()} />
+            </div>
+          </Show>
+          <Show when={tab() === 'shadow'}>
+            <div class="vehicle-tab">
+              <ShadowPanel thing={v().name} />
             </div>
           </Show>
           <Show when={tab() === 'device'}>
