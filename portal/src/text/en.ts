@@ -290,7 +290,7 @@ export const en = {
   'shadow.agreed': 'Agreed',
   'shadow.only': 'Reported only',
   'shadow.desired.at': 'Desired since',
-  'shadow.reported.at': 'Reported',
+  'shadow.reported.at': 'Reported since',
   'shadow.edit': 'Edit desired',
   'shadow.new': 'New shadow',
   'shadow.name': 'Name',

@@ -105,9 +105,9 @@ export function ShadowPanel(props: { thing: string }): JSX.Element {
   const when = (at: number | undefined): string => (at === undefined ? '' : age(Math.max(0, second() - at)))
   const columns = (): Column<ShadowRow>[] => [
     { id: 'path', header: t('shadow.path'), cell: (r) => <span class="code">{r.path}</span>, value: (r) => r.path },
+    { id: 'state', header: t('shadow.state'), width: '9rem', narrow: '8.5rem', cell: (r) => <Show when={r.outstanding} fallback={<span class="soft">{r.desired === undefined ? t('shadow.only') : t('shadow.agreed')}</span>}><Status tone="notice">{t('shadow.outstanding')}</Status></Show>, value: (r) => (r.outstanding ? 1 : 0) },
     { id: 'desired', header: t('shadow.desired'), cell: (r) => <span class="code" title={r.desired}>{r.desired ?? '–'}</span>, value: (r) => r.desired ?? '' },
     { id: 'reported', header: t('shadow.reported'), cell: (r) => <span class="code" title={r.reported}>{r.reported ?? '–'}</span>, value: (r) => r.reported ?? '' },
-    { id: 'state', header: t('shadow.state'), width: '9rem', narrow: '7rem', cell: (r) => <Show when={r.outstanding} fallback={<span class="soft">{r.desired === undefined ? t('shadow.only') : t('shadow.agreed')}</span>}><Status tone="notice">{t('shadow.outstanding')}</Status></Show>, value: (r) => (r.outstanding ? 1 : 0) },
     { id: 'desired-at', header: t('shadow.desired.at'), width: '9rem', wide: true, cell: (r) => when(r.desiredAt), value: (r) => r.desiredAt ?? 0 },
     { id: 'reported-at', header: t('shadow.reported.at'), width: '9rem', wide: true, cell: (r) => when(r.reportedAt), value: (r) => r.reportedAt ?? 0 },
   ]
