@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { axeSource, base, open, settle, signIn } from './browser-tools.mjs'
 import { fleetwisePages } from './fleetwise-pages.mjs'
+import { shadowPage } from './shadow-page.mjs'
 
 const axe = readFileSync(axeSource, 'utf8')
 const dist = fileURLToPath(new URL('../../portal/dist/', import.meta.url))
@@ -181,7 +182,7 @@ const listed = () => [
   '/', '/map', '/vehicles', `/vehicles/${own.vehicle.id}`, `/vehicles/${own.vehicle.id}?tab=events`, `/vehicles/${own.vehicle.id}?tab=device`, '/campaigns',
   ...(own.campaign ? [`/campaigns/${own.campaign.id}`, `/campaigns/${own.campaign.id}/edit`] : []), '/campaigns/new', '/devices', `/devices/client?id=${encodeURIComponent(own.vehicle.name)}`, '/devices/client?id=nobody', '/devices/trace', '/signals', '/signals?view=tree', '/settings', '/nowhere',
   `/vehicles/${own.vehicle.id}?at=${Date.now() - 5000}`, `/vehicles/${own.vehicle.id}?range=custom&from=${Date.now() - 60_000}&to=${Date.now() - 5000}`, '/vehicles?add=1', '/signals/import', '/signals/manifests', '/fleets', '/templates/new',
-  `/vehicles/${own.vehicle.id}?tab=campaigns`, `/vehicles/${own.vehicle.id}?tab=troubles&codes=any`, ...(own.event ? [own.event] : []), ...(own.decoder ? [`/signals/decoders/${own.decoder}`] : []),
+  `/vehicles/${own.vehicle.id}?tab=campaigns`, `/vehicles/${own.vehicle.id}?tab=troubles&codes=any`, `/vehicles/${own.vehicle.id}?tab=shadow`, ...(own.event ? [own.event] : []), ...(own.decoder ? [`/signals/decoders/${own.decoder}`] : []),
 ]
 
 test('every page is accessible in both themes and at 360 pixels, where it needs no sideways scrolling, and its map has no error', async () => {
@@ -607,6 +608,7 @@ test('a service is created, complained about beside its fields, given a new pass
 })
 
 fleetwisePages({ page: () => page, own, go, text, api, path, findings, pixelsOf })
+shadowPage({ page: () => page, own, go, findings })
 
 test('a row less wanted: the table copies, sorts and remembers in the address', async () => {
   await go('/vehicles')
