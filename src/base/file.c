@@ -54,6 +54,17 @@ mc_err mc_file_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint64_t 
   return file->ops->pwritev(file, iov, count, offset, why);
 }
 
+mc_err mc_file_pwritev_direct(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why)
+{
+  bool aligned = offset % MC_FILE_DIRECT_ALIGN == 0;
+  for (size_t i = 0; i < count; i++)
+    aligned &= iov[i].len % MC_FILE_DIRECT_ALIGN == 0 && (uintptr_t)iov[i].data % MC_FILE_DIRECT_ALIGN == 0;
+  if (!aligned)
+    return mc_err_set(why, MC_ERR_INVALID, "write %s past the page cache: not in whole blocks of %d bytes", file->path, MC_FILE_DIRECT_ALIGN);
+  MC_TRY(check_range(file, iov, count, offset, why));
+  return file->ops->pwritev_direct ? file->ops->pwritev_direct(file, iov, count, offset, why) : file->ops->pwritev(file, iov, count, offset, why);
+}
+
 mc_err mc_file_commit(mc_file *file, mc_file_ring *ring, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why)
 {
   MC_TRY(check_range(file, iov, count, offset, why));

@@ -20,6 +20,8 @@ enum {
   MC_FILE_TRUNCATE = 16
 };
 
+enum { MC_FILE_DIRECT_ALIGN = 4096 };
+
 typedef struct mc_iov {
   const void *data;
   size_t len;
@@ -35,6 +37,9 @@ mc_err mc_file_pread(mc_file *file, void *out, size_t len, uint64_t offset, size
 /* Writes all bytes or fails; a failed write may have left a prefix. */
 mc_err mc_file_pwrite(mc_file *file, const void *data, size_t len, uint64_t offset, mc_why *why);
 mc_err mc_file_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why);
+/* As mc_file_pwritev, past the page cache where the system can: what will not be read from there need not be copied there. Places in memory, lengths and offset
+ * are multiples of MC_FILE_DIRECT_ALIGN. Bytes that go out of it are on the device, but not durable before mc_file_sync. */
+mc_err mc_file_pwritev_direct(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why);
 /* Data and the size needed to read it are on the device when this returns MC_OK (fdatasync). */
 mc_err mc_file_sync(mc_file *file, mc_why *why);
 /* mc_file_pwritev, then mc_file_sync. ring NULL: as two calls; else as linked operations of one submission to io_uring, and MC_ERR_UNSUPPORTED tells that it does

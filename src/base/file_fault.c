@@ -144,7 +144,7 @@ static mc_err open_now(mc_fault_fs *fs, mc_fault_file *f, const char *path, int 
   mc_err err = mc_fs_posix_ops.open(mc_fs_posix(), path, flags & ~MC_FILE_TRUNCATE, mode, &real, why);
   if (err || !real)
     return err;
-  f->base = (mc_file){&fault_ops, real->fd, real->path}; /* from here on fault_close releases both */
+  f->base = (mc_file){.ops = &fault_ops, .fd = real->fd, .path = real->path}; /* from here on fault_close releases both */
   free(real);
   f->node = flags & MC_FILE_WRITE ? mc_inode_of(&fs->inodes, f->base.fd) : NULL;
   if (f->node)
@@ -476,7 +476,7 @@ static const mc_fs_ops fault_ops = {
     .open = fault_open,
     .close = fault_close,
     .pread = fault_pread,
-    .pwritev = fault_pwritev,
+    .pwritev = fault_pwritev, /* and pwritev_direct */
     .sync = fault_sync,
     .write_behind = fault_write_behind,
     .zero = fault_zero,

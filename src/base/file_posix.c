@@ -12,9 +12,9 @@
 #include "base/file_ring.h"
 #include "base/vec.h"
 
-enum { IOV_BATCH = 64, ZERO_PIECE = 1 << 20, DIRECT_ALIGN = 4096 };
+enum { IOV_BATCH = 64, ZERO_PIECE = 1 << 20 };
 
-static _Alignas(DIRECT_ALIGN) uint8_t zeros[ZERO_PIECE]; /* never written */
+static _Alignas(MC_FILE_DIRECT_ALIGN) uint8_t zeros[ZERO_PIECE]; /* never written */
 
 static mc_err posix_open(const mc_fs *fs, const char *path, int flags, unsigned mode, mc_file **out, mc_why *why)
 {
@@ -43,7 +43,7 @@ static mc_err posix_open(const mc_fs *fs, const char *path, int flags, unsigned 
     free(copy);
     return err;
   }
-  *file = (mc_file){fs->ops, fd, copy};
+  *file = (mc_file){.ops = fs->ops, .fd = fd, .path = copy};
   *out = file;
   return MC_OK;
 }
@@ -51,6 +51,8 @@ static mc_err posix_open(const mc_fs *fs, const char *path, int flags, unsigned 
 static void posix_close(mc_file *file)
 {
   close(file->fd);
+  if (file->direct > 0)
+    close(file->direct);
   free(file->path);
   free(file);
 }
@@ -104,6 +106,40 @@ static mc_err posix_pwritev(mc_file *file, const mc_iov *iov, size_t count, uint
   }
 }
 
+/* By its descriptor: its name may have changed since it was opened. Not every file system has O_DIRECT, not every place /proc. */
+static int direct_of(mc_file *file)
+{
+  if (!file->direct) {
+    char self[40];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
+    int fd = open(self, O_WRONLY | O_DIRECT | O_CLOEXEC);
+    file->direct = fd > 0 ? fd : -1;
+  }
+  return file->direct;
+}
+
+static mc_err posix_pwritev_direct(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why)
+{
+  struct iovec batch[IOV_BATCH];
+  size_t len = 0;
+  for (size_t i = 0; i < count; i++)
+    len += iov[i].len;
+  if (count <= IOV_BATCH && direct_of(file) > 0) {
+    int pieces = next_batch(batch, iov, count, 0, 0);
+    ssize_t n;
+    do
+      n = pwritev(file->direct, batch, pieces, (off_t)offset);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0 && (size_t)n == len)
+      return MC_OK;
+    if (n < 0 && errno == EINVAL) { /* its blocks are larger than ours */
+      close(file->direct);
+      file->direct = -1;
+    }
+  }
+  return posix_pwritev(file, iov, count, offset, why); /* what is wrong shows again */
+}
+
 static mc_err posix_sync(mc_file *file, mc_why *why)
 {
   int r;
@@ -133,7 +169,7 @@ static void posix_forget(mc_file *file, uint64_t offset, uint64_t len)
 /* O_DIRECT wants whole blocks; not every file system has it. *at is moved behind what was written. */
 static void zero_direct(const mc_file *file, uint64_t *at, uint64_t end)
 {
-  if (*at % DIRECT_ALIGN || end % DIRECT_ALIGN)
+  if (*at % MC_FILE_DIRECT_ALIGN || end % MC_FILE_DIRECT_ALIGN)
     return;
   int fd = open(file->path, O_WRONLY | O_DIRECT | O_CLOEXEC);
   while (fd >= 0 && *at < end) {
@@ -141,7 +177,7 @@ static void zero_direct(const mc_file *file, uint64_t *at, uint64_t end)
     ssize_t n = pwrite(fd, zeros, len, (off_t)*at);
     if (n < 0 && errno == EINTR)
       continue;
-    if (n <= 0 || n % DIRECT_ALIGN)
+    if (n <= 0 || n % MC_FILE_DIRECT_ALIGN)
       break; /* what is wrong shows again without it */
     *at += (uint64_t)n;
   }
@@ -321,6 +357,7 @@ const mc_fs_ops mc_fs_posix_ops = {
     .close = posix_close,
     .pread = posix_pread,
     .pwritev = posix_pwritev,
+    .pwritev_direct = posix_pwritev_direct,
     .sync = posix_sync,
     .write_behind = posix_write_behind,
     .forget = posix_forget,

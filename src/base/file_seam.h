@@ -10,6 +10,7 @@ typedef struct mc_fs_ops {
   void (*close)(mc_file *file);
   mc_err (*pread)(mc_file *file, void *out, size_t len, uint64_t offset, size_t *got, mc_why *why);
   mc_err (*pwritev)(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why);
+  mc_err (*pwritev_direct)(mc_file *file, const mc_iov *iov, size_t count, uint64_t offset, mc_why *why); /* NULL: there is no page cache to pass; pwritev does it */
   mc_err (*sync)(mc_file *file, mc_why *why);
   mc_err (*write_behind)(mc_file *file, uint64_t offset, uint64_t len, mc_why *why);
   void (*forget)(mc_file *file, uint64_t offset, uint64_t len); /* NULL: nothing to hint at */
@@ -38,6 +39,7 @@ struct mc_file {
   const mc_fs_ops *ops;
   int fd;
   char *path; /* owned; for messages */
+  int direct; /* posix: the same file opened with O_DIRECT, once it was asked for; 0: it was not, -1: it is not to be had */
 };
 
 extern const mc_fs_ops mc_fs_posix_ops;

@@ -21,17 +21,24 @@ int mc_journal_follow(mc_journal *j, uint64_t at)
   return -1;
 }
 
+uint64_t mc_journal_followed(mc_journal *j, uint64_t end)
+{
+  uint64_t most = 0;
+  for (int i = 0; i < MC_READERS_FOLLOWED; i++) {
+    uint64_t at = atomic_load_explicit(&j->reader_at[i], memory_order_relaxed);
+    if (at < end && end - at <= FOLLOWED && end - at > most)
+      most = end - at;
+  }
+  return most;
+}
+
 /* Below this nothing is likely to be read again. */
 static uint64_t boundary(mc_journal *j)
 {
-  uint64_t end = atomic_load(&j->end);
-  uint64_t to = end > KEPT ? end - KEPT : 0;
-  for (int i = 0; i < MC_READERS_FOLLOWED; i++) {
-    uint64_t at = atomic_load_explicit(&j->reader_at[i], memory_order_relaxed);
-    if (at < to && end - at <= FOLLOWED)
-      to = at;
-  }
-  return to & ~(uint64_t)(STEP - 1);
+  uint64_t end = atomic_load(&j->end), kept = mc_journal_followed(j, end);
+  if (kept < KEPT)
+    kept = KEPT;
+  return (end > kept ? end - kept : 0) & ~(uint64_t)(STEP - 1);
 }
 
 /* The segment that holds j->cache_low; false: there is none, or it cannot be opened. */

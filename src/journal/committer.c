@@ -8,7 +8,7 @@
 
 /* The committer: gather, write, sync, tell. Everything here runs on its thread, except the wake-up. */
 
-enum { PAGE = 4096, GROUP_PIECES = 256 };
+enum { GROUP_PIECES = 256 };
 
 void mc_committer_wake(mc_journal *j)
 {
@@ -102,7 +102,8 @@ static mc_err write_seal(mc_journal *j, mc_why *why)
   mc_group_header h = {.seal = true, .offset = j->at, .time_us = mc_clock_wall_us()};
   memcpy(h.id, j->id, sizeof h.id);
   mc_group_header_put(header, &h);
-  return mc_journal_put(j, &(mc_iov){header, sizeof header}, 1, why);
+  mc_iov iov[2] = {{header, sizeof header}};
+  return mc_journal_put(j, iov, 1, why);
 }
 
 /* Retention asks how old the sealed segment is, and whether something in it is to be kept. */
@@ -171,11 +172,6 @@ static mc_err write_group(mc_journal *j, const group *g, mc_why *why)
   }
   mc_group_header_put(header, &h);
   iov[0] = (mc_iov){header, sizeof header};
-  /* Whole pages: half a page of a file that is not in memory would be read first. Nothing lies behind the last group that counts. */
-  static const uint8_t zero[PAGE];
-  uint64_t end = j->at - j->seg_first + sizeof header + g->bytes, pad = -end & (PAGE - 1);
-  if (pad && pad <= j->seg_size - end)
-    iov[pieces++] = (mc_iov){zero, pad};
   began_us = mc_clock_mono_us();
   MC_TRY(mc_journal_put(j, iov, pieces, why));
   learn(j, g->bytes, mc_clock_mono_us() - began_us);

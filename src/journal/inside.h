@@ -16,6 +16,7 @@ enum {
   MC_CHUNK_COPY = 64 << 10,   /* up to here what is handed over is copied behind what waits, rather than take a buffer of its own */
   MC_GROUP_BYTES = 4 << 20,   /* most that one group gathers */
   MC_GROUP_BYTES_SLOW = 32 << 20, /* the same where a sync is slow */
+  MC_TAIL_BYTES = 16 << 20,   /* of the journal's end in memory */
   MC_CHUNKS_KEPT = 32,        /* free staging buffers kept for reuse */
   MC_SEGMENT_PIECE = 256 << 10, /* zero-filling goes by this much */
   MC_READERS_FOLLOWED = 16,
@@ -125,6 +126,8 @@ struct mc_journal {
   mc_file_ring *ring; /* NULL: plain calls */
   atomic_bool uring;  /* there is one */
   uint64_t seg_first, seg_size, at;
+  uint64_t tail_at;         /* up to here the bytes in `tail` are those of the file; UINT64_MAX: they are not known */
+  bool tail_behind;         /* a live reader is far behind: groups go through the page cache, where it will find them */
   uint32_t seg_summary;     /* 0 when the segment was begun by an earlier run */
   int64_t seg_last_us;
   int64_t last_group_us;
@@ -160,6 +163,10 @@ struct mc_journal {
   atomic_bool recycles; /* the last segment that was prepared, or the next one, is a spare */
   char held_by[80]; /* under consumer_lock; empty: nobody holds retention back */
 
+  uint8_t *tail; /* tail.c: the last bytes, each at its offset modulo MC_TAIL_BYTES; NULL: groups go through the page cache */
+  pthread_rwlock_t tail_lock;
+  uint64_t tail_low, tail_high; /* committer writes, under tail_lock: what may be read in `tail`, below `end`. High UINT64_MAX: it grows with the journal */
+
   _Atomic uint64_t reader_at[MC_READERS_FOLLOWED]; /* where live readers read last; UINT64_MAX: nobody's. cache.c */
   struct mc_file *cache_file; /* keeper's own, and the next two: the segment whose pages are given back */
   uint64_t cache_first, cache_low;
@@ -187,7 +194,7 @@ struct mc_journal {
   uint64_t durable_low;  /* lowest durable offset of all consumers; UINT64_MAX without any */
   bool consumers_dirty;
 
-  mc_metric *m_erased, *m_records, *m_bytes, *m_groups, *m_failures, *m_gather, *m_switch, *m_sync, *m_tell;
+  mc_metric *m_erased, *m_records, *m_bytes, *m_groups, *m_direct, *m_failures, *m_gather, *m_switch, *m_sync, *m_tell;
   mc_metric *m_retired, *m_held, *m_compactions, *m_compacted;
   mc_metric *m_sync_cost, *m_throughput, *m_wait, *m_budget, *m_uring;
 };
@@ -208,8 +215,16 @@ void *mc_committer_run(void *journal);
 void mc_committer_wake(mc_journal *j);
 /* ring.c: before the threads run, and the committer's thread. */
 void mc_journal_ring_open(mc_journal *j, mc_journal_io io);
-/* Writes and syncs, by the ring as long as there is one. */
-mc_err mc_journal_put(mc_journal *j, const mc_iov *iov, size_t count, mc_why *why);
+/* Writes at j->at and syncs: past the page cache where that can be, by the ring when that was asked for. iov has room for one piece more. */
+mc_err mc_journal_put(mc_journal *j, mc_iov *iov, size_t count, mc_why *why);
+
+/* tail.c */
+void mc_tail_init(mc_journal *j);
+void mc_tail_free(mc_journal *j);
+/* Committer's thread, mc_journal_put with the last bytes in memory. False: it cannot be done so, and nothing was. */
+bool mc_tail_put(mc_journal *j, const mc_iov *iov, size_t count, mc_err *err, mc_why *why);
+/* mc_file_pread of a segment that begins at `first`, from memory what is there. offset lies below j->end. */
+mc_err mc_tail_pread(mc_journal *j, mc_file *file, uint64_t first, void *out, size_t len, uint64_t offset, size_t *got, mc_why *why);
 
 /* segment.c */
 typedef MC_VEC(uint64_t) mc_offsets;
@@ -258,6 +273,8 @@ typedef struct mc_compacted mc_compacted; /* compacted.h */
 void mc_journal_cache_init(mc_journal *j);
 void mc_journal_cache_trim(mc_journal *j); /* keeper's thread */
 int mc_journal_follow(mc_journal *j, uint64_t at); /* a place in reader_at; -1: none is free */
+/* How far the live reader is behind that is the farthest behind of those whose pages are kept. */
+uint64_t mc_journal_followed(mc_journal *j, uint64_t end);
 static inline void mc_journal_follow_on(mc_journal *j, int slot, uint64_t at)
 {
   if (slot >= 0)
@@ -271,7 +288,8 @@ mc_err mc_consumers_flush(mc_journal *j, mc_why *why);
 /* scan.c: reading a segment file through a window */
 typedef struct mc_window {
   mc_file *file;
-  uint64_t first; /* offset of the file's first byte */
+  mc_journal *live; /* whose segment it is, when only what lies below its end is read; NULL: a file, whoever writes it */
+  uint64_t first;   /* offset of the file's first byte */
   mc_buf buf;
   uint64_t at;    /* offset of buf's first byte */
   uint64_t reads; /* counts reads, so that a reader knows when bytes are new */

@@ -41,6 +41,7 @@ void mc_journal_unref(mc_journal *j)
     j->pool = c->next;
     free(c);
   }
+  mc_tail_free(j);
   mc_strmap_free(&j->consumers);
   mc_vec_free(&j->table);
   pthread_mutex_destroy(&j->commit_lock);
@@ -84,6 +85,7 @@ static void get_metrics(mc_journal *j)
   j->m_records = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_records_total", "Records made durable.", NULL);
   j->m_bytes = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_bytes_total", "Bytes of records made durable.", NULL);
   j->m_groups = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_groups_total", "Groups written, one sync each.", NULL);
+  j->m_direct = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_direct_groups_total", "Groups written past the page cache, where the file system can.", NULL);
   j->m_erased = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_erased_total", "Records passed over by readers because their key was destroyed.", NULL);
   j->m_failures = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_failures_total", "Groups refused because a write failed.", NULL);
   j->m_retired = mc_metric_get(MC_METRIC_COUNTER, "motorcade_journal_segments_retired_total", "Segments that retention removed.", NULL);
@@ -178,6 +180,7 @@ mc_err mc_journal_open(const mc_journal_config *config, mc_journal **out, mc_why
   atomic_init(&j->urgent, false);
   init_locks(j);
   mc_journal_cache_init(j);
+  mc_tail_init(j);
   get_metrics(j);
   mc_err err = take_lock(j, why);
   if (!err)

@@ -52,12 +52,12 @@ static mc_err read_record(mc_journal *j, const mc_segment *s, uint64_t offset, m
   mc_buf_clear(bytes);
   if (mc_buf_reserve(bytes, FIRST_TRY))
     return mc_err_set(why, MC_ERR_MEMORY, "journal %s: out of memory", j->dir);
-  MC_TRY(mc_file_pread(s->read, bytes->data, (size_t)want, offset - s->first, &bytes->len, why));
+  MC_TRY(mc_tail_pread(j, s->read, s->first, bytes->data, (size_t)want, offset, &bytes->len, why));
   mc_err err = mc_record_peek(mc_buf_slice(bytes), &size);
   if (!err && size > bytes->len && size <= stop - offset) {
     if (mc_buf_reserve(bytes, size - bytes->len))
       return mc_err_set(why, MC_ERR_MEMORY, "journal %s: out of memory for %u bytes", j->dir, size);
-    MC_TRY(mc_file_pread(s->read, bytes->data + bytes->len, size - bytes->len, offset + bytes->len - s->first, &got, why));
+    MC_TRY(mc_tail_pread(j, s->read, s->first, bytes->data + bytes->len, size - bytes->len, offset + bytes->len, &got, why));
     bytes->len += got;
   }
   err = err ? err : mc_record_get(mc_buf_slice(bytes), out, &size);

@@ -469,7 +469,7 @@ mc_err mc_journal_reader_create(mc_journal *j, uint64_t offset, mc_journal_filte
   mc_journal_reader *r = calloc(1, sizeof *r);
   if (!r)
     return mc_err_set(why, MC_ERR_MEMORY, "journal reader: out of memory");
-  r->journal = j;
+  r->journal = r->window.live = j;
   r->fs = j->fs;
   memcpy(r->id, j->id, sizeof r->id);
   r->filter = filter;

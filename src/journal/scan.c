@@ -19,7 +19,8 @@ mc_err mc_window_need(mc_window *w, uint64_t offset, size_t need, uint64_t limit
     w->reads++;
     if (mc_buf_reserve(&w->buf, want))
       return mc_err_set(why, MC_ERR_MEMORY, "journal: out of memory for %zu bytes", want);
-    MC_TRY(mc_file_pread(w->file, w->buf.data, want, offset - w->first, &w->buf.len, why));
+    MC_TRY(w->live ? mc_tail_pread(w->live, w->file, w->first, w->buf.data, want, offset, &w->buf.len, why)
+                   : mc_file_pread(w->file, w->buf.data, want, offset - w->first, &w->buf.len, why));
   }
   *out = mc_slice_of(w->buf.data + (offset - w->at), w->buf.len - (size_t)(offset - w->at)); /* never below 0: see above */
   if (out->len > limit - offset)

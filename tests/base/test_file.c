@@ -82,6 +82,32 @@ static void test_writes_more_pieces_than_one_call_takes(void)
   mc_file_close(&f);
 }
 
+static void test_writes_past_the_page_cache(void)
+{
+  static _Alignas(MC_FILE_DIRECT_ALIGN) uint8_t bytes[4 * MC_FILE_DIRECT_ALIGN], got[4 * MC_FILE_DIRECT_ALIGN];
+  enum { BLOCK = MC_FILE_DIRECT_ALIGN };
+  mc_file *f = fresh("direct");
+  size_t n;
+  memset(bytes, 1, sizeof bytes);
+  CHECK_OK(mc_file_pwrite(f, bytes, sizeof bytes, 0, &why)); /* in the page cache, and dirty */
+  memset(bytes, 2, BLOCK);
+  memset(bytes + 3 * BLOCK, 3, BLOCK);
+  const mc_iov iov[2] = {{bytes + 3 * BLOCK, BLOCK}, {bytes, BLOCK}};
+  CHECK_OK(mc_file_pwritev_direct(f, iov, 2, BLOCK, &why));
+  CHECK_OK(mc_file_sync(f, &why));
+  CHECK_OK(mc_file_pread(f, got, sizeof got, 0, &n, &why));
+  CHECK_INT(n, sizeof got);
+  CHECK(got[0] == 1 && got[BLOCK] == 3 && got[2 * BLOCK] == 2 && got[3 * BLOCK] == 1 && got[4 * BLOCK - 1] == 1);
+  CHECK_OK(mc_file_pwrite(f, "small", 5, BLOCK + 10, &why)); /* both ways by turns */
+  CHECK_OK(mc_file_pwritev_direct(f, &iov[1], 1, 3 * BLOCK, &why));
+  CHECK_OK(mc_file_pread(f, got, sizeof got, 0, &n, &why));
+  CHECK(!memcmp(got + BLOCK + 10, "small", 5) && got[BLOCK] == 3 && got[3 * BLOCK] == 2);
+  CHECK_INT(mc_file_pwritev_direct(f, &(mc_iov){bytes, 100}, 1, 0, &why), MC_ERR_INVALID);
+  CHECK_INT(mc_file_pwritev_direct(f, &(mc_iov){bytes + 8, BLOCK}, 1, 0, &why), MC_ERR_INVALID);
+  CHECK_INT(mc_file_pwritev_direct(f, &(mc_iov){bytes, BLOCK}, 1, 512, &why), MC_ERR_INVALID);
+  mc_file_close(&f);
+}
+
 static void test_preallocates_zeros(void)
 {
   mc_file *f = fresh("pre");
@@ -244,6 +270,7 @@ int main(void)
     printf("# %s\n", round ? "the twin" : "the system");
     RUN(test_writes_and_reads_back);
     RUN(test_writes_more_pieces_than_one_call_takes);
+    RUN(test_writes_past_the_page_cache);
     RUN(test_preallocates_zeros);
     RUN(test_writes_zeros_over_what_was_there);
     RUN(test_reserves_space_that_reads_as_zeros);

@@ -142,7 +142,7 @@ static mc_err open_now(power_file *f, const char *path, int flags, unsigned mode
   mc_file *under = NULL;
   int how = (flags & ~(MC_FILE_TRUNCATE | MC_FILE_CREATE | MC_FILE_EXCLUSIVE)) | (make ? MC_FILE_CREATE : 0);
   MC_TRY(mc_fs_posix_ops.open(power_real(), real, how, mode, &under, why));
-  f->base = (mc_file){&power_ops, under->fd, strdup(path)};
+  f->base = (mc_file){.ops = &power_ops, .fd = under->fd, .path = strdup(path)};
   free(under->path);
   free(under);
   f->content = power_content_of(&power.content, f->base.fd);
@@ -425,7 +425,7 @@ static const mc_fs_ops power_ops = {
     .open = power_open,
     .close = power_close,
     .pread = power_pread,
-    .pwritev = power_pwritev,
+    .pwritev = power_pwritev, /* and pwritev_direct: what passes the page cache is no more durable before a sync than what does not */
     .sync = power_sync,
     .write_behind = power_write_behind,
     .zero = power_zero,
