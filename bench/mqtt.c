@@ -10,21 +10,25 @@ typedef struct load_case {
   const char *name;
   int publishers, subscribers, qos, window;
   bool half_load; /* p99 at half of the rate that the same server just took */
+  double rate;    /* p99 at this many messages a second; 0: as many as it takes */
   const char *what;
 } load_case;
 
 static const load_case cases[] = {
-    {"qos1-50to0-durable", 50, 0, 1, 100, false, "50 publishers, no subscriber, window 100 each"},
-    {"qos1-50to50", 50, 50, 1, 20, false, "50 pairs, window 20 each until acknowledged and delivered"},
-    {"qos0-1to1", 1, 1, 0, 4000, false, "one publisher, one subscriber, window 4,000"},
-    {"qos2-50to0", 50, 0, 2, 100, false, "50 publishers, no subscriber, window 100 each until PUBCOMP"},
-    {"qos1-latency-half-load", 50, 0, 1, 100, true, "PUBLISH to PUBACK, 50 publishers at half of what the server took before, a burst a millisecond each"},
+    {"qos1-50to0-durable", 50, 0, 1, 100, false, 0, "50 publishers, no subscriber, window 100 each"},
+    {"qos1-50to50", 50, 50, 1, 20, false, 0, "50 pairs, window 20 each until acknowledged and delivered"},
+    {"qos0-1to1", 1, 1, 0, 4000, false, 0, "one publisher, one subscriber, window 4,000"},
+    {"qos2-50to0", 50, 0, 2, 100, false, 0, "50 publishers, no subscriber, window 100 each until PUBCOMP"},
+    {"qos1-latency-half-load", 50, 0, 1, 100, true, 0, "PUBLISH to PUBACK, 50 publishers at half of what the server took before, a burst a millisecond each"},
+    {"qos1-latency-500k", 50, 0, 1, 1000, false, 500000, "PUBLISH to PUBACK, 50 publishers with 500,000 msg/s together, whatever the server can take, a burst a millisecond each"},
 };
+
+static bool is_latency(const load_case *t) { return t->half_load || t->rate > 0; }
 
 typedef struct measured {
   mqtt_load_result r; /* medians; lost and repeated are sums */
   double rss_kib, rate;
-  char stages[400]; /* at half load, motorcade only */
+  char stages[400]; /* motorcade only */
 } measured;
 
 static double median_of(const mqtt_load_result *r, int rounds, size_t field)
@@ -68,17 +72,21 @@ static mc_err rounds_by_stage(const bench_options *o, const mqtt_load *load, mea
   return err ? err : seen;
 }
 
+static mc_err rounds_without_stages(const bench_options *o, const mqtt_load *load, measured *out, mc_why *why) { return rounds_of(o, load, &out->r, why); }
+
 static mc_err measure(const bench_options *o, const bench_server *s, const load_case *t, measured *out, mc_why *why)
 {
   *out = (measured){0};
   mqtt_load load = {.server = s, .publishers = t->publishers, .subscribers = t->subscribers, .qos = t->qos, .payload = 200, .window = t->window,
                     .seconds = o->quick ? 1.5 : 4, .warm_up = 0.5};
-  MC_TRY(rounds_of(o, &load, &out->r, why));
+  load.rate = t->rate;
+  mc_err (*rounds)(const bench_options *o, const mqtt_load *load, measured *out, mc_why *why) = s->http ? rounds_by_stage : rounds_without_stages;
+  MC_TRY(rounds(o, &load, out, why));
   out->rate = out->r.per_s;
   if (t->half_load) {
     load.rate = out->rate / 2;
     load.window = 1000; /* what is due goes out: a late answer must not slow the loader down */
-    MC_TRY(s->http ? rounds_by_stage(o, &load, out, why) : rounds_of(o, &load, &out->r, why));
+    MC_TRY(rounds(o, &load, out, why));
   }
   out->rss_kib = bench_rss_kib(&s->process);
   return MC_OK;
@@ -97,28 +105,27 @@ static void say(bench_line *line, const char *format, ...)
 static void say_measured(bench_line *line, const load_case *t, const char *name, const char *keeps, const measured *m)
 {
   say(line, "; %s (%s)", name, keeps);
-  if (t->half_load)
-    say(line, " %.0f of %.0f msg/s,", m->r.per_s, m->rate);
+  if (is_latency(t))
+    say(line, " %.0f of %.0f msg/s,", m->r.per_s, t->half_load ? m->rate : t->rate);
   say(line, " p50 %.2f ms, p99 %.2f ms, %.2f us CPU, lost %llu", m->r.p50_ms, m->r.p99_ms, m->r.cpu_us, (unsigned long long)m->r.lost);
   if (m->r.repeated)
     say(line, ", repeated %llu", (unsigned long long)m->r.repeated);
   say(line, ", loader %.0f %% of a core, idle %.0f %%, taken by the host %.0f %%", m->r.loader_share * 100, m->r.idle * 100, m->r.steal * 100);
-  if (!t->half_load)
-    return;
-  say(line, ", of it sent late p50 %.2f ms, p99 %.2f ms; ready without a processor: loader %.2f s a second, server %.2f", m->r.late_p50_ms, m->r.late_p99_ms,
-      m->r.loader_wait, m->r.server_wait);
+  if (is_latency(t))
+    say(line, ", of it sent late p50 %.2f ms, p99 %.2f ms; ready without a processor: loader %.2f s a second, server %.2f", m->r.late_p50_ms, m->r.late_p99_ms,
+        m->r.loader_wait, m->r.server_wait);
   if (m->stages[0])
     say(line, "; stages p50/p99/p99.9 ms (times): %s", m->stages);
 }
 
-static double value_of(const load_case *t, const measured *m) { return t->half_load ? m->r.p99_ms : m->r.per_s; }
+static double value_of(const load_case *t, const measured *m) { return is_latency(t) ? m->r.p99_ms : m->r.per_s; }
 
 static int run_case(const bench_options *o, const load_case *t, double fsync_ms, double disk)
 {
   bench_server s;
   measured m;
   mc_why why = {0};
-  bench_line line = {.bench = "mqtt", .name = t->name, .unit = t->half_load ? "ms p99" : "msg/s", .lower_is_better = t->half_load};
+  bench_line line = {.bench = "mqtt", .name = t->name, .unit = is_latency(t) ? "ms p99" : "msg/s", .lower_is_better = is_latency(t)};
   mc_err err = bench_start_motorcade(o, 0, &s, &why);
   if (!err)
     err = measure(o, &s, t, &m, &why);
