@@ -30,9 +30,17 @@ static mc_err check_name(mc_campaigns *c, const mc_campaign *g, uint32_t i, mc_a
   mc_slice name = g->signal[i].fqn;
   uint32_t id;
   if (!campaign_is_pattern(name)) {
+    mc_expr_name part;
+    mc_why text = {0};
     if (mc_registry_signal_lookup(c->config.registry, g->tenant, name, &id) == MC_OK)
       return MC_OK;
-    mc_err err = campaign_unknown_signal(c, g->tenant, name, arena, why);
+    mc_err err = campaign_path_find(c, g->tenant, (mc_slice){0}, name, arena, &part, &text);
+    if (err == MC_OK)
+      return MC_OK;
+    if (text.text[0])
+      mc_err_set(why, err, "%s", text.text);
+    else
+      err = campaign_unknown_signal(c, g->tenant, name, arena, why);
     if (why)
       mc_err_prefix(why, "signals[%u]", i);
     return err;

@@ -1,4 +1,5 @@
 /* Messages of vehicles as rows of their campaign: what data out delivers. Any one thread. */
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -130,18 +131,29 @@ static mc_err add_vehicle(collector *k, delivery_batch *b, const collected *m, u
   return err ? err : mc_map_put(&b->vehicle_index, m->vehicle, *index);
 }
 
-static mc_err add_sample(collector *k, delivery_batch *b, const collected *m, uint32_t vehicle, const mc_fw_sample *s)
+/* A structured signal as a whole: JSON, as our agent sends it. What is none stays a text. */
+static bool is_structure(const manifest_version *manifest, const mc_fw_sample *s)
 {
+  json_t *parsed = !s->path && campaign_structure_find(manifest, s->signal_id) ? json_loadb((const char *)s->text.data, s->text.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+  bool is = json_is_object(parsed) || json_is_array(parsed);
+  json_decref(parsed);
+  return is;
+}
+
+static mc_err add_sample(collector *k, delivery_batch *b, const collected *m, const manifest_version *manifest, uint32_t vehicle, const mc_fw_sample *s)
+{
+  uint32_t signal = s->path ? campaign_part_signal(k->c, manifest, &m->data.path[s->path - 1]) : s->signal_id;
   delivery_row row = {.event_id = m->data.event_id, .vehicle = vehicle, .event_us = (int64_t)m->data.event_time_ms * 1000,
-                      .measure = mc_registry_signal_fqn(k->c->config.registry, b->target->tenant, s->signal_id)};
-  if (!row.measure.len || s->path || time_of(m, s, &row.time_us))
+                      .measure = mc_registry_signal_fqn(k->c->config.registry, b->target->tenant, signal)};
+  if (!row.measure.len || time_of(m, s, &row.time_us))
     return MC_OK; /* counted by the decoder */
   if (s->is_string) {
-    row.kind = ROW_TEXT;
-    row.type = "STRING";
+    bool structure = is_structure(manifest, s);
+    row.kind = structure ? ROW_STRUCT : ROW_TEXT;
+    row.type = structure ? "STRUCT" : "STRING";
     MC_TRY(mc_arena_copy(&b->arena, s->text, &row.text));
   } else {
-    set_value(&row, type_of(k, b->target->tenant, s->signal_id), s->number);
+    set_value(&row, type_of(k, b->target->tenant, signal), s->number);
   }
   return mc_vec_push(&b->row, row);
 }
@@ -164,9 +176,10 @@ mc_err collector_add(collector *k, delivery_batch *b, const mc_record *record, c
     b->first_offset = record->offset;
     b->arrival_us = record->time_us;
   }
+  const manifest_version *manifest = campaign_manifest_by_sync(k->c, record->tenant, m->data.manifest_sync_id);
   mc_err err = add_vehicle(k, b, m, &vehicle, why);
   for (uint32_t i = 0; i < m->data.sample_count && !err; i++)
-    err = add_sample(k, b, m, vehicle, &m->data.sample[i]);
+    err = add_sample(k, b, m, manifest, vehicle, &m->data.sample[i]);
   for (uint32_t i = 0; i < m->data.dtc_count && !err; i++)
     err = add_code(b, m, vehicle, m->data.dtc[i]);
   return err ? mc_err_set(why, err, "collecting rows for campaign %.*s: %s", MC_FMT(b->target->name), mc_err_text(err)) : MC_OK;

@@ -71,13 +71,13 @@ static mc_err find_name(void *ctx, mc_slice name, mc_expr_name *out, mc_why *why
 {
   condition_names *n = ctx;
   uint32_t id;
-  if (mc_registry_signal_lookup(n->c->config.registry, n->tenant, name, &id) == MC_OK) {
+  /* The path first: a part that somebody collects has an id of its own, which is not what a vehicle knows. */
+  mc_err err = campaign_path_find(n->c, n->tenant, n->manifest, name, n->arena, out, why);
+  bool is_path = !err && out->path_count;
+  if (!is_path && mc_registry_signal_lookup(n->c->config.registry, n->tenant, name, &id) == MC_OK)
     *out = (mc_expr_name){.signal_id = id, .type = type_in_catalog(n->c, n->tenant, id, n->arena)};
-  } else {
-    mc_err err = campaign_path_find(n->c, n->tenant, n->manifest, name, n->arena, out, why);
-    if (err)
-      return why->text[0] ? err : campaign_unknown_signal(n->c, n->tenant, name, n->arena, why);
-  }
+  else if (err)
+    return why->text[0] ? err : campaign_unknown_signal(n->c, n->tenant, name, n->arena, why);
   for (size_t i = 0; i < n->used.len; i++)
     if (same_use(&n->used.at[i], out))
       return MC_OK;

@@ -209,8 +209,11 @@ static mc_err message_type(const json_t *message, mc_arena *arena, decoder_wire 
   mc_fw_complex_member *member = mc_arena_array(arena, n, sizeof *member);
   if (!member)
     return MC_ERR_MEMORY;
-  for (size_t i = 0; i < n; i++)
-    MC_TRY(message_type(json_object_get(json_array_get(fields, i), "dataType"), arena, out, &member[i].type_id));
+  for (size_t i = 0; i < n; i++) {
+    const json_t *field = json_array_get(fields, i);
+    MC_TRY(message_type(json_object_get(field, "dataType"), arena, out, &member[i].type_id));
+    MC_TRY(mc_arena_copy(arena, control_text(field, "fieldName"), &member[i].name));
+  }
   return add_type(out, (mc_fw_complex_type){.kind = MC_FW_COMPLEX_STRUCT, .member = member, .member_count = (uint32_t)n}, id);
 }
 

@@ -34,7 +34,7 @@ mc_err delivery_target_read(mc_campaigns *c, uint32_t tenant, uint32_t campaign,
 void delivery_target_free(delivery_target *t);
 
 /* collect.c: messages -> rows of one campaign. */
-typedef enum row_kind { ROW_BOOLEAN, ROW_BIGINT, ROW_DOUBLE, ROW_TEXT } row_kind;
+typedef enum row_kind { ROW_BOOLEAN, ROW_BIGINT, ROW_DOUBLE, ROW_TEXT, ROW_STRUCT /* JSON in text */, ROW_KINDS } row_kind;
 typedef struct delivery_row {
   uint32_t event_id;
   uint32_t vehicle; /* index into the batch's vehicles */

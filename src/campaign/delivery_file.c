@@ -9,9 +9,9 @@
 #include "format/json.h"
 
 /* campaignName, eventId, collectionEventTime, vehicleName, measure_name, time, the measure_value columns that hold something, dimensions */
-enum { VALUES = 4 };
-static const char *const value_names[VALUES] = {[ROW_BOOLEAN] = "measure_value_BOOLEAN", [ROW_BIGINT] = "measure_value_BIGINT",
-                                                [ROW_DOUBLE] = "measure_value_DOUBLE", [ROW_TEXT] = "measure_value_VARCHAR"};
+static const char *const value_names[ROW_KINDS] = {[ROW_BOOLEAN] = "measure_value_BOOLEAN", [ROW_BIGINT] = "measure_value_BIGINT",
+                                                [ROW_DOUBLE] = "measure_value_DOUBLE", [ROW_TEXT] = "measure_value_VARCHAR",
+                                                [ROW_STRUCT] = "measure_value_STRUCT"};
 
 /* ---- JSON lines ---- */
 /* Epoch milliseconds, as FleetWise's files have them; microseconds of our own agent stand behind the point. */
@@ -44,6 +44,8 @@ static mc_err json_row(const delivery_batch *b, const delivery_row *row, mc_buf 
     mc_json_int(&j, row->number);
   else if (row->kind == ROW_DOUBLE)
     mc_json_double(&j, row->real);
+  else if (row->kind == ROW_STRUCT)
+    mc_json_raw(&j, row->text);
   else
     mc_json_text(&j, row->text);
   for (uint32_t i = 0; i < b->target->dimension_count; i++)
@@ -134,7 +136,8 @@ static mc_err add_times(table *t, const delivery_batch *b, const char *name, boo
 /* Only the columns that hold something: FleetWise's own readers take a column that is there for a value that is there. */
 static mc_err add_values(table *t, const delivery_batch *b, row_kind kind)
 {
-  static const mc_parquet_type types[] = {[ROW_BOOLEAN] = MC_PARQUET_BOOLEAN, [ROW_BIGINT] = MC_PARQUET_BIGINT, [ROW_DOUBLE] = MC_PARQUET_DOUBLE, [ROW_TEXT] = MC_PARQUET_TEXT};
+  static const mc_parquet_type types[] = {[ROW_BOOLEAN] = MC_PARQUET_BOOLEAN, [ROW_BIGINT] = MC_PARQUET_BIGINT, [ROW_DOUBLE] = MC_PARQUET_DOUBLE,
+                                          [ROW_TEXT] = MC_PARQUET_TEXT, [ROW_STRUCT] = MC_PARQUET_TEXT};
   bool any = false;
   uint8_t *present = room(t, 1), *boolean = room(t, 1);
   int64_t *number = room(t, sizeof *number);
@@ -195,7 +198,7 @@ static mc_err make_table(table *t, const delivery_batch *b)
   MC_TRY(add_texts(t, b, "vehicleName", vehicle_of));
   MC_TRY(add_texts(t, b, "measure_name", measure_of));
   MC_TRY(add_times(t, b, "time", false));
-  for (row_kind kind = ROW_BOOLEAN; kind <= ROW_TEXT; kind++)
+  for (row_kind kind = ROW_BOOLEAN; kind < ROW_KINDS; kind++)
     MC_TRY(add_values(t, b, kind));
   for (uint32_t i = 0; i < b->target->dimension_count && t->columns < MC_PARQUET_COLUMNS; i++)
     MC_TRY(add_dimension(t, b, i));

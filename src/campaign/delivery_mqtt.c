@@ -32,6 +32,8 @@ static void sample(mc_json *j, const delivery_row *row)
     mc_json_int(j, row->number);
   else if (row->kind == ROW_DOUBLE)
     mc_json_double(j, row->real);
+  else if (row->kind == ROW_STRUCT)
+    mc_json_raw(j, row->text);
   else
     mc_json_text(j, row->text);
   mc_json_str_field(j, "dataType", row->type);

@@ -49,12 +49,12 @@ static void look_up(mc_campaigns *c, const manifest_version *m, uint32_t tenant,
   f->known = f->encoding || mc_registry_signal_fqn(c->config.registry, tenant, signal).len;
 }
 
-static mc_err add_number(mc_campaigns *c, const mc_encoding *e, uint32_t vehicle, const mc_fw_sample *s, int64_t time_us, uint8_t flags)
+static mc_err add_number(mc_campaigns *c, const mc_encoding *e, uint32_t vehicle, uint32_t signal, const mc_fw_sample *s, int64_t time_us, uint8_t flags)
 {
   int64_t k;
   if (e && mc_encoding_recover(e, s->number, &k))
-    return mc_block_builder_add(&c->block, vehicle, s->signal_id, e->id, time_us, MC_SAMPLE_RAW, flags, (mc_sample_value){.raw = k});
-  return mc_block_builder_add(&c->block, vehicle, s->signal_id, 0, time_us, MC_SAMPLE_DOUBLE, flags, (mc_sample_value){.dbl = s->number});
+    return mc_block_builder_add(&c->block, vehicle, signal, e->id, time_us, MC_SAMPLE_RAW, flags, (mc_sample_value){.raw = k});
+  return mc_block_builder_add(&c->block, vehicle, signal, 0, time_us, MC_SAMPLE_DOUBLE, flags, (mc_sample_value){.dbl = s->number});
 }
 
 static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle, const mc_fw_vehicle_data *d, uint64_t *quarantined,
@@ -75,8 +75,9 @@ static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle,
       return MC_ERR_INVALID;
     if (__builtin_add_overflow(event_us, relative, &time_us))
       return MC_ERR_INVALID;
-    look_up(c, m, r->tenant, s->signal_id, &facts);
-    if (s->path || !facts.known) { /* a part of a structured signal has no column yet */
+    uint32_t signal = s->path ? campaign_part_signal(c, m, &d->path[s->path - 1]) : s->signal_id;
+    look_up(c, m, r->tenant, signal, &facts);
+    if (!facts.known) {
       (*unknown)++;
       continue;
     }
@@ -86,8 +87,8 @@ static mc_err build_block(mc_campaigns *c, const mc_record *r, uint32_t vehicle,
     }
     uint8_t flags = time_us > r->time_us + AHEAD_US ? MC_SAMPLE_QUARANTINED : 0;
     *quarantined += flags != 0;
-    MC_TRY(s->is_string ? mc_block_builder_add_string(&c->block, vehicle, s->signal_id, time_us, flags, s->text)
-                        : add_number(c, facts.encoding, vehicle, s, time_us, flags));
+    MC_TRY(s->is_string ? mc_block_builder_add_string(&c->block, vehicle, signal, time_us, flags, s->text)
+                        : add_number(c, facts.encoding, vehicle, signal, s, time_us, flags));
   }
   return MC_OK;
 }

@@ -104,6 +104,8 @@ static mc_err fill_tables(mc_campaigns *c, manifest_version *m, mc_why *why)
   MC_TRY(mc_fw_read_manifest(mc_buf_slice(&m->extended), &arena, &doc, why));
   mc_err err = note_all(&r, &doc);
   if (!err)
+    err = campaign_structures_fill(m, &doc, why);
+  if (!err)
     err = number_encodings(c, &r, why);
   mc_vec_free(&r.signal);
   mc_vec_free(&r.value);
@@ -168,6 +170,25 @@ static mc_err foreign_can(const mc_fw_manifest *doc, const uint32_t *observed, s
   return err;
 }
 
+/* AWS's agent has no use for the names of fields: it would pass over them. */
+static mc_err without_names(const mc_fw_manifest *what, mc_arena *arena, mc_fw_manifest *out)
+{
+  mc_fw_complex_type *type = mc_arena_array(arena, what->complex_type_count ? what->complex_type_count : 1, sizeof *type);
+  if (!type)
+    return MC_ERR_MEMORY;
+  for (uint32_t i = 0; i < what->complex_type_count; i++) {
+    type[i] = what->complex_type[i];
+    mc_fw_complex_member *member = mc_arena_array(arena, type[i].member_count ? type[i].member_count : 1, sizeof *member);
+    if (!member)
+      return MC_ERR_MEMORY;
+    for (uint32_t k = 0; k < type[i].member_count; k++)
+      member[k].type_id = type[i].member[k].type_id;
+    type[i].member = member;
+  }
+  out->complex_type = type;
+  return MC_OK;
+}
+
 static mc_err serialise_foreign(mc_slice name, const mc_fw_manifest *what, const uint32_t *observed, size_t observed_count, mc_buf *out, char **sync_id)
 {
   mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
@@ -184,6 +205,8 @@ static mc_err serialise_foreign(mc_slice name, const mc_fw_manifest *what, const
     custom[i] = doc.custom[i];
     custom[i].type = foreign_type(custom[i].type, 1, 0);
   }
+  if (!err)
+    err = without_names(what, &arena, &doc);
   doc.can = can.at;
   doc.can_count = (uint32_t)can.len;
   doc.obd = obd;

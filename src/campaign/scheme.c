@@ -236,6 +236,29 @@ static mc_err collect_one(compile_run *r, const mc_campaign_collect *s, uint32_t
                                                     .data_partition_id = scheme_partition_index(r->campaign, s->partition)}));
 }
 
+/* A part of a structured signal, by its name. MC_ERR_NOT_FOUND: it is none of this manifest. */
+static mc_err collect_part(compile_run *r, const mc_campaign_collect *s)
+{
+  mc_expr_name part;
+  mc_why why = {0};
+  mc_err err = campaign_path_find(r->c, r->campaign->tenant, mc_slice_str(r->m->name), s->fqn, &r->arena, &part, &why);
+  if (err == MC_ERR_MEMORY)
+    return err;
+  if (err || !part.path_count || !campaign_manifest_decodes(r->m, part.signal_id))
+    return MC_ERR_NOT_FOUND;
+  mc_fw_path path = {part.signal_id, part.path, part.path_count};
+  condition_use use = {part.signal_id, part.path, part.path_count};
+  if (has_path(r, &use))
+    return MC_OK;
+  MC_TRY(campaign_part_register(r->c, r->m, &path, NULL));
+  return scheme_info_add(r, ((mc_fw_signal_info){.signal_id = part.signal_id,
+                                                 .sample_buffer_size = s->max_samples ? s->max_samples : DEFAULT_SAMPLES,
+                                                 .minimum_sample_period_ms = s->min_period_ms,
+                                                 .data_partition_id = scheme_partition_index(r->campaign, s->partition),
+                                                 .path = part.path,
+                                                 .path_count = part.path_count}));
+}
+
 static mc_err collect_signals(compile_run *r)
 {
   mc_registry *registry = r->c->config.registry;
@@ -246,8 +269,13 @@ static mc_err collect_signals(compile_run *r)
       continue;
     if (mc_registry_signal_lookup(registry, r->campaign->tenant, s->fqn, &id) == MC_OK && campaign_agent_decodes(r->m, r->agent, id))
       MC_TRY(collect_one(r, s, id));
-    else if (!r->first_missing.len)
-      r->first_missing = s->fqn;
+    else {
+      mc_err err = collect_part(r, s);
+      if (err && err != MC_ERR_NOT_FOUND)
+        return err;
+      if (err && !r->first_missing.len)
+        r->first_missing = s->fqn;
+    }
   }
   for (uint32_t i = 0; i < r->campaign->signal_count; i++) {
     const mc_campaign_collect *s = &r->campaign->signal[i];

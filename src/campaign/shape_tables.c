@@ -202,7 +202,7 @@ STRUCT(batch_create, {"vehicles", &create_vehicles, REQ});
 STRUCT(batch_update, {"vehicles", &update_vehicles, REQ});
 
 /* ---- campaigns ---- */
-TEXT(wildcard, .low = 1, .limit = LIMIT_FQN, .set = "a-zA-Z0-9_*|.-", .rule = dotted);
+TEXT(wildcard, .low = 1, .limit = LIMIT_FQN, .set = "a-zA-Z0-9_*|.[]-", .rule = dotted);
 TEXT(partition_id, .low = 1, .high = 128, .set = "a-zA-Z0-9");
 INT(samples, 1, UINT32_MAX);
 STRUCT(collect, {"name", &wildcard, REQ}, {"maxSampleCount", &samples, OPT}, {"minimumSamplingIntervalMs", &u32, OPT}, {"dataPartitionId", &partition_id, OPT});

@@ -13,7 +13,9 @@
 #include "base/vec.h"
 #include "campaign/campaign.h"
 #include "campaign/rollout.h"
-#include "format/fleetwise.h"
+#include "format/cdr.h"
+
+typedef struct structured_signal { uint32_t signal, root; /* complex type */ } structured_signal;
 
 /* One version of one decoder manifest: what a sync id means, for ever. */
 typedef struct manifest_version {
@@ -24,6 +26,10 @@ typedef struct manifest_version {
   MC_VEC(mc_encoding) list;
   MC_VEC(uint32_t) signal;  /* ids, ascending */
   mc_map left_out;          /* ids of those that `foreign` does not decode */
+  mc_arena structure_arena; /* owner of the next three */
+  mc_cdr_types types;
+  structured_signal *structure;
+  uint32_t structure_count;
   mc_buf extended, foreign; /* protobufs: for our agent, for others */
   int64_t created_us;
 } manifest_version;
@@ -184,6 +190,7 @@ extern const size_t campaign_migration_count;
 
 /* versions.c: looked up by any thread; added under the lock. The two that end in _seen are the decoder's: they take no lock for what they
  * found before. */
+manifest_version *campaign_manifest_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id);
 manifest_version *campaign_manifest_current(mc_campaigns *c, uint32_t tenant, mc_slice name);
 scheme_version *campaign_scheme_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id);
 manifest_version *campaign_manifest_seen(mc_campaigns *c, uint32_t tenant, mc_slice sync_id);
@@ -413,6 +420,13 @@ mc_err campaign_state_ingest(mc_campaigns *c, const mc_record *record, uint32_t 
 mc_err campaign_command_answer(mc_campaigns *c, const mc_record *record, uint32_t vehicle, mc_slice vehicle_name, mc_slice execution);
 mc_err campaign_commands_load(mc_campaigns *c, mc_why *why);
 mc_err campaign_commands_save(mc_campaigns *c, mc_why *why);
+/* structure.c: parts of structured signals. m may be NULL where it says so. */
+mc_err campaign_structures_fill(manifest_version *m, const mc_fw_manifest *doc, mc_why *why);
+const structured_signal *campaign_structure_find(const manifest_version *m /* NULL */, uint32_t signal);
+/* MC_ERR_NOT_FOUND: the manifest has nothing there that is a number or a text, or no names for it. */
+mc_err campaign_part_name(mc_campaigns *c, const manifest_version *m, const mc_fw_path *path, mc_buf *out, mc_type *type);
+uint32_t campaign_part_signal(mc_campaigns *c, const manifest_version *m /* NULL */, const mc_fw_path *path); /* its id; 0: nobody ever asked for it by name */
+mc_err campaign_part_register(mc_campaigns *c, const manifest_version *m, const mc_fw_path *path, mc_why *why);
 /* topic.c: "signals", "checkins", "last_known_states/data", or "response" with the execution's id */
 typedef enum topic_kind { TOPIC_OTHER, TOPIC_SIGNALS, TOPIC_CHECKIN, TOPIC_STATE, TOPIC_RESPONSE } topic_kind;
 topic_kind campaign_topic(mc_slice topic, mc_slice *vehicle_name, mc_slice *execution);

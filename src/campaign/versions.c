@@ -80,6 +80,12 @@ scheme_version *campaign_scheme_seen(mc_campaigns *c, uint32_t tenant, mc_slice 
   return find_seen(c, &c->scheme_by_sync, &c->scheme_known, tenant, sync_id);
 }
 
+manifest_version *campaign_manifest_by_sync(mc_campaigns *c, uint32_t tenant, mc_slice sync_id)
+{
+  char text[256];
+  return find(c, &c->manifest_by_sync, sync_key(tenant, sync_id, text, sizeof text));
+}
+
 manifest_version *campaign_manifest_current(mc_campaigns *c, uint32_t tenant, mc_slice name)
 {
   manifest_version *found = NULL;
@@ -147,6 +153,7 @@ void campaign_manifest_free(manifest_version *m)
   mc_vec_free(&m->list);
   mc_vec_free(&m->signal);
   mc_map_free(&m->left_out);
+  mc_arena_free(&m->structure_arena);
   mc_buf_free(&m->extended);
   mc_buf_free(&m->foreign);
   free(m);

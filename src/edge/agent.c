@@ -94,6 +94,23 @@ void mc_agent_push_frame(mc_agent *a, const mc_can_frame *frame)
     arm_tick(a, due);
 }
 
+void mc_agent_push_message(mc_agent *a, const mc_structured_message *m)
+{
+  mc_why why = {0};
+  size_t values;
+  a->stats.messages++;
+  mc_err err = mc_inspector_message(a->inspector, m, &values, &why);
+  a->stats.signals += values;
+  bool bad = err && err != MC_ERR_NOT_FOUND;
+  a->stats.damaged += bad;
+  if (bad && (a->stats.damaged & (a->stats.damaged - 1)) == 0) /* the 1st, 2nd, 4th, 8th, ... is told */
+    mc_log(MC_LOG_WARN, "edge", "a structured message cannot be read as the manifest says", MC_KZ("agent", a->name), MC_KS("message", mc_slice_sub(m->message_id, 0, 150)),
+           MC_KU("so_far", a->stats.damaged), MC_KZ("why", why.text));
+  int64_t due = mc_inspector_due(a->inspector);
+  if (due < a->tick_due_us)
+    arm_tick(a, due);
+}
+
 /* ---- documents ---- */
 static void after_document(mc_agent *a, mc_err err, const char *what, const mc_why *why)
 {

@@ -15,21 +15,31 @@ enum {
 };
 
 /* ---- from the wire ---- */
-static uint32_t slot_of(const campaign *c, uint32_t signal_id)
+static uint32_t slot_of(const campaign *c, const mc_fw_path *p)
 {
   for (uint32_t i = 0; i < c->slot_count; i++)
-    if (c->slot[i].signal_id == signal_id)
+    if (c->slot[i].signal_id == p->signal_id && c->slot[i].path_count == p->count && (!p->count || memcmp(c->slot[i].path, p->index, p->count * sizeof *p->index) == 0))
       return i;
   return UINT32_MAX;
 }
 
 /* Signals become slot numbers, so that evaluation needs no search. One that is not in signal_information is undefined. */
-static uint32_t use_signal(campaign *c, uint32_t signal_id)
+static uint32_t use_signal(campaign *c, const mc_fw_path *p)
 {
-  uint32_t s = slot_of(c, signal_id);
+  uint32_t s = slot_of(c, p);
   if (s != UINT32_MAX)
     c->slot[s].in_condition = true;
   return s;
+}
+
+/* A signal, or a part of a structured one, which the node's text names. */
+static mc_err use_named(campaign *c, const mc_fw_node *n, uint32_t *out, mc_why *why)
+{
+  mc_fw_path p = {.signal_id = n->signal_id};
+  if (n->text.len)
+    MC_TRY(mc_fw_read_path(n->text, &c->arena, &p, why));
+  *out = use_signal(c, &p);
+  return MC_OK;
 }
 
 static mc_err convert(campaign *c, const mc_fw_node *n, mc_expr **out, mc_why *why);
@@ -42,8 +52,7 @@ static mc_err convert_function(campaign *c, const mc_fw_node *n, mc_expr *e, mc_
       return mc_err_set(why, MC_ERR_UNSUPPORTED, "condition: window type %u is not known", n->window);
     e->kind = MC_EXPR_WINDOW;
     e->window = (mc_window)n->window;
-    e->signal_id = use_signal(c, n->signal_id);
-    return MC_OK;
+    return use_named(c, n, &e->signal_id, why);
   case MC_FW_FN_IS_NULL:
     e->kind = MC_EXPR_IS_NULL;
     c->polled = true;
@@ -90,9 +99,9 @@ static mc_err convert(campaign *c, const mc_fw_node *n, mc_expr **out, mc_why *w
     e->number = n->number;
     return MC_OK;
   case MC_FW_NODE_SIGNAL:
+  case MC_FW_NODE_PATH:
     e->kind = MC_EXPR_SIGNAL;
-    e->signal_id = use_signal(c, n->signal_id);
-    return MC_OK;
+    return use_named(c, n, &e->signal_id, why);
   case MC_FW_NODE_BOOL:
     e->kind = MC_EXPR_BOOL;
     e->boolean = n->boolean;
@@ -101,7 +110,7 @@ static mc_err convert(campaign *c, const mc_fw_node *n, mc_expr **out, mc_why *w
     e->kind = MC_EXPR_STRING;
     return mc_arena_copy(&c->arena, n->text, &e->text);
   default:
-    return mc_err_set(why, MC_ERR_UNSUPPORTED, "condition: a node of kind %d is empty or of a complex signal, which this agent does not read", (int)n->kind);
+    return mc_err_set(why, MC_ERR_UNSUPPORTED, "condition: a node of kind %d is empty or not known", (int)n->kind);
   }
 }
 
@@ -118,6 +127,12 @@ static mc_err add_slots(campaign *c, const mc_fw_scheme *scheme, mc_why *why)
       return mc_err_set(why, MC_ERR_INVALID, "signal %u: sample_buffer_size is 0: at least 1 is needed", info->signal_id);
     slot *s = &c->slot[c->slot_count++];
     s->signal_id = info->signal_id;
+    s->path_count = info->path_count;
+    s->path = mc_arena_array(&c->arena, info->path_count + 1, sizeof *s->path);
+    if (!s->path)
+      return mc_err_set(why, MC_ERR_MEMORY, "out of memory");
+    if (info->path_count)
+      memcpy((void *)(uintptr_t)s->path, info->path, info->path_count * sizeof *s->path);
     s->cap = info->condition_only ? 0 : info->sample_buffer_size < MAX_RING ? info->sample_buffer_size : MAX_RING;
     s->min_period_us = (int64_t)info->minimum_sample_period_ms * 1000;
     s->has_min_period = info->minimum_sample_period_ms > 0;
@@ -207,11 +222,21 @@ mc_err mc_edge_campaign_create(const mc_fw_scheme *scheme, campaign **out, mc_wh
   return MC_OK;
 }
 
+static void drop_text(mc_inspector *i, sample *s)
+{
+  if (i)
+    i->sample_bytes -= sizeof *s->text + s->text->len;
+  free(s->text);
+}
+
 void mc_edge_campaign_destroy(mc_inspector *i, campaign *c)
 {
   for (uint32_t k = 0; c->slot && k < c->slot_count; k++) {
     if (i)
       i->sample_bytes -= (size_t)c->slot[k].ring_size * sizeof(sample);
+    for (uint32_t n = 0; c->slot[k].is_text && n < c->slot[k].len; n++)
+      drop_text(i, &c->slot[k].ring[(c->slot[k].start + n) % c->slot[k].ring_size]);
+    mc_buf_free(&c->slot[k].text);
     free(c->slot[k].ring);
     free(c->slot[k].window);
   }
@@ -256,25 +281,30 @@ static void grow(mc_inspector *i, slot *s)
   i->sample_bytes += more;
 }
 
-static void keep(mc_inspector *i, slot *s, int64_t time_us, double value)
+/* False: it is not kept. */
+static bool keep(mc_inspector *i, slot *s, sample one)
 {
+  int64_t time_us = one.time_us;
   if (s->has_min_period) {
     if (s->last_kept_us != INT64_MIN && time_us - s->last_kept_us < s->min_period_us && time_us >= s->last_kept_us)
-      return;
+      return false;
     s->last_kept_us = time_us;
   }
   if (s->len == s->ring_size && s->ring_size < s->cap)
     grow(i, s);
   if (!s->ring_size)
-    return;
+    return false;
   if (s->len == s->ring_size) { /* full: the oldest goes */
-    s->ring[s->start] = (sample){time_us, value};
+    if (s->is_text)
+      drop_text(i, &s->ring[s->start]);
+    s->ring[s->start] = one;
     if (++s->start == s->ring_size)
       s->start = 0;
-    return;
+    return true;
   }
   uint32_t at = s->start + s->len++;
-  s->ring[at >= s->ring_size ? at - s->ring_size : at] = (sample){time_us, value};
+  s->ring[at >= s->ring_size ? at - s->ring_size : at] = one;
+  return true;
 }
 
 static void window_add(window *w, int64_t time_us, double value)
@@ -316,22 +346,57 @@ static bool holds_samples(const campaign *c)
   return false;
 }
 
+/* A new value was noted: must the condition be looked at? */
+static bool noted(campaign *c, const slot *s, bool changed)
+{
+  c->changed |= s->in_condition && changed;
+  return s->in_condition ? changed || c->polled || fires_again(c) : fires_again(c);
+}
+
+bool mc_edge_campaign_text(mc_inspector *i, campaign *c, slot *s, int64_t time_us, mc_slice text)
+{
+  bool changed = s->in_condition && (!s->has_text || !mc_slice_eq(mc_buf_slice(&s->text), text));
+  if (s->has_value || (!s->is_text && s->len)) /* it was a number: of another manifest's making, which cannot be */
+    return false;
+  c->touched_us = time_us;
+  s->is_text = s->has_text = true;
+  s->consumed = false;
+  mc_buf_clear(&s->text);
+  if (s->in_condition && mc_buf_append_slice(&s->text, text))
+    s->has_text = false;
+  size_t size = sizeof(text_value) + text.len;
+  text_value *copy = s->cap && i->sample_bytes + size <= i->config.sample_memory ? malloc(size) : NULL;
+  if (copy) {
+    copy->len = text.len;
+    if (text.len)
+      memcpy(copy->at, text.data, text.len);
+    i->sample_bytes += size;
+    sample one = {.time_us = time_us, .text = copy};
+    if (!keep(i, s, one))
+      drop_text(i, &one);
+  } else if (s->cap) {
+    i->ring_refusals++;
+  }
+  return noted(c, s, changed);
+}
+
 bool mc_edge_campaign_sample(mc_inspector *i, campaign *c, slot *s, int64_t time_us, double value)
 {
+  if (s->is_text)
+    return false;
   bool changed = !s->has_value || s->value != value;
   c->touched_us = time_us;
   s->value = value;
   s->has_value = true;
   s->consumed = false;
   if (s->cap)
-    keep(i, s, time_us, value);
+    keep(i, s, (sample){.time_us = time_us, .value = value});
   if (s->window) {
     if (window_close(s->window, time_us))
       changed = true;
     window_add(s->window, time_us, value);
   }
-  c->changed |= s->in_condition && changed;
-  return s->in_condition ? changed || c->polled || fires_again(c) : fires_again(c);
+  return noted(c, s, changed);
 }
 
 /* ---- the condition ---- */
@@ -340,6 +405,8 @@ static mc_value undefined(void) { return (mc_value){.kind = MC_VALUE_UNDEFINED};
 static mc_value env_signal(void *ctx, uint32_t s)
 {
   campaign *c = ctx;
+  if (s < c->slot_count && c->slot[s].has_text)
+    return (mc_value){.kind = MC_VALUE_STRING, .text = mc_buf_slice(&c->slot[s].text)};
   if (s >= c->slot_count || !c->slot[s].has_value)
     return undefined();
   return (mc_value){.kind = MC_VALUE_NUMBER, .number = c->slot[s].value};
@@ -348,7 +415,7 @@ static mc_value env_signal(void *ctx, uint32_t s)
 static bool env_is_new(void *ctx, uint32_t s)
 {
   campaign *c = ctx;
-  return s < c->slot_count && c->slot[s].has_value && !c->slot[s].consumed;
+  return s < c->slot_count && (c->slot[s].has_value || c->slot[s].has_text) && !c->slot[s].consumed;
 }
 
 static mc_value env_window(void *ctx, uint32_t s, mc_window which)

@@ -107,8 +107,8 @@ mc_err mc_decoder_create(mc_slice protobuf, const mc_inspector_config *config, d
   mc_err err = mc_fw_read_manifest(protobuf, &scratch, &m, why);
   if (err == MC_OK && !m.sync_id.len)
     err = mc_err_set(why, MC_ERR_INVALID, "decoder manifest: sync_id is empty");
-  if (err == MC_OK && !m.can_count && !m.custom_count)
-    err = mc_err_set(why, MC_ERR_INVALID, "decoder manifest %.*s: no CAN and no custom signals", MC_FMT(mc_slice_sub(m.sync_id, 0, 100)));
+  if (err == MC_OK && !m.can_count && !m.custom_count && !m.complex_count)
+    err = mc_err_set(why, MC_ERR_INVALID, "decoder manifest %.*s: no CAN, no structured and no custom signals", MC_FMT(mc_slice_sub(m.sync_id, 0, 100)));
   decoder *d = err ? NULL : calloc(1, sizeof *d);
   if (err == MC_OK && !d)
     err = mc_err_set(why, MC_ERR_MEMORY, "out of memory");
@@ -118,6 +118,8 @@ mc_err mc_decoder_create(mc_slice protobuf, const mc_inspector_config *config, d
   }
   if (err == MC_OK)
     err = fill(d, &m, config, report, ctx, why);
+  if (err == MC_OK)
+    err = mc_edge_structures_read(d, &m, report, ctx, why);
   mc_arena_free(&scratch);
   if (err) {
     mc_decoder_destroy(d);

@@ -44,6 +44,14 @@ size_t mc_inspector_sync_ids(const mc_inspector *i, const mc_slice **ids);
 size_t mc_inspector_errors(const mc_inspector *i, const mc_slice **texts); /* "<sync id>: why refused" */
 /* frame->time_us is vehicle wall time. Returns signals decoded. */
 size_t mc_inspector_frame(mc_inspector *i, const mc_can_frame *frame);
+/* A message of the vehicle's middleware (ROS 2), as CDR: for the structured signals that the manifests read from it. Returns how many values came out. One
+ * that is damaged, or of another type than its manifest says, gives MC_ERR_MALFORMED, ..., with a text; what it gave before stays. MC_ERR_NOT_FOUND: nobody
+ * asks for it. */
+typedef struct mc_structured_message {
+  mc_slice interface_id, message_id, cdr;
+  int64_t time_us;
+} mc_structured_message;
+mc_err mc_inspector_message(mc_inspector *i, const mc_structured_message *m, size_t *values, mc_why *why);
 /* Decoded values that one moment brought, for those who have samples and no frames (the dry run of a campaign). Each goes to the campaigns that ask for the
  * signal, whether the manifest decodes it from frames or not; conditions are looked at once, behind all of them, as behind a frame. Returns those asked for. */
 typedef struct mc_inspector_value { uint32_t signal_id; double value; } mc_inspector_value;
@@ -72,6 +80,7 @@ uint64_t mc_spool_dropped(const mc_spool *s);   /* overwritten because the ring 
 typedef struct mc_agent mc_agent;
 typedef struct mc_agent_stats {
   uint64_t frames, signals, events, samples, published, acked, refused, spooled, dropped, checkins, documents, reconnects;
+  uint64_t messages, damaged; /* structured; those that could not be read */
   uint64_t states, commands; /* messages of last known state (events count them, and answers to commands, too); commands answered */
   bool connected;
 } mc_agent_stats;
@@ -98,6 +107,7 @@ void mc_agent_start(mc_agent *agent);
 void mc_agent_stop(mc_agent *agent);    /* DISCONNECT; spool stays */
 void mc_agent_destroy(mc_agent **agent);
 void mc_agent_push_frame(mc_agent *agent, const mc_can_frame *frame);
+void mc_agent_push_message(mc_agent *agent, const mc_structured_message *message);
 void mc_agent_stats_get(const mc_agent *agent, mc_agent_stats *out);
 mc_inspector *mc_agent_inspector(mc_agent *agent);
 
@@ -110,6 +120,7 @@ typedef struct mc_replay_config {
   bool loop;
   bool shift_to_now;      /* first frame gets the present time; else recorded times are kept */
   void (*frame)(void *ctx, const mc_can_frame *frame);
+  void (*message)(void *ctx, const mc_structured_message *message); /* lines of messages in a candump log (README); NULL: they are left out */
   void (*ended)(void *ctx);
   void *ctx;
 } mc_replay_config;

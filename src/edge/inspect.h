@@ -5,12 +5,21 @@
 #include "base/map.h"
 #include "edge/edge.h"
 #include "edge/template.h"
+#include "format/cdr.h"
 
 #define MC_EDGE_NEVER_US INT64_MAX
 
+typedef struct text_value {
+  size_t len;
+  char at[];
+} text_value;
+
 typedef struct sample {
   int64_t time_us;
-  double value;
+  union {
+    double value;
+    text_value *text; /* of a slot that is_text; owned */
+  };
 } sample;
 
 typedef struct window_part {
@@ -27,13 +36,17 @@ typedef struct window {
 /* One signal of one campaign. */
 typedef struct slot {
   uint32_t signal_id;
+  const uint32_t *path; /* into a structured signal, in the campaign's arena */
+  uint32_t path_count;
   uint32_t cap; /* sample_buffer_size; 0 for signals that only conditions read */
   int64_t min_period_us;
   sample *ring; /* grows up to cap */
   uint32_t ring_size, start, len;
   int64_t last_kept_us;
   double value; /* newest */
+  mc_buf text; /* newest, when a condition reads it */
   bool has_value, consumed, in_condition, has_min_period;
+  bool is_text, has_text; /* a text of a structured signal, or all of one as JSON */
   window *window; /* NULL: none asked */
 } slot;
 
@@ -78,11 +91,20 @@ typedef struct signal_state {
   mc_type type;
 } signal_state;
 
+/* A signal that comes as a message of the vehicle's middleware. */
+typedef struct structure {
+  uint32_t signal_id, root;
+  mc_slice interface_id, message_id;
+} structure;
+
 typedef struct decoder {
   mc_arena arena;
   mc_slice sync_id;
   mc_can_signal *signal; /* all of the manifest that this vehicle can see */
   size_t signal_count;
+  mc_cdr_types types;
+  structure *structure;
+  size_t structure_count;
   uint32_t *custom; /* ids of custom signals: nothing here decodes them, commands name them */
   size_t custom_count;
   mc_decode_plan *plan; /* of what enabled campaigns and state templates ask for; NULL: nothing */
@@ -111,6 +133,10 @@ struct mc_inspector {
   uint8_t event_counter;
   mc_buf payload, packed;
   MC_VEC(mc_fw_sample) outgoing;
+  MC_VEC(mc_fw_path) outgoing_path;
+  MC_VEC(text_value *) outgoing_text; /* what its samples borrow */
+  mc_buf structure, structure_text;
+  uint64_t damaged;        /* messages that could not be read */
 };
 
 /* campaign.c */
@@ -119,6 +145,7 @@ void mc_edge_campaign_destroy(mc_inspector *i, campaign *c);
 void mc_edge_campaign_activate(campaign *c, int64_t now_us);
 /* One new value of a slot. Returns true when the condition must be looked at again. */
 bool mc_edge_campaign_sample(mc_inspector *i, campaign *c, slot *s, int64_t time_us, double value);
+bool mc_edge_campaign_text(mc_inspector *i, campaign *c, slot *s, int64_t time_us, mc_slice text);
 /* Evaluates and triggers; may collect. */
 void mc_edge_campaign_evaluate(mc_inspector *i, campaign *c, int64_t now_us);
 /* Everything that time alone does. */
@@ -131,6 +158,14 @@ void mc_edge_campaign_rest(campaign *c, int64_t until_us);
 
 /* collect.c */
 void mc_edge_campaign_collect(mc_inspector *i, campaign *c, int64_t event_us);
+
+/* structure.c */
+mc_err mc_edge_structures_read(decoder *d, const mc_fw_manifest *m, void (*report)(void *ctx, const char *text), void *ctx, mc_why *why);
+
+/* inspector.c: around the values of one moment; a value for whoever asks for it */
+void mc_edge_inspector_begin(mc_inspector *i, int64_t time_us);
+void mc_edge_inspector_end(mc_inspector *i);
+void mc_edge_inspector_mark(mc_inspector *i, campaign *c);
 
 /* inspector.c */
 int64_t mc_inspector_due(const mc_inspector *i);

@@ -57,6 +57,10 @@ void mc_inspector_destroy(mc_inspector **inspector)
   mc_vec_free(&i->ids);
   mc_vec_free(&i->errors);
   mc_vec_free(&i->outgoing);
+  mc_vec_free(&i->outgoing_path);
+  mc_vec_free(&i->outgoing_text);
+  mc_buf_free(&i->structure);
+  mc_buf_free(&i->structure_text);
   mc_edge_templates_free(&i->states);
   mc_buf_free(&i->payload);
   mc_buf_free(&i->packed);
@@ -397,6 +401,12 @@ static void follow_clock(mc_inspector *i, int64_t time_us)
   }
 }
 
+void mc_edge_inspector_mark(mc_inspector *i, campaign *c)
+{
+  if (!c->dirty && mc_vec_push(&i->dirty, c) == MC_OK)
+    c->dirty = true;
+}
+
 static void distribute(mc_inspector *i, decoder *d, const mc_decoded *v, int64_t time_us)
 {
   const signal_state *st = &d->state[v->encoding_id];
@@ -409,10 +419,8 @@ static void distribute(mc_inspector *i, decoder *d, const mc_decoded *v, int64_t
       int64_t due = mc_edge_template_due(t);
       if (due < i->states.due_us)
         i->states.due_us = due;
-    } else if (mc_edge_campaign_sample(i, c, &c->slot[u[k].slot], time_us, v->value) && !c->dirty) {
-      c->dirty = true;
-      if (mc_vec_push(&i->dirty, c))
-        c->dirty = false;
+    } else if (mc_edge_campaign_sample(i, c, &c->slot[u[k].slot], time_us, v->value)) {
+      mc_edge_inspector_mark(i, c);
     }
   }
 }
@@ -436,12 +444,28 @@ static void evaluate_dirty(mc_inspector *i)
   i->states.due_us = MC_EDGE_NEVER_US;
 }
 
+void mc_edge_inspector_begin(mc_inspector *i, int64_t time_us)
+{
+  follow_clock(i, time_us);
+  if (i->due_us <= i->now_us)
+    run_due(i, i->now_us);
+}
+
+/* Behind values of a source that comes seldom: windows and polls begin with a sample, which need not be a reason to evaluate. */
+void mc_edge_inspector_end(mc_inspector *i)
+{
+  evaluate_dirty(i);
+  for (size_t k = 0; k < i->campaign.len; k++) {
+    int64_t due = i->campaign.at[k]->enabled ? mc_edge_campaign_due(i->campaign.at[k]) : MC_EDGE_NEVER_US;
+    if (due < i->due_us)
+      i->due_us = due;
+  }
+}
+
 size_t mc_inspector_frame(mc_inspector *i, const mc_can_frame *frame)
 {
   size_t total = 0;
-  follow_clock(i, frame->time_us);
-  if (i->due_us <= i->now_us)
-    run_due(i, i->now_us);
+  mc_edge_inspector_begin(i, frame->time_us);
   for (size_t k = 0; k < i->decoder.len; k++) {
     decoder *d = i->decoder.at[k];
     if (!d->plan)
@@ -459,9 +483,7 @@ size_t mc_inspector_values(mc_inspector *i, int64_t time_us, const mc_inspector_
 {
   size_t total = 0;
   uint64_t state;
-  follow_clock(i, time_us);
-  if (i->due_us <= i->now_us)
-    run_due(i, i->now_us);
+  mc_edge_inspector_begin(i, time_us);
   for (size_t k = 0; k < i->decoder.len; k++)
     for (size_t v = 0; v < count; v++)
       if (mc_map_get(&i->decoder.at[k]->index, value[v].signal_id, &state)) {
@@ -469,12 +491,7 @@ size_t mc_inspector_values(mc_inspector *i, int64_t time_us, const mc_inspector_
         distribute(i, i->decoder.at[k], &one, time_us);
         total++;
       }
-  evaluate_dirty(i);
-  for (size_t k = 0; k < i->campaign.len; k++) { /* windows and polls begin with a sample, which need not be a reason to evaluate */
-    int64_t due = i->campaign.at[k]->enabled ? mc_edge_campaign_due(i->campaign.at[k]) : MC_EDGE_NEVER_US;
-    if (due < i->due_us)
-      i->due_us = due;
-  }
+  mc_edge_inspector_end(i);
   return total;
 }
 

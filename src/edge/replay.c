@@ -1,4 +1,4 @@
-#include "edge/edge.h"
+#include "edge/message_line.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +29,10 @@ struct mc_replay {
   bool running, paused, have_next;
   uint64_t bad_lines;
   mc_can_frame next;
+  bool is_message;    /* next is one, of next.time_us */
+  mc_structured_message message;
+  mc_buf cdr[2];      /* of it, and of the one that is being handed out */
+  int turn;
   int64_t recorded_first_us, recorded_last_us, recorded_round_us; /* of the file; where the present round's zero is */
   int64_t began_mono_us, began_wall_us;
 };
@@ -51,13 +55,35 @@ static mc_err map_file(const char *path, mc_slice *out, mc_why *why)
   return err;
 }
 
+/* A frame, or a message between frames. */
+static mc_err next_line(mc_replay *r, mc_bus_frame *frame, mc_why *why)
+{
+  mc_candump_reader *c = &r->candump;
+  while (c->at < c->in.len) {
+    size_t end = mc_slice_find(c->in, '\n', c->at);
+    mc_slice line = mc_slice_sub(c->in, c->at, end - c->at);
+    c->at = end + 1;
+    c->line++;
+    mc_err err = mc_edge_message_line(line, &r->message, &r->cdr[r->turn], why);
+    r->is_message = err == MC_OK;
+    if (err == MC_ERR_END)
+      err = mc_candump_line(line, c->line, frame, why);
+    else if (err)
+      mc_err_prefix(why, "line %llu", (unsigned long long)c->line);
+    if (err != MC_ERR_END)
+      return err;
+  }
+  return MC_ERR_END;
+}
+
 static mc_err next_bus_frame(mc_replay *r, mc_bus_frame *frame, mc_why *why)
 {
+  r->is_message = false;
   if (r->mdf4)
     return mc_mdf4_next(r->mdf4, frame, why);
   for (;;) {
     mc_why line = {0};
-    mc_err err = mc_candump_next(&r->candump, frame, &line);
+    mc_err err = next_line(r, frame, &line);
     if (err != MC_ERR_MALFORMED) {
       if (err && why)
         *why = line;
@@ -81,6 +107,12 @@ static mc_err fetch(mc_replay *r, mc_why *why)
   mc_bus_frame f;
   for (;;) {
     MC_TRY(next_bus_frame(r, &f, why));
+    if (r->is_message) {
+      r->next.time_us = r->message.time_us;
+      if (r->config.message)
+        return MC_OK;
+      continue;
+    }
     if (!f.error && mc_can_frame_from_bus(&f, &r->map, &r->next))
       return MC_OK;
   }
@@ -195,10 +227,16 @@ static void on_timer(mc_timer *timer)
       let_pages_go(r);
     }
     mc_can_frame frame = r->next;
-    frame.time_us = stamp(r, offset);
+    mc_structured_message message = r->message;
+    bool is_message = r->is_message;
+    frame.time_us = message.time_us = stamp(r, offset);
+    r->turn ^= 1;
     r->running = advance(r);
     bool ended = !r->running;
-    r->config.frame(r->config.ctx, &frame);
+    if (is_message)
+      r->config.message(r->config.ctx, &message);
+    else
+      r->config.frame(r->config.ctx, &frame);
     if (ended) {
       if (r->config.ended)
         r->config.ended(r->config.ctx);
@@ -241,6 +279,8 @@ void mc_replay_close(mc_replay **replay)
   r->running = false;
   mc_loop_timer_clear(r->loop, &r->timer);
   mc_mdf4_close(&r->mdf4);
+  mc_buf_free(&r->cdr[0]);
+  mc_buf_free(&r->cdr[1]);
   if (r->file.data)
     munmap((void *)(uintptr_t)r->file.data, r->file.len);
   mc_arena_free(&r->arena);

@@ -75,7 +75,10 @@ typedef struct mc_fw_obd_signal {
 typedef enum mc_fw_complex_kind { MC_FW_COMPLEX_NONE = 0, MC_FW_COMPLEX_PRIMITIVE = 2, MC_FW_COMPLEX_STRUCT = 3, MC_FW_COMPLEX_ARRAY = 4, MC_FW_COMPLEX_STRING = 5 } mc_fw_complex_kind;
 #define MC_FW_TYPE_ID_UTF8 0xF0000001U /* reserved by the agent */
 #define MC_FW_TYPE_ID_UTF16 0xF0000002U
-typedef struct mc_fw_complex_member { uint32_t type_id; } mc_fw_complex_member;
+typedef struct mc_fw_complex_member {
+  uint32_t type_id;
+  mc_slice name; /* ext 1000: the field's; our own agent gets it */
+} mc_fw_complex_member;
 typedef struct mc_fw_complex_type {
   uint32_t type_id;
   uint32_t kind;         /* mc_fw_complex_kind */

@@ -61,7 +61,10 @@ static const mc_fw_field primitive_data[] = {
 };
 static const mc_fw_message primitive_data_message = MC_FW_MESSAGE("PrimitiveData", mc_fw_complex_type, primitive_data);
 
-static const mc_fw_field complex_member[] = {MC_FW_FIELD(mc_fw_complex_member, 1, U32, type_id)};
+static const mc_fw_field complex_member[] = {
+    MC_FW_FIELD(mc_fw_complex_member, 1, U32, type_id),
+    MC_FW_FIELD(mc_fw_complex_member, 1000, TEXT, name),
+};
 static const mc_fw_message complex_member_message = MC_FW_MESSAGE("ComplexStructMember", mc_fw_complex_member, complex_member);
 
 static const mc_fw_field complex_struct[] = {

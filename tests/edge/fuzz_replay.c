@@ -1,4 +1,4 @@
-/* Any file as a recording (candump or MDF4) under any channel map, replayed as fast as possible: whole frames, their number the same in both
+/* Any file as a recording (candump or MDF4) under any channel map, replayed as fast as possible: whole frames and messages, their number the same in both
  * rounds, and an end; or a refusal that says why. Input: a mode byte, a channel map, a newline, the file. Mode bit 0: times are moved to the
  * present. */
 #include <stdlib.h>
@@ -16,6 +16,12 @@ static bool ended;
 static void on_frame(void *ctx, const mc_can_frame *f)
 {
   if (f->len > sizeof f->data || (!f->extended && f->id > 0x7FF) || f->id > 0x1FFFFFFF)
+    abort();
+  frames++;
+}
+static void on_message(void *ctx, const mc_structured_message *m)
+{
+  if (!m->interface_id.len || !m->message_id.len)
     abort();
   frames++;
 }
@@ -52,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   mc_slice_to_str(mc_slice_sub(rest, 0, line), map, sizeof map);
   scratch_write("log", mc_slice_sub(rest, line + 1, rest.len));
   snprintf(path, sizeof path, "%s", scratch_path("log"));
-  mc_replay_config config = {.path = path, .channel_map = map[0] ? map : NULL, .shift_to_now = data[0] & 1, .frame = on_frame, .ended = on_ended};
+  mc_replay_config config = {.path = path, .channel_map = map[0] ? map : NULL, .shift_to_now = data[0] & 1, .frame = on_frame, .message = on_message, .ended = on_ended};
   mc_replay *r;
   mc_why why = {0};
   if (mc_replay_open(loop, &config, &r, &why)) {

@@ -38,15 +38,28 @@ static uint64_t waiting(const program *p)
   return s.events > settled ? s.events - settled : 0;
 }
 
+static void mind_pressure(program *p)
+{
+  if (p->replay && p->options.speed == 0 && waiting(p) > WAITING_MANY) {
+    mc_replay_pause(p->replay, true);
+    mc_loop_timer_set(p->loop, &p->pressure, mc_loop_now_us(p->loop) + LOOK_AGAIN_US);
+  }
+}
+
 static void on_frame(void *ctx, const mc_can_frame *frame)
 {
   program *p = ctx;
   p->last_us = frame->time_us;
   mc_agent_push_frame(p->agent, frame);
-  if (p->replay && p->options.speed == 0 && waiting(p) > WAITING_MANY) {
-    mc_replay_pause(p->replay, true);
-    mc_loop_timer_set(p->loop, &p->pressure, mc_loop_now_us(p->loop) + LOOK_AGAIN_US);
-  }
+  mind_pressure(p);
+}
+
+static void on_message(void *ctx, const mc_structured_message *message)
+{
+  program *p = ctx;
+  p->last_us = message->time_us;
+  mc_agent_push_message(p->agent, message);
+  mind_pressure(p);
 }
 
 static void on_pressure(mc_timer *timer)
@@ -198,7 +211,7 @@ static mc_err make_source(program *p, mc_why *why)
   const edge_options *o = &p->options;
   if (o->replay) {
     mc_replay_config c = {.path = o->replay, .channel_map = o->channel_map, .speed = o->speed, .loop = o->loop, .shift_to_now = !o->keep_times,
-                          .frame = on_frame, .ended = on_ended, .ctx = p};
+                          .frame = on_frame, .message = on_message, .ended = on_ended, .ctx = p};
     MC_TRY(mc_replay_open(p->loop, &c, &p->replay, why));
     p->begin_by = mc_loop_now_us(p->loop) + BEGIN_WITHIN_US;
     mc_loop_timer_set(p->loop, &p->begin, mc_loop_now_us(p->loop));

@@ -26,7 +26,7 @@ static const struct option {
     {"keep-alive-s", "SECONDS", NUMBER, offsetof(edge_options, keep_alive_s), 1, 65535, "MQTT keep-alive, default 60"},
     {"data", "DIR", PATH, offsetof(edge_options, data_dir), 0, 0, "documents and stored events; without it nothing survives a restart"},
     {"spool-mib", "MIB", NUMBER, offsetof(edge_options, spool_mib), 1, 1048576, "room for stored events, default 64; the oldest go when it is full"},
-    {"replay", "FILE", PATH, offsetof(edge_options, replay), 0, 0, "candump log or MDF4 file as the source of frames"},
+    {"replay", "FILE", PATH, offsetof(edge_options, replay), 0, 0, "candump log (with messages of a middleware between its frames) or MDF4 file as the source"},
     {"speed", "X", REAL, offsetof(edge_options, speed), 0, 10000, "replay speed: 1 as recorded (default), 0 as fast as possible"},
     {"loop", NULL, FLAG, offsetof(edge_options, loop), 0, 0, "replay again and again"},
     {"keep-times", NULL, FLAG, offsetof(edge_options, keep_times), 0, 0, "replay with the recorded times instead of present ones"},
