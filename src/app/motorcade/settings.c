@@ -75,7 +75,7 @@ static const setting table[] = {
     {"tenant_bytes_per_s", U32, AT(tenant_bytes_per_s), "0", "bytes/s", 0, UINT32_MAX, "bytes of all clients of a tenant together; beyond it they wait; 0 = no limit"},
     {"tenant_connects_per_s", U32, AT(tenant_connects_per_s), "0", "connects/s", 0, 1u << 30, "CONNECT of all clients of a tenant together; beyond it 0x97; 0 = no limit"},
     {"journal_group_wait_us", U32, AT(journal_group_wait_us), "100", "us", 0, 1000000, "longest wait of a group commit for more records"},
-    {"journal_checkin_wait_us", U32, AT(journal_checkin_wait_us), "20000", "us", 0, 1000000, "longest wait of a group commit while nothing but check-ins and answers to commands waits"},
+    {"journal_checkin_wait_us", U32, AT(journal_checkin_wait_us), "50000", "us", 0, 1000000, "longest wait of a group commit while nothing but check-ins and answers to commands waits"},
     {"journal_io", WORD, AT(journal_io), "auto", "auto|plain|uring", 0, 0,
      "how the journal writes: auto = what was measured to be quicker (plain calls); uring = io_uring where the kernel permits it, else plain calls, with a warning"},
     {"journal_retain_mb", U64, AT(journal_retain_mb), "8192", "MiB", 0, 1u << 30,
