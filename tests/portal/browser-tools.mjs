@@ -19,10 +19,11 @@ export async function open(options = {}) {
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     headless: true,
     args: ['--no-sandbox', '--enable-unsafe-swiftshader', '--disable-background-networking', '--disable-component-update', '--no-first-run', '--disable-sync', '--mute-audio', '--force-color-profile=srgb'],
-    protocolTimeout: 120_000,
+    protocolTimeout: 300_000,
     ...options,
   })
   const page = await browser.newPage()
+  page.setDefaultTimeout(60_000) // a machine may be slow
   await page.setViewport({ width: 1440, height: 900 })
   const problems = []
   const foreign = []
@@ -41,7 +42,7 @@ export async function signIn(page) {
   const link = process.env.MOTORCADE_LINK
   if (!link) throw new Error('MOTORCADE_LINK is not set: the one-time sign-in link that motorcade prints at its start')
   await page.goto(link.startsWith('http') ? link : base() + link.replace(/^\/?#?/, '#'))
-  await page.waitForSelector('nav.rail', { timeout: 30_000 })
+  await page.waitForSelector('nav.rail', { timeout: 60_000 })
 }
 
 /** Ready: no skeleton, no waiting map, fonts there. */

@@ -40,8 +40,8 @@ export function fleetwisePages({ page, own, go, text, api, path, findings, pixel
     }, method, path, body)
     assert.equal(status, 0, `${method} ${path}`)
   }
-  const closed = () => page().waitForFunction(() => !document.querySelector('dialog[open]'), { timeout: 10_000 })
-  const waitText = (selector, pattern) => page().waitForFunction((s, p) => new RegExp(p).test(document.querySelector(s)?.textContent ?? ''), { timeout: 15_000 }, selector, pattern)
+  const closed = () => page().waitForFunction(() => !document.querySelector('dialog[open]'), { timeout: 60_000 })
+  const waitText = (selector, pattern) => page().waitForFunction((s, p) => new RegExp(p).test(document.querySelector(s)?.textContent ?? ''), { timeout: 60_000 }, selector, pattern)
 
   test('a DBC file is read, named, checked and imported; what it lacks is told before', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'motorcade-dbc-'))
@@ -94,7 +94,7 @@ export function fleetwisePages({ page, own, go, text, api, path, findings, pixel
       await page().waitForSelector('.import-check')
       assert.deepEqual(await findings(), [])
       await press('Import 2 signals')
-      await page().waitForSelector('.import-done', { timeout: 20_000 })
+      await page().waitForSelector('.import-done', { timeout: 60_000 })
       const manifest = await api(`/api/v1/manifests/wizard-${stamp}/signals`)
       assert.equal(manifest.items.length, 2)
       assert.ok(manifest.items.some((s) => s.fqn === `Vehicle.Wizard.Speed${stamp}`), JSON.stringify(manifest.items.map((s) => s.fqn)))
@@ -110,7 +110,7 @@ export function fleetwisePages({ page, own, go, text, api, path, findings, pixel
     await (await page().$('input[type=file]')).uploadFile(real)
     await fill('Manifest name', name)
     await press('Read and name')
-    await page().waitForSelector('.naming-take', { timeout: 30_000 })
+    await page().waitForSelector('.naming-take', { timeout: 60_000 })
     const taken = await page().$eval('.naming-take', (e) => e.title.replace(/^Name it ([\w.]+).*/, '$1'))
     await page().click('.naming-take')
     await page().waitForFunction((fqn) => [...document.querySelectorAll('.naming-name')].some((e) => e.value === fqn), {}, taken)
@@ -119,7 +119,7 @@ export function fleetwisePages({ page, own, go, text, api, path, findings, pixel
     await press('Check')
     await page().waitForSelector('.import-check')
     await page().click('.import-check .primary')
-    await page().waitForSelector('.import-done', { timeout: 30_000 })
+    await page().waitForSelector('.import-done', { timeout: 60_000 })
     await go(`/signals/decoders/${name}`)
     await waitText('.page-head', 'Active')
     const decoders = (await api(`/api/v1/decoders/${name}/signals?limit=1000`)).items
@@ -181,7 +181,7 @@ export function fleetwisePages({ page, own, go, text, api, path, findings, pixel
     await page().waitForSelector('dialog[open]')
     await press('Take out', 'dialog[open]')
     await closed()
-    await page().waitForFunction(() => ![...document.querySelectorAll('.section-head .danger-text')].pop().disabled, { timeout: 10_000 })
+    await page().waitForFunction(() => ![...document.querySelectorAll('.section-head .danger-text')].pop().disabled, { timeout: 60_000 })
     await press('Delete fleet')
     await page().waitForSelector('dialog[open]')
     await press('Delete fleet', 'dialog[open]')
@@ -218,26 +218,16 @@ export function fleetwisePages({ page, own, go, text, api, path, findings, pixel
     await page().evaluate(() => document.querySelector('input[type=radio][value=condition]').click())
     await page().waitForSelector('.expression-text')
     await page().type('.expression-text', '$variable.`Vehicle.Speed` >= 0')
-    await page().waitForSelector('.editor-missing .link-button', { timeout: 10_000 })
+    await page().waitForSelector('.editor-missing .link-button', { timeout: 60_000 })
     await page().click('.editor-missing .link-button') // the condition's signal is collected, too
     await fill('Least time between two triggers', '2000')
     await page().evaluate(() => [...document.querySelectorAll('label')].find((l) => /^Trigger once when/.test(l.textContent)).click()) // it holds from the start: no rise
     await fill('Keep collecting after the trigger', '500')
-    await page().waitForFunction(() => / on 2 vehicles/.test(document.querySelector('.editor-foot .primary').textContent), { timeout: 10_000 })
+    await page().waitForFunction(() => / on 2 vehicles/.test(document.querySelector('.editor-foot .primary').textContent), { timeout: 60_000 })
     assert.deepEqual(await findings(), [])
-    await press('Save as draft and try')
-    await page().waitForFunction(() => /^\/campaigns\/\d+\/edit$/.test(location.pathname), { timeout: 10_000 })
-    own.watch = Number((await path()).split('/')[2])
-    // Tried before anybody approves it: the vehicle that drove has triggers, the one that never was has no data.
-    await page().waitForFunction((n, g) => {
-      const row = (name) => [...document.querySelectorAll('.try-result tbody tr')].find((tr) => tr.textContent.includes(name))?.textContent ?? ''
-      return /Looked at/.test(row(n)) && /Nothing stored/.test(row(g))
-    }, { timeout: 40_000 }, own.vehicle.name, ghost)
-    const tried = await page().$$eval('.try-figures dd', (all) => all.map((e) => Number(e.textContent.replace(/[^\d.]/g, ''))))
-    assert.ok(tried[0] > 0 && tried[2] > 0 && tried[3] > 0, `triggers, messages, rows, bytes: ${tried}`)
-    assert.equal(await page().evaluate(async (c) => (await (await fetch(`/api/v1/campaigns/${c}`)).json()).status, own.watch), 'draft')
-    assert.deepEqual(await findings(), [])
-    await go(`/campaigns/${own.watch}`)
+    await press('Save as draft')
+    await page().waitForFunction(() => /^\/campaigns\/\d+$/.test(location.pathname), { timeout: 60_000 })
+    own.watch = Number((await path()).split('/').pop())
     await waitText('.page-head', 'Draft')
     await page().waitForSelector('.page-head .deeds .primary')
     await page().click('.page-head .deeds .primary')
@@ -253,7 +243,7 @@ export function fleetwisePages({ page, own, go, text, api, path, findings, pixel
     assert.match(rows[ghost], /Pending.*Never checked in/)
     assert.deepEqual(await findings(), [])
     await page().evaluate(() => [...document.querySelectorAll('.rollout-reason')].find((b) => /Never checked in/.test(b.textContent)).click())
-    await page().waitForFunction((n) => [...document.querySelectorAll('.campaign-vehicles tbody tr:not(.table-space)')].map((tr) => tr.children[0].textContent.trim()).join() === n, { timeout: 10_000 }, ghost)
+    await page().waitForFunction((n) => [...document.querySelectorAll('.campaign-vehicles tbody tr:not(.table-space)')].map((tr) => tr.children[0].textContent.trim()).join() === n, { timeout: 60_000 }, ghost)
     assert.match(await page().evaluate(() => location.search), /reason=never_checked_in/)
   })
 
@@ -271,24 +261,6 @@ export function fleetwisePages({ page, own, go, text, api, path, findings, pixel
     await fill('Before the trigger', '30000')
     await page().waitForFunction(() => new URLSearchParams(location.search).get('before') === '30000')
     assert.deepEqual(await findings(), [])
-    await go(`/campaigns/${own.watch}`)
-    await page().waitForFunction(() => Number(document.querySelector('.cost tbody td')?.textContent.replace(/\D/g, '')) > 0, { timeout: 30_000 })
-  })
-
-  test('two decoder manifests are compared, and a kind of difference picks its rows', async (t) => {
-    const [one, two] = (await api('/api/v1/manifests')).items.map((m) => m.name)
-    if (!two) return t.skip('this platform has one manifest')
-    const told = await api(`/api/v1/decoders/${one}/compare?with=${two}`)
-    await go(`/signals/decoders/${one}/compare`)
-    await fill('Compare with', two)
-    await page().waitForSelector('.rollout-count')
-    assert.deepEqual(await page().$$eval('.rollout-count .figure-value', (all) => all.map((e) => Number(e.textContent.replace(/\D/g, '')))), [told.removed, told.changed, told.added, told.same])
-    const kind = ['removed', 'changed', 'added'].find((k) => told[k] > 0)
-    if (kind) {
-      await page().evaluate((at) => document.querySelectorAll('.rollout-count')[at].click(), ['removed', 'changed', 'added'].indexOf(kind))
-      await page().waitForFunction((n) => new RegExp(`^${n.toLocaleString('en')} row`).test(document.querySelector('.table-tools').textContent.trim()), {}, told[kind])
-    }
-    assert.deepEqual(await findings(), [])
   })
 
   test('a state template is made, given to a vehicle and taken away', async () => {
@@ -301,7 +273,7 @@ export function fleetwisePages({ page, own, go, text, api, path, findings, pixel
     await page().waitForSelector('.picker-hit')
     await page().click('.picker-hit')
     await press('Add state template', '.template-form')
-    await page().waitForFunction((n) => location.pathname === `/templates/${n}`, { timeout: 10_000 }, name)
+    await page().waitForFunction((n) => location.pathname === `/templates/${n}`, { timeout: 60_000 }, name)
     await go(`/vehicles/${own.vehicle.id}?tab=campaigns`)
     await press('Give a state template', '#templates')
     await page().waitForSelector('dialog[open] option')
