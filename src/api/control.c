@@ -270,3 +270,123 @@ mc_err api_op_fleetwise_call(api_call *c)
                       mc_access_role_name(c->who.role));
   return route(c, (control_route){info->operation, {NULL}, NULL});
 }
+
+/* ---- two models ---- */
+
+/* All nodes of a model: name -> its node, {"sensor": {...}}. The caller's. */
+static mc_err nodes_of(api_call *c, mc_slice model, json_t **out)
+{
+  json_t *in = json_object(), *item;
+  size_t i;
+  mc_err err = put_slice(in, "name", model);
+  *out = json_object();
+  json_object_set_new(in, "maxResults", json_integer(100));
+  for (bool more = true; more && !err;) {
+    mc_buf answer = {0};
+    err = ask(c, "ListModelManifestNodes", in, &answer);
+    json_t *page = err ? NULL : json_loadb((const char *)answer.data, answer.len, 0, NULL), *next = json_object_get(page, "nextToken");
+    json_array_foreach (json_object_get(page, "nodes"), i, item) {
+      const char *name = json_string_value(json_object_get(json_object_iter_value(json_object_iter(item)), "fullyQualifiedName"));
+      if (name)
+        json_object_set(*out, name, item);
+    }
+    more = next != NULL;
+    if (next)
+      json_object_set(in, "nextToken", next);
+    json_decref(page);
+    mc_buf_free(&answer);
+  }
+  json_decref(in);
+  return err;
+}
+
+static void field_text(mc_json *j, const char *key, const json_t *value)
+{
+  char *text = value && !json_is_string(value) ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
+  const char *own = json_string_value(value);
+  mc_json_str_field(j, key, own ? own : text ? text : "");
+  free(text);
+}
+
+static void node_field(mc_json *j, const char *name, const json_t *before, const json_t *after)
+{
+  mc_json_object(j);
+  mc_json_str_field(j, "name", name);
+  field_text(j, "before", before);
+  field_text(j, "after", after);
+  mc_json_object_end(j);
+}
+
+/* before or after is NULL: it came, or went. */
+static void write_node_difference(mc_json *j, const char *fqn, json_t *before, json_t *after)
+{
+  void *was = json_object_iter(before), *is = json_object_iter(after);
+  json_t *a = json_object_iter_value(was), *b = json_object_iter_value(is), *value;
+  const char *key;
+  mc_json_object(j);
+  mc_json_str_field(j, "kind", !before ? "added" : !after ? "removed" : "changed");
+  mc_json_str_field(j, "fqn", fqn);
+  mc_json_str_field(j, "place", json_object_iter_key(after ? is : was));
+  mc_json_key(j, "fields");
+  mc_json_array(j);
+  if (a && b && strcmp(json_object_iter_key(was), json_object_iter_key(is)) != 0) {
+    json_t *kinds[] = {json_string(json_object_iter_key(was)), json_string(json_object_iter_key(is))};
+    node_field(j, "kind", kinds[0], kinds[1]);
+    json_decref(kinds[0]);
+    json_decref(kinds[1]);
+  }
+  json_object_foreach (a, key, value)
+    if (strcmp(key, "fullyQualifiedName") != 0 && !(b && json_equal(value, json_object_get(b, key))))
+      node_field(j, key, value, json_object_get(b, key));
+  json_object_foreach (b, key, value)
+    if (strcmp(key, "fullyQualifiedName") != 0 && !json_object_get(a, key))
+      node_field(j, key, NULL, value);
+  mc_json_array_end(j);
+  mc_json_object_end(j);
+}
+
+static void write_comparison(api_call *c, json_t *before, json_t *after)
+{
+  mc_json *j = &c->json;
+  uint64_t same = 0, added = 0, removed = 0, changed = 0;
+  const char *fqn;
+  json_t *node;
+  mc_json_object(j);
+  mc_json_text_field(j, "before", c->param[0]);
+  mc_json_text_field(j, "after", query_slice(c, "with"));
+  mc_json_key(j, "items");
+  mc_json_array(j);
+  json_object_foreach (before, fqn, node) {
+    json_t *other = json_object_get(after, fqn);
+    bool alike = other && json_equal(node, other);
+    same += alike;
+    changed += other && !alike;
+    removed += !other;
+    if (!alike)
+      write_node_difference(j, fqn, node, other);
+  }
+  json_object_foreach (after, fqn, node)
+    if (!json_object_get(before, fqn)) {
+      added++;
+      write_node_difference(j, fqn, NULL, node);
+    }
+  mc_json_array_end(j);
+  mc_json_uint_field(j, "same", same);
+  mc_json_uint_field(j, "added", added);
+  mc_json_uint_field(j, "removed", removed);
+  mc_json_uint_field(j, "changed", changed);
+  mc_json_object_end(j);
+}
+
+mc_err api_op_model_compare(api_call *c)
+{
+  json_t *before = NULL, *after = NULL;
+  mc_err err = nodes_of(c, c->param[0], &before);
+  if (!err)
+    err = nodes_of(c, query_slice(c, "with"), &after);
+  if (!err)
+    write_comparison(c, before, after);
+  json_decref(before);
+  json_decref(after);
+  return err;
+}

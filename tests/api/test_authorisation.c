@@ -26,7 +26,7 @@ static void fill_path(const api_operation *op, bool existing, char out[256])
   out[n] = 0;
   if (!strcmp(op->id, "vehicle_history") || !strcmp(op->id, "vehicle_track"))
     snprintf(out + n, 256 - n, "?from=2024-01-01T00:00:00Z&to=2024-01-02T00:00:00Z&signals=1");
-  if (!strcmp(op->id, "decoder_compare"))
+  if (!strcmp(op->id, "decoder_compare") || !strcmp(op->id, "model_compare"))
     snprintf(out + n, 256 - n, "?with=1");
 }
 

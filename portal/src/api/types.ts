@@ -914,6 +914,27 @@ export interface ManifestComparison {
   items: ManifestDifference[]
 }
 
+export interface ModelDifference {
+  kind: "added" | "removed" | "changed"
+  fqn: string
+  /** branch, sensor, actuator, attribute, ... */
+  place: string
+  fields: ManifestField[]
+}
+
+export interface ModelComparison {
+  /** name */
+  before: string
+  /** name */
+  after: string
+  same: number
+  added: number
+  removed: number
+  changed: number
+  /** by name; what both have, as far as their catalogs say otherwise of it, is changed */
+  items: ModelDifference[]
+}
+
 export interface DbcImport {
   name: string
   interface: string
@@ -1487,6 +1508,8 @@ export interface Operations {
   model_delete: { path: { name: string | number }; query: undefined; body: undefined; reply: undefined }
   /** Nodes of a model, ordered by name. */
   model_nodes: { path: { name: string | number }; query: { after?: string; limit?: number }; body: undefined; reply: FleetwiseList }
+  /** Tell what differs between two vehicle models, node by node. */
+  model_compare: { path: { name: string | number }; query: { with: string }; body: undefined; reply: ModelComparison }
   /** Decoder manifests in any state, ordered by name. */
   decoder_list: { path: undefined; query: { after?: string; limit?: number; model?: string }; body: undefined; reply: FleetwiseList }
   /** Create a decoder manifest as a draft: as CreateDecoderManifest. */
@@ -1641,6 +1664,7 @@ export const operations = {
   model_update: { method: "PATCH", path: "/api/v1/models/{name}", permission: "signal:write" },
   model_delete: { method: "DELETE", path: "/api/v1/models/{name}", permission: "signal:write" },
   model_nodes: { method: "GET", path: "/api/v1/models/{name}/nodes", permission: "signal:read" },
+  model_compare: { method: "GET", path: "/api/v1/models/{name}/compare", permission: "signal:read" },
   decoder_list: { method: "GET", path: "/api/v1/decoders", permission: "signal:read" },
   decoder_create: { method: "POST", path: "/api/v1/decoders", permission: "signal:write" },
   decoder_get: { method: "GET", path: "/api/v1/decoders/{name}", permission: "signal:read" },

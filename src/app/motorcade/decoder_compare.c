@@ -26,7 +26,7 @@ static void print_difference(json_t *d)
   }
 }
 
-int decoder_compare(int argc, char **argv, const char *usage)
+int manifest_compare(int argc, char **argv, const char *usage, const char *kind)
 {
   int ended;
   if (command_help(&argc, argv, usage, &ended))
@@ -41,7 +41,7 @@ int decoder_compare(int argc, char **argv, const char *usage)
   int code = remote_reach(&r, argc, argv, usage);
   if (code)
     return code;
-  snprintf(path, sizeof path, "/api/v1/decoders/%s/compare?with=%s", remote_escaped(before, first, sizeof first), remote_escaped(after, second, sizeof second));
+  snprintf(path, sizeof path, "/api/v1/%s/%s/compare?with=%s", kind, remote_escaped(before, first, sizeof first), remote_escaped(after, second, sizeof second));
   json_t *reply = remote_ask(&r, "GET", path, NULL), *item;
   size_t i;
   if (!reply || r.json)

@@ -201,8 +201,10 @@ int command_model(int argc, char **argv)
                               "       motorcade model show|delete MODEL\n"
                               "       motorcade model create MODEL --file FILE.json [--catalog NAME] [--description TEXT]\n"
                               "       motorcade model update MODEL [--file FILE.json] [--status ACTIVE|DRAFT] [--description TEXT]\n"
+                              "       motorcade model compare MODEL MODEL [--json]\n"
                               "A model says which nodes of a signal catalog a kind of vehicle has. FILE is {\"nodes\": [\"Vehicle.Speed\", ...]} to create,\n"
-                              "{\"nodesToAdd\": [...], \"nodesToRemove\": [...]} to update; a branch stands for all below it. list MODEL shows its nodes.\n";
+                              "{\"nodesToAdd\": [...], \"nodesToRemove\": [...]} to update; a branch stands for all below it. list MODEL shows its nodes;\n"
+                              "compare tells what the second one has otherwise than the first.\n";
   static const resource_verb verbs[] = {
       {.name = "list", .method = "GET", .path = "/api/v1/models", .is_list = true, .field = {"name", "status", "signalCatalogArn=catalog", "description"}},
       {.name = "list", .words = 1, .method = "GET", .path = "/api/v1/models/{}/nodes", .is_list = true, .field = {"fullyQualifiedName=node", "kind", "dataType=type", "unit", "description"}},
@@ -212,6 +214,8 @@ int command_model(int argc, char **argv)
       {.name = "update", .words = 1, .method = "PATCH", .path = "/api/v1/models/{}", .takes_file = true, .option = {"--status", "--description"}, .member = {"status", "description"}},
       {.name = "delete", .words = 1, .method = "DELETE", .path = "/api/v1/models/{}"},
       {0}};
+  if (argc > 1 && !strcmp(argv[1], "compare"))
+    return manifest_compare(argc, argv, usage, "models");
   return resource_command(argc, argv, usage, verbs);
 }
 
@@ -239,6 +243,6 @@ int command_decoder(int argc, char **argv)
       {.name = "delete", .words = 1, .method = "DELETE", .path = "/api/v1/decoders/{}"},
       {0}};
   if (argc > 1 && !strcmp(argv[1], "compare"))
-    return decoder_compare(argc, argv, usage);
+    return manifest_compare(argc, argv, usage, "decoders");
   return resource_command(argc, argv, usage, verbs);
 }

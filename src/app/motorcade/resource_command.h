@@ -21,7 +21,7 @@ typedef struct resource_verb {
 json_t *resource_document(remote *r, const char *file);
 /* Runs the verb that argv names; usage for people who name none. The exit code. */
 int resource_command(int argc, char **argv, const char *usage, const resource_verb *verb);
-/* decoder_compare.c: what two decoder manifests differ in, a line for each field. The exit code. */
-int decoder_compare(int argc, char **argv, const char *usage);
+/* decoder_compare.c: what two decoder manifests (kind "decoders") or models ("models") differ in, a line for each field. The exit code. */
+int manifest_compare(int argc, char **argv, const char *usage, const char *kind);
 
 #endif
