@@ -225,9 +225,19 @@ export function fleetwisePages({ page, own, go, text, api, path, findings, pixel
     await fill('Keep collecting after the trigger', '500')
     await page().waitForFunction(() => / on 2 vehicles/.test(document.querySelector('.editor-foot .primary').textContent), { timeout: 60_000 })
     assert.deepEqual(await findings(), [])
-    await press('Save as draft')
-    await page().waitForFunction(() => /^\/campaigns\/\d+$/.test(location.pathname), { timeout: 60_000 })
-    own.watch = Number((await path()).split('/').pop())
+    await press('Save as draft and try')
+    await page().waitForFunction(() => /^\/campaigns\/\d+\/edit$/.test(location.pathname), { timeout: 60_000 })
+    own.watch = Number((await path()).split('/')[2])
+    // Tried before anybody approves it: the vehicle that drove has triggers, the one that never was has no data.
+    await page().waitForFunction((n, g) => {
+      const row = (name) => [...document.querySelectorAll('.try-result tbody tr')].find((tr) => tr.textContent.includes(name))?.textContent ?? ''
+      return /Looked at/.test(row(n)) && /Nothing stored/.test(row(g))
+    }, { timeout: 60_000 }, own.vehicle.name, ghost)
+    const tried = await page().$$eval('.try-figures dd', (all) => all.map((e) => Number(e.textContent.replace(/[^\d.]/g, ''))))
+    assert.ok(tried[0] > 0 && tried[2] > 0 && tried[3] > 0, `triggers, messages, rows, bytes: ${tried}`)
+    assert.equal(await page().evaluate(async (c) => (await (await fetch(`/api/v1/campaigns/${c}`)).json()).status, own.watch), 'draft')
+    assert.deepEqual(await findings(), [])
+    await go(`/campaigns/${own.watch}`)
     await waitText('.page-head', 'Draft')
     await page().waitForSelector('.page-head .deeds .primary')
     await page().click('.page-head .deeds .primary')
@@ -260,6 +270,24 @@ export function fleetwisePages({ page, own, go, text, api, path, findings, pixel
     assert.match(await text('.event-expression'), /Vehicle\.Speed/)
     await fill('Before the trigger', '30000')
     await page().waitForFunction(() => new URLSearchParams(location.search).get('before') === '30000')
+    assert.deepEqual(await findings(), [])
+    await go(`/campaigns/${own.watch}`)
+    await page().waitForFunction(() => Number(document.querySelector('.cost tbody td')?.textContent.replace(/\D/g, '')) > 0, { timeout: 60_000 })
+  })
+
+  test('two decoder manifests are compared, and a kind of difference picks its rows', async (t) => {
+    const [one, two] = (await api('/api/v1/manifests')).items.map((m) => m.name)
+    if (!two) return t.skip('this platform has one manifest')
+    const told = await api(`/api/v1/decoders/${one}/compare?with=${two}`)
+    await go(`/signals/decoders/${one}/compare`)
+    await fill('Compare with', two)
+    await page().waitForSelector('.rollout-count')
+    assert.deepEqual(await page().$$eval('.rollout-count .figure-value', (all) => all.map((e) => Number(e.textContent.replace(/\D/g, '')))), [told.removed, told.changed, told.added, told.same])
+    const kind = ['removed', 'changed', 'added'].find((k) => told[k] > 0)
+    if (kind) {
+      await page().evaluate((at) => document.querySelectorAll('.rollout-count')[at].click(), ['removed', 'changed', 'added'].indexOf(kind))
+      await page().waitForFunction((n) => new RegExp(`^${n.toLocaleString('en')} row`).test(document.querySelector('.table-tools').textContent.trim()), {}, told[kind])
+    }
     assert.deepEqual(await findings(), [])
   })
 
