@@ -1,33 +1,33 @@
 /* Topic policies: patterns, compiled once, matched without allocating. */
-#include <jansson.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "access/access.h"
+#include "access/statement.h"
 
 enum { PATTERN_MAX = 1024, PATTERNS_MAX = 256, VARIABLES_MAX = 8, NAME_MAX_BYTES = 128 };
 #define VARIABLE "${thing}"
 
-typedef struct pattern {
+typedef struct topic_pattern {
   char *text;
   size_t len;
   size_t literal; /* bytes before the first wildcard or variable: a cheap first look */
   bool variable;
-} pattern;
+} topic_pattern;
 
 typedef struct pattern_list {
-  pattern *at;
+  topic_pattern *at;
   size_t len;
 } pattern_list;
 
-typedef enum policy_kind { KIND_LIST, KIND_ALL } policy_kind;
+typedef enum policy_kind { KIND_LIST, KIND_ALL, KIND_BOUND /* of documents */ } policy_kind;
 
 struct mc_policy {
   atomic_uint references; /* 0: built in, never freed */
   policy_kind kind;
   bool exact_client; /* CONNECT: the client id is the name itself */
   pattern_list publish, subscribe, connect;
+  bound_policy *bound;
 };
 
 /* ---- matching (MQTT 5.0, 4.7) ---- */
@@ -80,7 +80,7 @@ static bool is_plain_name(mc_slice name)
   return true;
 }
 
-static bool pattern_holds(const pattern *p, mc_slice name, mc_slice resource)
+static bool pattern_holds(const topic_pattern *p, mc_slice name, mc_slice resource)
 {
   size_t literal = p->literal < resource.len ? p->literal : resource.len;
   if (memcmp(p->text, resource.data, literal) != 0)
@@ -121,7 +121,7 @@ static bool list_holds(const pattern_list *list, mc_slice name, mc_slice resourc
 
 /* Upwards only (contracts fleetwise 3 and iotcore, "Reserved topics"): what the platform sends to a vehicle - manifests, schemes, shadow answers
  * and deltas, job notices, command requests - a vehicle can neither send nor retain, not even under its own name. */
-static pattern vehicle_up[] = {
+static topic_pattern vehicle_up[] = {
     FLEETWISE_UP("$aws/iotfleetwise/"),
     FLEETWISE_UP("cms/fleetwise/"),
     SHADOW_UP(""),
@@ -143,7 +143,7 @@ static pattern vehicle_up[] = {
     OWN("vehicles/", "/#"),
     OWN("dt/", "/#"),
 };
-static pattern vehicle_down[] = {
+static topic_pattern vehicle_down[] = {
     OWN("$aws/iotfleetwise/vehicles/", "/#"),
     OWN("cms/fleetwise/vehicles/", "/#"),
     OWN("$aws/things/", "/#"),
@@ -216,23 +216,80 @@ static bool all_allowed(const mc_principal *who, mc_action action, mc_slice reso
   return action != MC_ACTION_PUBLISH;
 }
 
-bool mc_policy_allows(const mc_policy *p, const mc_principal *who, mc_action action, mc_slice resource)
+static bool is_publish(mc_action action) { return action == MC_ACTION_PUBLISH || action == MC_ACTION_RETAIN_PUBLISH; }
+
+/* Beyond topics, without documents: a vehicle's requests about itself over HTTPS ("<thing>", "<thing>/<shadow>"). */
+static bool own_thing_allowed(const mc_policy *p, mc_slice name, mc_action action, mc_slice resource)
 {
+  if (action < MC_ACTION_GET_SHADOW || action > MC_ACTION_UPDATE_JOB || !is_plain_name(name))
+    return false;
+  mc_slice thing = mc_slice_sub(resource, 0, mc_slice_find(resource, '/', 0));
+  return p->kind == KIND_ALL || (p == &vehicle_policy && mc_slice_eq(thing, name));
+}
+
+bool mc_policy_permits(const mc_policy *p, const mc_principal *who, const mc_policy_question *q)
+{
+  mc_policy_question asked = *q;
   if (!p || !who)
     return false;
   mc_slice name = mc_slice_str(who->name);
-  if (action == MC_ACTION_CONNECT)
-    return connect_allowed(p, name, resource);
-  if (action == MC_ACTION_SUBSCRIBE && !unshare(&resource))
+  bool topics = q->action <= MC_ACTION_RETAIN_PUBLISH && q->action != MC_ACTION_CONNECT;
+  if (topics && q->action == MC_ACTION_SUBSCRIBE && !unshare(&asked.resource))
     return false;
-  if (resource.len == 0 || (action != MC_ACTION_SUBSCRIBE && has_wildcard(resource)))
+  if (topics && (asked.resource.len == 0 || (q->action != MC_ACTION_SUBSCRIBE && has_wildcard(asked.resource))))
     return false;
+  if (p->kind == KIND_BOUND)
+    return bound_permits(p->bound, &asked);
+  if (q->action == MC_ACTION_CONNECT)
+    return connect_allowed(p, name, q->resource);
+  if (!topics)
+    return own_thing_allowed(p, name, q->action, q->resource);
+  mc_action action = is_publish(q->action) ? MC_ACTION_PUBLISH : MC_ACTION_SUBSCRIBE; /* what may be subscribed to may be received */
   if (p->kind == KIND_ALL)
-    return all_allowed(who, action, resource);
-  return list_holds(action == MC_ACTION_PUBLISH ? &p->publish : &p->subscribe, name, resource);
+    return all_allowed(who, action, asked.resource);
+  return list_holds(action == MC_ACTION_PUBLISH ? &p->publish : &p->subscribe, name, asked.resource);
 }
 
-/* ---- policy documents ---- */
+bool mc_policy_allows(const mc_policy *p, const mc_principal *who, mc_action action, mc_slice resource)
+{
+  mc_policy_question q = {.action = action, .resource = resource};
+  return mc_policy_permits(p, who, &q);
+}
+
+/* ---- of documents ---- */
+
+mc_err mc_policy_bind(const mc_policy_set *set, mc_policy_resolver *resolve, void *ctx, mc_policy **out)
+{
+  mc_policy *p = *out = calloc(1, sizeof *p);
+  if (!p)
+    return MC_ERR_MEMORY;
+  p->kind = KIND_BOUND;
+  atomic_init(&p->references, 1);
+  mc_err err = bound_make(set, resolve, ctx, &p->bound);
+  if (err) {
+    free(p);
+    *out = NULL;
+  }
+  return err;
+}
+
+bool mc_policy_is_bound(const mc_policy *p) { return p && p->kind == KIND_BOUND; }
+bool mc_policy_is_timed(const mc_policy *p) { return mc_policy_is_bound(p) && bound_timed(p->bound); }
+const mc_policy_set *mc_policy_set_of(const mc_policy *p) { return mc_policy_is_bound(p) ? bound_set(p->bound) : NULL; }
+
+mc_err mc_policy_explain(const mc_policy *p, const mc_policy_question *q, mc_arena *arena, mc_policy_explanation *out, mc_why *why)
+{
+  *out = (mc_policy_explanation){0};
+  if (!mc_policy_is_bound(p))
+    return mc_err_set(why, MC_ERR_UNSUPPORTED, "no policy document is attached");
+  mc_policy_question asked = *q;
+  bool topic = q->action == MC_ACTION_PUBLISH || q->action == MC_ACTION_RECEIVE || q->action == MC_ACTION_RETAIN_PUBLISH;
+  if ((q->action == MC_ACTION_SUBSCRIBE && !unshare(&asked.resource)) || (topic && has_wildcard(asked.resource)))
+    return mc_err_set(why, MC_ERR_INVALID, "the resource is not a topic that can be used: + and # stand in filters only");
+  return bound_explain(p->bound, &asked, arena, out, why);
+}
+
+/* ---- policies of services ---- */
 
 static void list_free(pattern_list *list)
 {
@@ -246,6 +303,7 @@ static void policy_free(mc_policy *p)
   list_free(&p->publish);
   list_free(&p->subscribe);
   list_free(&p->connect);
+  bound_free(p->bound);
   free(p);
 }
 
@@ -305,7 +363,7 @@ static mc_err read_list(json_t *array, const char *key, pattern_list *out, mc_wh
       return mc_err_set(why, MC_ERR_INVALID, "/%s/%zu: expected text", key, i);
     mc_slice text = mc_slice_of(json_string_value(item), json_string_length(item));
     MC_TRY(check_pattern(key, i, text, why));
-    pattern *p = &out->at[out->len];
+    topic_pattern *p = &out->at[out->len];
     p->text = strdup((const char *)text.data);
     if (!p->text)
       return mc_err_set(why, MC_ERR_MEMORY, "no memory for the policy");
