@@ -28,6 +28,7 @@ int bench_store(const bench_options *o);
 int bench_fleetwise(const bench_options *o);
 int bench_fleetwise_fleet(const bench_options *o); /* its checkin-* and rollout-* cases */
 int bench_device(const bench_options *o);
+int bench_device_policy(const bench_options *o); /* its policy-* cases */
 
 /* ---- one line of result ---- */
 enum { BENCH_PEERS_MAX = 4 };

@@ -216,5 +216,5 @@ static int shadow_delta(const bench_options *o)
 
 int bench_device(const bench_options *o)
 {
-  return shadow_delta(o);
+  return bench_device_policy(o) | shadow_delta(o);
 }

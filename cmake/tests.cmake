@@ -70,5 +70,10 @@ set_target_properties(gateway_hot_path PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMA
 target_include_directories(gateway_hot_path PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
 target_compile_definitions(gateway_hot_path PRIVATE MC_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 target_link_libraries(gateway_hot_path PRIVATE mc_gateway)
+# Likewise: policy decisions, on what `motorcade bench device` measures them on.
+add_executable(access_policy_path EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/access/policy_path.c ${CMAKE_SOURCE_DIR}/bench/policy_load.c)
+set_target_properties(access_policy_path PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+target_include_directories(access_policy_path PRIVATE ${CMAKE_SOURCE_DIR})
+target_link_libraries(access_policy_path PRIVATE mc_access)
 # Its allocator can fail on demand.
 target_link_options(gateway_test_memory PRIVATE -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=strdup)

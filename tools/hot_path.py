@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Instructions a message on the way from PUBLISH to PUBACK and to a subscriber, counted by valgrind: a slower path is seen without a clock.
+"""Instructions a message on the way from PUBLISH to PUBACK and to a subscriber, and a policy decision, counted by valgrind: a slower path is seen without a clock.
 
   tools/hot_path.py           compares with tests/gateway/hot_path.baseline, as TAP; fails where a stage needs more than 5 % above it
   tools/hot_path.py --print   prints what a new baseline would be; put it there with the change that explains it
 
-The program (tests/gateway/hot_path.c) is run with few and with many messages; the difference, divided by the messages between, leaves start and end out.
+The programs (tests/gateway/hot_path.c, tests/access/policy_path.c) are run with few and with many messages; the difference, divided by the messages between, leaves start and end out.
 Counts are those of one compiler: the baseline names it, and another one is skipped, as is a processor without the instructions that it names."""
 import argparse
 import pathlib
@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PROGRAM = ROOT / "build/tests/gateway_hot_path"
+PROGRAM = {"publish": "gateway_hot_path", "deliver": "gateway_hot_path", "decide": "access_policy_path"}
 BASELINE = ROOT / "tests/gateway/hot_path.baseline"
 FEW, MANY = 2000, 12000
 TOLERANCE = 1.05
@@ -31,6 +31,7 @@ STAGES = [
     ("deliver", "deliver", ["mc_deliver"], []),
     ("acked", "deliver", ["mc_deliver_acked"], []),
     ("loop-with-subscriber", "deliver", ["mc_loop_turn"], []),
+    ("decision", "decide", ["mc_policy_permits"], []),
 ]
 
 
@@ -54,7 +55,7 @@ def inclusive(path):
 def count(way, messages):
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "callgrind"
-        done = subprocess.run(["valgrind", "--tool=callgrind", "--compress-strings=no", "--compress-pos=no", f"--callgrind-out-file={out}", str(PROGRAM),
+        done = subprocess.run(["valgrind", "--tool=callgrind", "--compress-strings=no", "--compress-pos=no", f"--callgrind-out-file={out}", str(ROOT / "build/tests" / PROGRAM[way]),
                                str(messages), way], capture_output=True, text=True, errors="replace", timeout=300)
         if done.returncode or not out.exists():
             sys.exit(f"hot path: {way} with {messages} messages failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -63,7 +64,7 @@ def count(way, messages):
 
 def measure():
     measured = {}
-    for way in ("publish", "deliver"):
+    for way in PROGRAM:
         few, many = count(way, FEW), count(way, MANY)
         each = {name: (many[name] - few.get(name, 0)) / (MANY - FEW) for name in many}
         for stage, of, functions, without in STAGES:
@@ -109,7 +110,7 @@ def main():
         return skip(f"the baseline is for {made_with}, this is {compiler()}")
     if not (ROOT / "build/build.ninja").exists():
         subprocess.run(["make", "--no-print-directory", "programs"], cwd=ROOT, check=True)
-    built = subprocess.run(["ninja", "-C", str(ROOT / "build"), "gateway_hot_path"], capture_output=True, text=True)
+    built = subprocess.run(["ninja", "-C", str(ROOT / "build"), *sorted(set(PROGRAM.values()))], capture_output=True, text=True)
     if built.returncode:
         sys.exit(f"hot path: does not build\n{built.stdout[-3000:]}")
     measured = measure()

@@ -373,7 +373,8 @@ static void test_certificate_fields_open_what_they_name(void)
 
 static void test_shadows_jobs_and_others_have_resources_of_their_own(void)
 {
-  const char *text = ONE(ALLOW("[\"iot:GetThingShadow\",\"iot:UpdateThingShadow\"]", "[\"" ARN "thing/${iot:Connection.Thing.ThingName}\",\"" ARN "thing/${iot:Connection.Thing.ThingName}/config\"]") ","
+  const char *text = ONE(ALLOW("[\"iot:GetThingShadow\",\"iot:UpdateThingShadow\"]", "[\"" ARN "thing/${iot:Connection.Thing.ThingName}\",\""
+                           ARN "thing/${iot:Connection.Thing.ThingName}/config\"]") ","
                          ALLOW("\"iot:DescribeJobExecution\"", "\"" ARN "thing/veh-*\"") "," ALLOW("\"iot:ListRetainedMessages\"", "\"*\""));
   CHECK(allows(text, MC_ACTION_GET_SHADOW, "veh-1") && allows(text, MC_ACTION_GET_SHADOW, "veh-1/config") && !allows(text, MC_ACTION_GET_SHADOW, "veh-1/other"));
   CHECK(!allows(text, MC_ACTION_DELETE_SHADOW, "veh-1") && !allows(text, MC_ACTION_GET_SHADOW, "veh-2"));

@@ -105,7 +105,8 @@ static int plain_verdict(json_t *const *document, size_t count, mc_action action
 
 static const char *const action_text[] = {"iot:Publish", "iot:Subscribe", "iot:Receive", "iot:Connect", "iot:RetainPublish", "iot:*", "iot:*ublish", "*", "iot:?onnect"};
 static const char *const kind[] = {"topic/", "topicfilter/", "client/", "topic", "*", "t*/", ""};
-static const char *const piece[] = {"a", "b", "ab", "aa", "/", "*", "?", "a/b", "**", "+", "#", "${iot:ClientId}", "${iot:Connection.Thing.ThingName}", "${iot:Connection.Thing.Attributes[x]}", "${*}", "${$}",
+static const char *const piece[] = {"a", "b", "ab", "aa", "/", "*", "?", "a/b", "**", "+", "#", "${iot:ClientId}", "${iot:Connection.Thing.ThingName}",
+                                    "${iot:Connection.Thing.Attributes[x]}", "${*}", "${$}",
                                     "*a", "b*"};
 static const char *const condition_text[] = {"{\"StringEquals\":{\"iot:ClientId\":[\"a\",\"ab\"]}}", "{\"StringNotEquals\":{\"iot:ClientId\":\"${iot:Connection.Thing.ThingName}\"}}",
                                              "{\"StringLike\":{\"iot:Connection.Thing.ThingName\":\"a*\"}}", "{\"StringNotLike\":{\"iot:Connection.Thing.Attributes[x]\":\"?\"}}",
