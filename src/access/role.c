@@ -15,6 +15,7 @@ static const struct permission {
     {"tag:read", MC_ROLE_VIEWER},        {"tag:write", MC_ROLE_OPERATOR},        {"account:read", MC_ROLE_OPERATOR},  {"account:write", MC_ROLE_ADMIN},
     {"tenant:read", MC_ROLE_ADMIN},      {"tenant:write", MC_ROLE_ADMIN},
     {"shadow:read", MC_ROLE_VIEWER},     {"shadow:write", MC_ROLE_OPERATOR},
+    {"policy:read", MC_ROLE_OPERATOR},   {"policy:write", MC_ROLE_ADMIN},
 };
 enum { PERMISSIONS = sizeof permission / sizeof permission[0] };
 

@@ -23,6 +23,10 @@ typedef struct mc_cert_info {
 } mc_cert_info;
 void mc_fingerprint_hex(const uint8_t fingerprint[MC_FINGERPRINT], char out[2 * MC_FINGERPRINT + 1]);
 mc_err mc_cert_read_pem(mc_slice pem, mc_cert_info *out, mc_why *why);
+/* Its fields by name ("Subject.CommonName", "Issuer.Country", "Subject.AlternativeName.DNSName", "SerialNumber"), values of one name in the certificate's order; the
+ * form that is appended is README's, "Fields of a certificate". Walk with *at 0 until false. */
+mc_err mc_cert_fields_read_pem(mc_slice pem, mc_buf *out, mc_why *why);
+bool mc_cert_field_next(mc_slice fields, size_t *at, mc_slice *name, mc_slice *value);
 
 /* A P-256 certificate authority and what it issues. PEM texts are appended to the buffers. */
 mc_err mc_pki_create_ca(const char *common_name, int days, mc_buf *cert_pem, mc_buf *key_pem, mc_why *why);
@@ -81,6 +85,7 @@ typedef struct mc_peer {
   mc_cert_info cert;
   mc_alpn alpn;
   char tls_version[12];
+  char server_name[256]; /* what the client asked for (SNI), empty: nothing, or resumed in TLS 1.2 */
 } mc_peer;
 
 /* What the protocol above provides. Owned by it, shared by its connections. */

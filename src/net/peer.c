@@ -78,6 +78,8 @@ void mc_conn_peer(const mc_conn *conn, mc_peer *out)
     out->tls = true;
     out->resumed = SSL_session_reused(conn->ssl) == 1;
     snprintf(out->tls_version, sizeof out->tls_version, "%s", SSL_get_version(conn->ssl));
+    const char *name = SSL_get_servername(conn->ssl, TLSEXT_NAMETYPE_host_name);
+    snprintf(out->server_name, sizeof out->server_name, "%s", name ? name : "");
   }
   if (conn->cert)
     fill_cert(conn, out);

@@ -107,6 +107,7 @@ mc_err mc_registry_vehicle_set_attributes(mc_registry *r, uint32_t tenant, uint3
     if (v)
       v->updated_us = now;
     pthread_rwlock_unlock(&r->lock);
+    policy_attributes_changed(r, vehicle);
   }
   change_end(r);
   return err;

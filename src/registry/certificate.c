@@ -87,8 +87,10 @@ static cert_entry *entry_of(uint32_t tenant, uint32_t thing, const mc_cert_info 
 }
 
 /* Puts a certificate that now exists into db, journal and mirror. */
-static mc_err add_certificate(mc_registry *r, uint32_t tenant, mc_slice thing_name, const mc_cert_info *info, bool pinned, mc_why *why)
+static mc_err add_certificate(mc_registry *r, uint32_t tenant, mc_slice thing_name, const mc_cert_info *info, mc_slice pinned_pem /* empty: we issued it */, mc_why *why)
 {
+  bool pinned = pinned_pem.len > 0;
+  mc_buf *fields = NULL;
   char shown[48];
   mc_thing thing;
   if (mc_registry_thing_find(r, tenant, thing_name, &thing))
@@ -102,6 +104,8 @@ static mc_err add_certificate(mc_registry *r, uint32_t tenant, mc_slice thing_na
     return err;
   }
   err = insert_certificate(r, c, why);
+  if (!err && pinned)
+    err = policy_certificate_fields(r, info->fingerprint, pinned_pem, &fields, why);
   mc_buf payload = {0};
   if (!err)
     err = write_certificate_json(&payload, &c->cert, thing.name);
@@ -110,8 +114,13 @@ static mc_err add_certificate(mc_registry *r, uint32_t tenant, mc_slice thing_na
   if (!err) {
     pthread_rwlock_wrlock(&r->lock);
     err = mirror_certificate(r, c);
+    if (!err && fields && policy_mirror_fields(r, info->fingerprint, fields) == MC_OK)
+      fields = NULL; /* without memory its fields have no value until the next start, which refuses */
     pthread_rwlock_unlock(&r->lock);
   }
+  if (fields)
+    mc_buf_free(fields);
+  free(fields);
   if (err)
     free(c);
   change_end(r);
@@ -150,7 +159,7 @@ mc_err mc_registry_certificate_issue(mc_registry *r, uint32_t tenant, mc_slice t
   uint32_t id;
   mc_err err = issue(r, tenant, thing, days, cert_pem, key_pem, &id, &info, why);
   if (!err)
-    err = add_certificate(r, tenant, thing, &info, false, why);
+    err = add_certificate(r, tenant, thing, &info, (mc_slice){0}, why);
   if (err) { /* nothing that works must leave with an error */
     cert_pem->len = cert_at;
     key_pem->len = key_at;
@@ -245,7 +254,7 @@ mc_err mc_registry_certificate_register(mc_registry *r, uint32_t tenant, mc_slic
   MC_TRY(mc_cert_read_pem(cert_pem, &info, why));
   if (info.not_after_us <= mc_clock_wall_us())
     return mc_err_set(why, MC_ERR_INVALID, "the certificate has expired; register one that is valid");
-  return add_certificate(r, tenant, thing, &info, true, why);
+  return add_certificate(r, tenant, thing, &info, cert_pem, why);
 }
 
 static cert_entry *find_entry(mc_registry *r, const uint8_t *fingerprint)

@@ -132,7 +132,7 @@ static mc_err find_both(mc_registry *r, uint32_t tenant, uint32_t group, mc_slic
   return MC_OK;
 }
 
-static void set_mirror(mc_registry *r, uint32_t group, uint32_t thing, uint32_t gives_profile, int more)
+static mc_err set_mirror(mc_registry *r, uint32_t group, uint32_t thing, uint32_t gives_profile, int more)
 {
   pthread_rwlock_wrlock(&r->lock);
   mc_thing_group *g = registry_group(r, group);
@@ -141,7 +141,9 @@ static void set_mirror(mc_registry *r, uint32_t group, uint32_t thing, uint32_t 
     g->things = (uint32_t)((int64_t)g->things + more);
   if (t)
     t->profile_group = gives_profile;
+  mc_err err = policy_member_changed(r, group, thing, more > 0);
   pthread_rwlock_unlock(&r->lock);
+  return err;
 }
 
 static mc_err change_member(mc_registry *r, uint32_t tenant, uint32_t group, mc_slice thing, bool in, mc_why *why)
@@ -167,7 +169,7 @@ static mc_err change_member(mc_registry *r, uint32_t tenant, uint32_t group, mc_
   err = change_commit(r, err, tenant, mc_slice_str(t.name), in ? "group.joined" : "group.left", &payload, why);
   mc_buf_free(&payload);
   if (!err)
-    set_mirror(r, group, t.id, gives, in ? 1 : -1);
+    err = set_mirror(r, group, t.id, gives, in ? 1 : -1);
   change_end(r);
   return err;
 }

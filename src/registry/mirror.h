@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "format/json.h"
+#include "registry/policy.h"
 #include "registry/registry.h"
 
 typedef struct fitting_span {
@@ -100,6 +101,8 @@ struct mc_registry {
   mc_strmap access_key_by_id;      /* key id -> access_key_entry * */
   mc_strmap encoding_by_value;     /* type, factor, offset -> id */
   mc_arena text;                   /* signal names */
+  struct mc_policy_limits policy_limits;
+  policy_mirror policy;
 
   pthread_mutex_t revoked_lock; /* guards the two below */
   void (*revoked)(void *ctx, uint32_t tenant, uint32_t thing, const uint8_t fingerprint[MC_FINGERPRINT]);

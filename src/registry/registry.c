@@ -14,6 +14,7 @@ static mc_err registry_fill(mc_registry *r, const mc_registry_config *config, mc
   r->journal = config->journal;
   r->keyring = config->keyring;
   r->secrets = config->secrets;
+  r->policy_limits = config->policies;
   if (mc_buf_append_slice(&r->ca_cert, config->ca_cert_pem) || mc_buf_append_slice(&r->ca_key, config->ca_key_pem) || throttle_create(&r->throttle))
     return mc_err_set(why, MC_ERR_MEMORY, "no memory for the registry");
   /* The right form, all zero: no password gives this hash, and checking against it costs as much as against any other. */
@@ -21,6 +22,7 @@ static mc_err registry_fill(mc_registry *r, const mc_registry_config *config, mc
   MC_TRY(mc_db_migrate(r->db, registry_migration, sizeof registry_migration / sizeof registry_migration[0], why));
   MC_TRY(mirror_load(r, why));
   MC_TRY(registry_access_keys_load(r, why));
+  MC_TRY(policy_mirror_load(r, why));
   return registry_keys_of_all(r, why);
 }
 
@@ -32,6 +34,7 @@ mc_err mc_registry_open(const mc_registry_config *config, mc_registry **out, mc_
     return mc_err_set(why, MC_ERR_MEMORY, "no memory for the registry");
   pthread_rwlock_init(&r->lock, NULL);
   pthread_mutex_init(&r->revoked_lock, NULL);
+  pthread_mutex_init(&r->policy.sets_lock, NULL);
   mc_err err = registry_fill(r, config, why);
   if (err) {
     mc_err_prefix(why, "registry");
@@ -46,6 +49,7 @@ void mc_registry_close(mc_registry **registry)
   if (!registry || !*registry)
     return;
   mc_registry *r = *registry;
+  policy_mirror_free(r);
   mirror_free(r);
   registry_access_keys_free(r);
   throttle_destroy(&r->throttle);

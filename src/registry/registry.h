@@ -22,6 +22,7 @@ typedef struct mc_registry_config {
   mc_slice ca_cert_pem, ca_key_pem; /* our own CA: issues device certificates */
   mc_keyring *keyring;  /* borrowed; NULL: nothing is enciphered. With subject keys every vehicle gets one, those that exist at open */
   struct mc_registry_secrets { mc_master *master, *file; } secrets; /* of access keys: the server's master key, or else a key file of their own; borrowed, may be NULL */
+  struct mc_policy_limits { uint32_t versions, length /* characters without white space */, attached; } policies; /* 0: 20, 65,536, 20 */
 } mc_registry_config;
 mc_err mc_registry_open(const mc_registry_config *config, mc_registry **out, mc_why *why); /* migrates its tables */
 void mc_registry_close(mc_registry **registry);
@@ -165,6 +166,42 @@ void mc_registry_on_revoked(mc_registry *r, void (*fn)(void *ctx, uint32_t tenan
  * unknown certificate, revoked, inactive, chain not verified, expired. */
 mc_err mc_registry_authenticate(mc_registry *r, const mc_peer *peer, mc_principal *who, const mc_policy **policy, mc_why *why);
 mc_slice mc_registry_ca_pem(const mc_registry *r);
+
+/* ---- policies of devices ---- AWS IoT policy documents (access/document.h) in versions, attached to certificates and thing groups. A device or service with any attached,
+ * to its certificate or to a group it is in, is decided by them alone; else a vehicle by the built-in policy and a service by its own. */
+typedef struct mc_device_policy {
+  uint32_t id, tenant;
+  char name[129];            /* 1 to 128 of A-Z, a-z, 0-9, + = , . @ _ - */
+  uint32_t version, versions; /* the default one; how many there are */
+  uint32_t attachments;
+  int64_t created_us, updated_us;
+} mc_device_policy;
+typedef struct mc_policy_version { uint32_t version; bool is_default; int64_t created_us; mc_slice document; } mc_policy_version;
+/* What a policy is attached to: a certificate or (fingerprint all zero) a group. */
+typedef struct mc_policy_target { uint8_t fingerprint[MC_FINGERPRINT]; uint32_t group; char name[129]; /* of the group, or of the certificate's device */ } mc_policy_target;
+mc_err mc_registry_policy_create(mc_registry *r, uint32_t tenant, mc_slice name, mc_slice document, mc_device_policy *out, mc_why *why);
+mc_err mc_registry_policy_get(mc_registry *r, uint32_t tenant, mc_slice name, mc_device_policy *out, mc_why *why);
+mc_err mc_registry_policy_list(mc_registry *r, uint32_t tenant, mc_arena *arena, mc_device_policy **out, size_t *count, mc_why *why); /* by name */
+mc_err mc_registry_policy_delete(mc_registry *r, uint32_t tenant, mc_slice name, mc_why *why); /* with its versions. MC_ERR_CONFLICT: it is attached */
+/* MC_ERR_FULL: it has as many versions as it may. */
+mc_err mc_registry_policy_version_create(mc_registry *r, uint32_t tenant, mc_slice name, mc_slice document, bool make_default, uint32_t *version, mc_why *why);
+mc_err mc_registry_policy_version_default(mc_registry *r, uint32_t tenant, mc_slice name, uint32_t version, mc_why *why);
+mc_err mc_registry_policy_version_delete(mc_registry *r, uint32_t tenant, mc_slice name, uint32_t version, mc_why *why); /* MC_ERR_CONFLICT: the default one */
+mc_err mc_registry_policy_versions(mc_registry *r, uint32_t tenant, mc_slice name, mc_arena *arena, mc_policy_version **out, size_t *count, mc_why *why); /* newest first, with documents */
+/* Twice is no mistake. MC_ERR_FULL: the target has as many as it may. */
+mc_err mc_registry_policy_attach(mc_registry *r, uint32_t tenant, mc_slice name, const mc_policy_target *to, mc_why *why);
+mc_err mc_registry_policy_detach(mc_registry *r, uint32_t tenant, mc_slice name, const mc_policy_target *from, mc_why *why); /* MC_ERR_NOT_FOUND: it was not attached */
+mc_err mc_registry_policy_targets(mc_registry *r, uint32_t tenant, mc_slice name, mc_arena *arena, mc_policy_target **out, size_t *count, mc_why *why);
+/* What a connection tells of itself. */
+typedef struct mc_policy_connection {
+  const uint8_t *fingerprint; /* of the certificate; NULL: signed in by password */
+  mc_slice client_id, address /* with or without port */, server_name, common_name, serial;
+} mc_policy_connection;
+/* What decides for this device or service on this connection: retained. From memory. */
+mc_err mc_registry_policy_for(mc_registry *r, const mc_principal *who, const mc_policy_connection *c, const mc_policy **policy, mc_why *why);
+mc_policy_connection mc_policy_connection_of(const mc_peer *peer, mc_slice client_id);
+/* Moves with every change of policies, attachments, members of groups and of what variables stand for: what was decided before is then asked again. Read without a lock. */
+const _Atomic uint64_t *mc_registry_policy_epoch(const mc_registry *r);
 
 /* ---- people ---- */
 typedef struct mc_user { uint32_t id, tenant; char name[65]; mc_access_role role; bool disabled; int64_t created_us, last_sign_in_us; } mc_user;

@@ -56,6 +56,16 @@ static const mc_migration registry_migration[] = {
      "CREATE TABLE access_key (id BIGINT PRIMARY KEY, tenant BIGINT NOT NULL REFERENCES tenant (id), key_id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
      " role BIGINT NOT NULL, secret BYTEA NOT NULL, under_master BIGINT NOT NULL, created_us BIGINT NOT NULL, last_used_us BIGINT NOT NULL,"
      " revoked BIGINT NOT NULL)"},
+    {"registry.policy", 1,
+     "CREATE TABLE policy (id BIGINT PRIMARY KEY, tenant BIGINT NOT NULL REFERENCES tenant (id), name TEXT NOT NULL, version BIGINT NOT NULL, last_version BIGINT NOT NULL,"
+     " created_us BIGINT NOT NULL, updated_us BIGINT NOT NULL, UNIQUE (tenant, name));"
+     "CREATE TABLE policy_version (policy BIGINT NOT NULL REFERENCES policy (id), version BIGINT NOT NULL, document TEXT NOT NULL, created_us BIGINT NOT NULL,"
+     " PRIMARY KEY (policy, version));"
+     "CREATE TABLE policy_certificate (policy BIGINT NOT NULL REFERENCES policy (id), fingerprint BYTEA NOT NULL REFERENCES certificate (fingerprint), PRIMARY KEY (fingerprint, policy));"
+     "CREATE INDEX policy_certificate_of ON policy_certificate (policy);"
+     "CREATE TABLE policy_group (policy BIGINT NOT NULL REFERENCES policy (id), thing_group BIGINT NOT NULL REFERENCES thing_group (id), PRIMARY KEY (thing_group, policy));"
+     "CREATE INDEX policy_group_of ON policy_group (policy);"
+     "CREATE TABLE certificate_field (fingerprint BYTEA PRIMARY KEY REFERENCES certificate (fingerprint), fields BYTEA NOT NULL)"},
 };
 
 #endif

@@ -202,6 +202,8 @@ mc_err mc_registry_vehicle_update_with(mc_registry *r, const mc_vehicle *vehicle
     mc_vehicle *own = registry_vehicle(r, v->id);
     if (own) {
       int64_t created_us = own->created_us;
+      if (strcmp(own->kind, v->kind) != 0) /* the type of its device, for policies */
+        policy_changed(r);
       *own = *v;
       own->created_us = created_us;
       own->updated_us = now;
@@ -393,6 +395,7 @@ mc_err mc_registry_refit(mc_registry *r, uint32_t tenant, uint32_t thing, uint32
   if (!err) {
     pthread_rwlock_wrlock(&r->lock);
     err = mirror_fitting(r, thing, vehicle, now, INT64_MAX);
+    policy_changed(r); /* it has another vehicle's attributes now */
     pthread_rwlock_unlock(&r->lock);
   }
   change_end(r);

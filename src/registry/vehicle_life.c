@@ -83,6 +83,7 @@ mc_err registry_vehicle_create_on_thing(mc_registry *r, mc_vehicle *vehicle, con
     kept = !err;
     if (!err)
       err = mirror_fitting(r, thing, v->id, v->created_us, INT64_MAX);
+    policy_changed(r); /* the device has this vehicle's attributes now */
     pthread_rwlock_unlock(&r->lock);
   }
   if (!kept)
@@ -120,6 +121,7 @@ void mirror_vehicle_gone(mc_registry *r, uint32_t vehicle)
   while (mc_strmap_next(&r->fleet_by_id, &at, NULL, &fleet))
     mc_map_remove(&((fleet_entry *)(uintptr_t)fleet)->vehicle, vehicle, NULL);
   r->vehicle.at[vehicle] = NULL;
+  policy_vehicle_gone(r, vehicle);
   free(v);
 }
 

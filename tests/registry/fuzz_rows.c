@@ -35,6 +35,9 @@ static void furnish(mc_registry *r, mc_keyring *k)
   mc_token made;
   mc_access_key key;
   mc_cert_info info;
+  mc_thing_group group;
+  mc_device_policy policy;
+  mc_attribute depot = {MC_LIT("depot"), MC_LIT("north")};
   uint32_t id, service;
   mc_principal who = {.tenant = 1, .kind = MC_PRINCIPAL_USER, .role = MC_ROLE_ADMIN, .name = "ada"};
   char link[64];
@@ -46,7 +49,12 @@ static void furnish(mc_registry *r, mc_keyring *k)
       mc_registry_service_create(r, 1, MC_LIT("service"), MC_LIT("{\"publish\":[\"a/#\"]}"), &service, &why) ||
       mc_registry_service_set_password(r, 1, service, MC_LIT("correct-horse-battery"), &why) ||
       mc_registry_signal_id(r, 1, MC_LIT("Vehicle.Speed"), &id, &why) || mc_registry_encoding_id(r, 1, 0.1, 0, &id, &why) ||
-      mc_keyring_ensure(k, 1, MC_SUBJECT_VEHICLE, &v.id, 1, &why)) {
+      mc_keyring_ensure(k, 1, MC_SUBJECT_VEHICLE, &v.id, 1, &why) || mc_registry_group_create(r, 1, MC_LIT("g"), (mc_slice){0}, &group, &why) ||
+      mc_registry_group_add(r, 1, group.id, MC_LIT("car-1"), &why) || mc_registry_vehicle_set_attributes(r, 1, v.id, &depot, 1, false, &why) ||
+      mc_registry_certificate_register(r, 1, MC_LIT("car-2"), mc_buf_slice(&ca), &why) ||
+      mc_registry_policy_create(r, 1, MC_LIT("p"), MC_LIT("{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":"
+                                                          "\"arn:aws:iot:a:b:topic/${iot:Connection.Thing.Attributes[depot]}\"}]}"), &policy, &why) ||
+      mc_registry_policy_attach(r, 1, MC_LIT("p"), &(mc_policy_target){.group = group.id}, &why)) {
     fprintf(stderr, "%s\n", why.text);
     abort();
   }
@@ -54,6 +62,10 @@ static void furnish(mc_registry *r, mc_keyring *k)
   if (mc_registry_session_create(r, &who, session, csrf, &why))
     abort();
   memcpy(fingerprint, info.fingerprint, sizeof fingerprint);
+  mc_policy_target target = {.group = 0};
+  memcpy(target.fingerprint, fingerprint, sizeof fingerprint);
+  if (mc_registry_policy_attach(r, 1, MC_LIT("p"), &target, &why))
+    abort();
 }
 
 static void begin(void)
@@ -123,8 +135,20 @@ static void look(mc_registry *r)
   mc_peer peer = {.tls = true, .has_cert = true, .cert_verified = true};
   memcpy(peer.cert.fingerprint, fingerprint, sizeof fingerprint);
   const mc_policy *policy = NULL;
-  if (mc_registry_authenticate(r, &peer, &who, &policy, &why) == MC_OK)
+  if (mc_registry_authenticate(r, &peer, &who, &policy, &why) == MC_OK) {
     mc_policy_release(policy);
+    mc_policy_connection c = mc_policy_connection_of(&peer, mc_slice_str(who.name));
+    if (mc_registry_policy_for(r, &who, &c, &policy, &why) == MC_OK) {
+      mc_policy_allows(policy, &who, MC_ACTION_PUBLISH, MC_LIT("north"));
+      mc_policy_release(policy);
+    }
+  }
+  mc_device_policy *policies;
+  mc_policy_version *versions;
+  mc_policy_target *targets;
+  mc_registry_policy_list(r, 1, &arena, &policies, &n, &why);
+  mc_registry_policy_versions(r, 1, MC_LIT("p"), &arena, &versions, &n, &why);
+  mc_registry_policy_targets(r, 1, MC_LIT("p"), &arena, &targets, &n, &why);
   mc_service *services;
   mc_scram_verifier verifier;
   mc_registry_service_list(r, 1, &arena, &services, &n, &why);

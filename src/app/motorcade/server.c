@@ -145,7 +145,8 @@ static mc_err open_tls_and_registry(server *s, mc_why *why)
   if (!err)
     err = open_tls(s, mc_buf_slice(&ca), mc_buf_slice(&cert), mc_buf_slice(&key), why);
   if (!err) {
-    mc_registry_config config = {s->db, s->journal, mc_buf_slice(&ca), mc_buf_slice(&ca_key), s->keyring, {s->master, s->access_key_file}};
+    mc_registry_config config = {s->db, s->journal, mc_buf_slice(&ca), mc_buf_slice(&ca_key), s->keyring, {s->master, s->access_key_file},
+                                 {s->set.policy_versions, s->set.policy_document_characters, s->set.policies_attached}};
     err = mc_registry_open(&config, &s->registry, why);
   }
   mc_buf_free(&ca);

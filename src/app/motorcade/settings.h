@@ -34,6 +34,7 @@ typedef struct settings {
   bool crl_required, ocsp_fetch;
   uint32_t tls_handshakes, tls_waiting, tls_handshake_ms, connect_ms;
   uint32_t aws_body_mb, shadow_history;
+  uint32_t policy_versions, policy_document_characters, policies_attached;
   char objects[512], objects_region[64], objects_key[128], objects_secret[512], objects_ca[512], duckdb[512];
   bool objects_virtual_host;
   uint32_t delivery_s;
