@@ -133,13 +133,22 @@ static bool settle_id(mc_link *link, mc_mqtt_connect *c, const mc_principal *who
     refuse_named(link, c, who->tenant, MC_MQTT_BAD_CLIENT_ID, MC_CAUSE_IDENTITY, text);
     return false;
   }
-  if (who->kind == MC_PRINCIPAL_THING && !mc_slice_eq_str(c->client_id, who->name)) {
+  mc_why why;
+  if (mc_permit_begin(link, who, c->client_id, &why)) {
+    refuse_named(link, c, who->tenant, MC_MQTT_UNAVAILABLE, MC_CAUSE_POLICY, why.text);
+    return false;
+  }
+  if (who->kind == MC_PRINCIPAL_THING && !mc_policy_is_bound(link->policy) && !mc_slice_eq_str(c->client_id, who->name)) {
     snprintf(text, sizeof text, "client id \"%.*s\" is not the name of the device that this certificate was issued to: set the client id to \"%s\"",
              (int)(c->client_id.len > 128 ? 128 : c->client_id.len), (const char *)c->client_id.data, who->name);
     refuse_named(link, c, who->tenant, MC_MQTT_BAD_CLIENT_ID, MC_CAUSE_IDENTITY, text);
     return false;
   }
-  if (!mc_policy_allows(link->policy, who, MC_ACTION_CONNECT, c->client_id)) {
+  if (mc_policy_is_bound(link->policy) && !mc_permit_connect(link, c, who, text)) {
+    refuse_named(link, c, who->tenant, MC_MQTT_NOT_AUTHORIZED, MC_CAUSE_POLICY, text);
+    return false;
+  }
+  if (!mc_policy_is_bound(link->policy) && !mc_policy_allows(link->policy, who, MC_ACTION_CONNECT, c->client_id)) {
     snprintf(text, sizeof text, "client id \"%.*s\" is not one that the policy of \"%s\" names: use \"%s\" or \"%s/<anything>\"",
              (int)(c->client_id.len > 128 ? 128 : c->client_id.len), (const char *)c->client_id.data, who->name, who->name, who->name);
     refuse_named(link, c, who->tenant, MC_MQTT_BAD_CLIENT_ID, MC_CAUSE_IDENTITY, text);
@@ -168,7 +177,7 @@ static bool will_allowed(mc_link *link, const mc_mqtt_connect *c, const mc_princ
     refuse_named(link, c, who->tenant, code, MC_CAUSE_WILL, why);
     return false;
   }
-  if (mc_policy_allows(link->policy, who, MC_ACTION_PUBLISH, c->will_topic))
+  if (mc_policy_allows(link->policy, who, MC_ACTION_PUBLISH, c->will_topic) && (!c->will_retain || mc_policy_allows(link->policy, who, MC_ACTION_RETAIN_PUBLISH, c->will_topic)))
     return true;
   char text[300];
   snprintf(text, sizeof text, "the will's topic \"%.*s\" is not one that this client may publish to",
@@ -333,8 +342,9 @@ static void journal_open(struct mc_claim *c, mc_session *s, bool clears)
 static void finish(struct mc_claim *c, mc_session *s)
 {
   mc_link *link = c->link;
-  bool clears = c->clean && s->persistent && !s->ended;
-  if (c->clean || s->ended) {
+  bool other = s->thing && c->thing && s->thing != c->thing; /* what waits for one device is not another one's, whatever client id its policy allows */
+  bool clears = (c->clean || other) && s->persistent && !s->ended;
+  if (c->clean || other || s->ended) {
     mc_will_fire(s); /* its session ends here */
     mc_session_clear(s);
     c->present = false;
@@ -448,7 +458,7 @@ static void claim_arrived(mc_post *post)
   mc_why why;
   mc_principal who;
   mc_link *link = c->link;
-  if (link && c->kicks != atomic_load(&l->gateway->kicks) && authenticate(link, NULL, &who, &why) != MC_OK) {
+  if (link && c->kicks != atomic_load(&l->gateway->kicks) && (authenticate(link, NULL, &who, &why) != MC_OK || mc_permit_begin(link, &who, claim_id(c), &why) != MC_OK)) {
     link->claim = NULL;
     mc_admission_refuse(link, link->version, MC_MQTT_NOT_AUTHORIZED, why.text);
     link = NULL;

@@ -148,6 +148,7 @@ static mc_err prove(mc_link *link, mc_slice final, mc_why *why)
     return mc_err_set(why, MC_ERR_UNAUTHENTICATED, "user name or password is wrong");
   mc_policy_release(link->policy);
   link->policy = policy;
+  mc_permit_stale(link);
   a->who = who;
   memcpy(a->name, a->scram.name, sizeof a->name);
   mc_registry_service_succeeded(g->registry, mc_slice_str(a->name), address_of(link, address));

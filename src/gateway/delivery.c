@@ -57,10 +57,12 @@ typedef struct packet {
   mc_slice props;
 } packet;
 
-/* False: the client cannot take it (larger than its Maximum Packet Size); it counts as delivered (3.1.2.11.4). */
+/* False: the client cannot take it (larger than its Maximum Packet Size) or its policy does not let it receive it; it counts as delivered (3.1.2.11.4). */
 static bool prepare(mc_session *s, const mc_message *m, const mc_sub_match *match, uint8_t qos, bool retain, packet *out)
 {
   mc_link *link = s->link;
+  if (!mc_permit_receive(link, m->topic))
+    return false;
   *out = (packet){.publish = {.retain = retain, .qos = qos, .topic = m->topic, .payload = m->payload, .packet_id = 1}};
   if (link->version == MC_MQTT_5 && props_for(s->home, m, match, &out->props) != MC_OK)
     return false;

@@ -152,6 +152,7 @@ mc_err mc_gateway_create(const mc_gateway_config *config, mc_gateway **out, mc_w
     return mc_err_set(why, MC_ERR_MEMORY, "gateway: out of memory");
   g->journal = config->journal;
   g->registry = config->registry;
+  g->policy_epoch = g->registry ? mc_registry_policy_epoch(g->registry) : NULL;
   if (getrandom(g->auth_secret, sizeof g->auth_secret, 0) != sizeof g->auth_secret) {
     free(g);
     return mc_err_set(why, MC_ERR_IO, "gateway: no random bytes");

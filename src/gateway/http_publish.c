@@ -36,8 +36,11 @@ static mc_err permit(mc_gateway_loop *l, const mc_peer *peer, const mc_gateway_m
   if (!peer->has_cert)
     return mc_err_set(why, MC_ERR_UNAUTHENTICATED, "no client certificate was presented: use the certificate and key that were issued for this device");
   MC_TRY(mc_registry_authenticate(g->registry, peer, who, &policy, why));
+  mc_policy_release(policy);
+  mc_policy_connection c = mc_policy_connection_of(peer, mc_slice_str(who->name)); /* without a session it is who its certificate says */
+  MC_TRY(mc_registry_policy_for(g->registry, who, &c, &policy, why));
   /* what is no topic at all is told so by check(), which comes next */
-  bool allowed = !mc_mqtt_topic_valid(m->topic) || mc_policy_allows(policy, who, MC_ACTION_PUBLISH, m->topic);
+  bool allowed = !mc_mqtt_topic_valid(m->topic) || (mc_policy_allows(policy, who, MC_ACTION_PUBLISH, m->topic) && (!m->retain || mc_policy_allows(policy, who, MC_ACTION_RETAIN_PUBLISH, m->topic)));
   mc_policy_release(policy);
   if (!allowed)
     return mc_err_set(why, MC_ERR_DENIED, "publish to \"%.*s\" refused: the policy of \"%s\" does not name it", (int)(m->topic.len > 120 ? 120 : m->topic.len),

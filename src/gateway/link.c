@@ -82,6 +82,8 @@ static void on_closed(mc_conn *conn, mc_err err, const char *text)
   if (link->next)
     link->next->prev = link->prev;
   mc_count_add(&l->count.connections, (uint64_t)-1);
+  if (link->session && link->session->will) /* whether its will may be sent is asked while it is known who it was */
+    mc_permit_current(link);
   link->conn = NULL;
   if (link->claim)
     mc_admission_abandon(link);

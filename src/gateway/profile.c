@@ -26,6 +26,7 @@ static const mc_profile_row table[] = {
     FLAG(excess_close, 0, 1, "more filters or subscriptions than allowed end the connection after SUBACK said so"),
     FLAG(excess_discard, 0, 1, "publishes beyond publishes_per_s are discarded, unanswered in 3.1.1, with 0x97 in version 5; off: they wait"),
     FLAG(dollar_client_id, 1, 0, "a client id may begin with $"),
+    FLAG(connect_named, 0, 1, "where policy documents decide: a kept session and a will need a statement that names them (iot:ConnectAttributes)"),
     LIMIT(client_id_bytes, "bytes", 65535, 128, 1, 65535, "longest client id"),
     LIMIT(topic_bytes, "bytes", 65535, 256, 1, 65535, "longest topic and filter, behind $share/<group>/ and $aws/rules/<rule>/"),
     LIMIT(topic_slashes, "slashes", 0, 7, 0, 65535, "most slashes of a topic and filter, behind the same; reserved topics ($aws/) have no such limit; 0 = none"),

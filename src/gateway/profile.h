@@ -16,7 +16,7 @@ enum { MC_DOORS = 3 };
 /* One member a row; flags are 0 or 1. Meanings: the table. */
 typedef struct mc_profile {
   uint32_t qos2, parent_match, wildcard_retained, subscription_ids, dup, early_packets, refusal_code, connack_tells_all, reserved_close, excess_close,
-      excess_discard, dollar_client_id;
+      excess_discard, dollar_client_id, connect_named;
   uint32_t client_id_bytes, topic_bytes, topic_slashes, payload_bytes, packet_bytes, filters_per_subscribe, subscriptions, publishes_per_s, deliveries_per_s,
       bytes_per_s, connects_per_s, receive_max, send_max, topic_aliases, keep_alive_min_s, keep_alive_max_s, session_expiry_s, replay_per_s,
       message_expiry_min_s, message_expiry_max_s, share_name_chars, shadow_bytes, shadow_depth, shadow_requests_per_s;

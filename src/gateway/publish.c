@@ -41,33 +41,26 @@ mc_stream mc_publish_stream_of(mc_slice topic)
 }
 
 /* ---- policy, cached a connection and topic ---- */
-static void principal_of(const mc_link *link, mc_principal *who)
-{
-  const mc_session *s = link->session;
-  *who = (mc_principal){.tenant = s->tenant, .kind = link->kind, .id = s->thing};
-  mc_slice_to_str(s->thing_name ? mc_slice_str(s->thing_name) : mc_session_id(s), who->name, sizeof who->name);
-}
-
-static __attribute__((noinline)) mc_verdict judge(mc_link *link, mc_slice topic, uint64_t key)
+static __attribute__((noinline)) mc_verdict judge(mc_link *link, mc_slice topic, bool retain, uint64_t key)
 {
   mc_principal who;
-  principal_of(link, &who);
+  mc_permit_principal(link, &who);
   uint8_t refusal = 0;
   if (mc_profile_topic_fault(link->profile, topic))
     refusal = MC_MQTT_BAD_TOPIC;
-  else if (!mc_policy_allows(link->policy, &who, MC_ACTION_PUBLISH, topic))
+  else if (!mc_policy_allows(link->policy, &who, MC_ACTION_PUBLISH, topic) || (retain && !mc_policy_allows(link->policy, &who, MC_ACTION_RETAIN_PUBLISH, topic)))
     refusal = MC_MQTT_NOT_AUTHORIZED;
   return (mc_verdict){key, refusal, (uint8_t)mc_publish_stream_of(topic)};
 }
 
-static mc_verdict verdict_of(mc_link *link, mc_slice topic)
+static mc_verdict verdict_of(mc_link *link, mc_slice topic, bool retain)
 {
   mc_gateway_loop *l = link->home;
-  /* The hash is seeded per process and the salt is per connection: a client cannot aim at another's entry. */
-  uint64_t key = (mc_slice_hash(topic) ^ link->verdict_key) * 0x9E3779B97F4A7C15ULL | 1;
+  mc_permit_current(link);
+  uint64_t key = mc_permit_key(link, topic, retain ? MC_ACTION_RETAIN_PUBLISH : MC_ACTION_PUBLISH);
   mc_verdict *v = &l->verdict[(key >> 40) % MC_VERDICTS];
   if (v->key != key)
-    *v = judge(link, topic, key);
+    *v = judge(link, topic, retain, key);
   return *v;
 }
 
@@ -262,7 +255,7 @@ mc_taken mc_publish_take(mc_link *link, const mc_mqtt_publish *p)
     mc_link_block(link); /* 3.1.1 knows no window: it is read again when answers went out */
     return MC_TAKE_LATER;
   }
-  mc_verdict verdict = verdict_of(link, topic);
+  mc_verdict verdict = verdict_of(link, topic, p->retain);
   if (verdict.refusal)
     return deny(link, p, topic, verdict.refusal, verdict.refusal == MC_MQTT_BAD_TOPIC ? MC_CAUSE_TOPIC : MC_CAUSE_POLICY,
                 verdict.refusal == MC_MQTT_BAD_TOPIC ? mc_profile_topic_fault(link->profile, topic)

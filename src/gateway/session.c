@@ -225,6 +225,12 @@ void mc_session_detach(mc_session *s, mc_link *link, const char *text)
 {
   mc_gateway *g = s->home->gateway;
   int64_t now = mc_loop_now_us(s->home->loop);
+  if (s->will && !link->clean_end && !link->claim && !mc_permit_will(link, &s->will->is)) { /* allowed at CONNECT, and no longer */
+    mc_log(MC_LOG_WARN, "gateway", "a will is not sent: the client's policy no longer names its topic", MC_KS("client", mc_session_id(s)));
+    mc_cause_note(s->home, s, MC_CAUSE_WILL, 1);
+    free(s->will);
+    s->will = NULL;
+  }
   s->link = NULL;
   s->stored = 0;
   link->session = NULL;

@@ -61,6 +61,7 @@ struct mc_link {
   struct mc_claim *claim;  /* no CONNACK yet: waits for its session to come from another loop, or for the disk */
   uint32_t key_id;         /* the vehicle's data key; 0: the journal's choice */
   uint64_t verdict_key;    /* salt of this connection's cached policy verdicts */
+  uint64_t policy_epoch;   /* of the registry, when policy was looked up; permit.c */
   int64_t last_in_us;      /* monotonic */
   int64_t partial_us;      /* when the packet began that is not whole; 0: there is none */
   uint32_t pending;        /* records in the journal's staging that will be answered here */
@@ -77,6 +78,7 @@ struct mc_link {
   uint8_t kind;            /* principal kind */
   uint8_t partition;
   uint8_t door;            /* mc_door */
+  bool timed /* policy asks for the time */, judge_receive /* each delivery is a question */;
   bool qos2_told, held /* by its pace */, blocked, deaf /* paused because it does not read */, closing, clean_end, reason_wanted, told /* log and events know why */;
   uint8_t end_code;        /* why we ended it; 0: the peer did */
   char *end_text;
@@ -268,6 +270,7 @@ struct mc_gateway {
   uint8_t auth_secret[32]; /* of this process: salts of names that nobody has */
   mc_journal *journal;
   mc_registry *registry;
+  const _Atomic uint64_t *policy_epoch; /* the registry's; NULL without one */
   const mc_fs *fs;
   char *dir;
   mc_gateway_limits limit;
@@ -330,6 +333,36 @@ void mc_admission_refuse(mc_link *link, uint8_t version, uint8_t code, const cha
 void mc_admission_abandon(mc_link *link); /* it closed while its session was on the way */
 void mc_admission_stored(const mc_pending *p, mc_err err); /* what CONNACK waits for is on disk, or is not */
 
+
+/* ---- permit.c: what a client's policies let it do ---- */
+/* For this client id: link->policy is what is attached, or what the link had. */
+mc_err mc_permit_begin(mc_link *link, const mc_principal *who, mc_slice client_id, mc_why *why);
+void mc_permit_principal(const mc_link *link, mc_principal *who);
+/* When documents decide; false: text says what they do not allow. */
+bool mc_permit_connect(const mc_link *link, const mc_mqtt_connect *c, const mc_principal *who, char text[800]);
+void mc_permit_stale(mc_link *link); /* link->policy was replaced: the next question looks it up */
+void mc_permit_refresh(mc_link *link);
+/* Before each question to link->policy. */
+static inline void mc_permit_current(mc_link *link)
+{
+  const _Atomic uint64_t *epoch = link->home->gateway->policy_epoch;
+  if (epoch && link->policy_epoch != atomic_load_explicit(epoch, memory_order_acquire) + 1)
+    mc_permit_refresh(link);
+}
+uint64_t mc_permit_second(void); /* for a policy that asks for the time: a verdict is good for the second of now */
+/* Of a cached verdict. The hash is seeded per process and the salt is per connection: a client cannot aim at another's entry. */
+static inline uint64_t mc_permit_key(const mc_link *link, mc_slice topic, mc_action action)
+{
+  uint64_t key = mc_slice_hash(topic) ^ link->verdict_key ^ (uint64_t)action * 0xC2B2AE3D27D4EB4FULL;
+  return (link->timed ? key ^ mc_permit_second() : key) * 0x9E3779B97F4A7C15ULL | 1;
+}
+bool mc_permit_judge_receive(mc_link *link, mc_slice topic);
+static inline bool mc_permit_receive(mc_link *link, mc_slice topic)
+{
+  mc_permit_current(link);
+  return !link->judge_receive || mc_permit_judge_receive(link, topic);
+}
+bool mc_permit_will(mc_link *link, const mc_session_will *w);
 
 /* ---- conduct.c: what a client's profile makes of its packets ---- */
 /* Its group's profile, else that of the door. */

@@ -24,11 +24,11 @@ static uint8_t refuse(answer *a, uint8_t code, mc_slice filter, const char *rule
   return code;
 }
 
-static bool allowed(const mc_link *link, mc_slice filter)
+static bool allowed(mc_link *link, mc_slice filter)
 {
-  const mc_session *s = link->session;
-  mc_principal who = {.tenant = s->tenant, .kind = link->kind, .id = s->thing};
-  mc_slice_to_str(s->thing_name ? mc_slice_str(s->thing_name) : mc_session_id(s), who.name, sizeof who.name);
+  mc_principal who;
+  mc_permit_current(link);
+  mc_permit_principal(link, &who);
   return mc_policy_allows(link->policy, &who, MC_ACTION_SUBSCRIBE, filter);
 }
 
