@@ -8,14 +8,16 @@ static mc_err put_statement(mc_buf *out, int policy, int n)
   switch (n % 5) {
   case 0:
     return mc_buf_printf(out,
-                         "{\"Effect\":\"Allow\",\"Action\":[\"iot:Publish\",\"iot:Receive\"],\"Resource\":[\"arn:aws:iot:eu-central-1:123456789012:topic/fleet%d/${iot:ClientId}/app%d/*\"]}",
+                         "{\"Effect\":\"Allow\",\"Action\":[\"iot:Publish\",\"iot:Receive\"],"
+                         "\"Resource\":[\"arn:aws:iot:eu-central-1:123456789012:topic/fleet%d/${iot:ClientId}/app%d/*\"]}",
                          policy, n);
   case 1:
     return mc_buf_printf(out, "{\"Effect\":\"Allow\",\"Action\":\"iot:Publish\",\"Resource\":\"arn:aws:iot:eu-central-1:123456789012:topic/depot%d/*/unit%d/state\"}", policy, n);
   case 2:
     return mc_buf_printf(out,
                          "{\"Effect\":\"Allow\",\"Action\":[\"iot:Publish\",\"iot:Receive\"],\"Resource\":[\"arn:aws:iot:eu-central-1:123456789012:topic/"
-                         "$aws/things/${iot:Connection.Thing.ThingName}/shadow/name/s%d-%d/*\",\"arn:aws:iot:eu-central-1:123456789012:topic/$aws/things/${iot:Connection.Thing.ThingName}/jobs/j%d-%d/*\"]}",
+                         "$aws/things/${iot:Connection.Thing.ThingName}/shadow/name/s%d-%d/*\","
+                         "\"arn:aws:iot:eu-central-1:123456789012:topic/$aws/things/${iot:Connection.Thing.ThingName}/jobs/j%d-%d/*\"]}",
                          policy, n, policy, n);
   case 3:
     return mc_buf_printf(out, "{\"Effect\":\"Deny\",\"Action\":\"iot:Publish\",\"Resource\":\"arn:aws:iot:eu-central-1:123456789012:topic/fleet%d/*/app%d/secret\"}", policy, n - 3);

@@ -44,6 +44,9 @@ static const char *working_body(const api_operation *op)
       {"service_update", "{\"disabled\":true}"},
       {"vehicle_erase", "{\"reason\":\"theft\"}"},
       {"group_add", "{\"thing\":\"truck-7\"}"},
+      {"policy_version_create", "{\"document\":\"{\\\"Version\\\":\\\"2012-10-17\\\",\\\"Statement\\\":{\\\"Effect\\\":\\\"Allow\\\",\\\"Action\\\":\\\"*\\\",\\\"Resource\\\":\\\"*\\\"}}\"}"},
+      {"policy_default", "{\"version\":1}"},
+      {"policy_attach", "{\"group\":1}"},
       {"vehicle_template_give", "{\"template\":\"t\"}"},
       {"vehicle_template_command", "{\"action\":\"activate\"}"},
       {"catalog_update", "{\"description\":\"theirs\"}"},
@@ -196,6 +199,9 @@ int main(void)
   mc_thing_group group;
   if (mc_registry_group_create(w.registry, MC_TENANT_DEFAULT, MC_LIT("fleet"), MC_LIT("aws-compat"), &group, NULL) ||
       mc_registry_group_add(w.registry, MC_TENANT_DEFAULT, group.id, MC_LIT("truck-7"), NULL))
+    return 1;
+  mc_device_policy policy; /* named as fill_path() asks for what exists */
+  if (mc_registry_policy_create(w.registry, MC_TENANT_DEFAULT, MC_LIT("1"), mc_policy_document_vehicle(), &policy, NULL))
     return 1;
   mc_fingerprint_hex(info.fingerprint, fingerprint);
   mc_buf_free(&cert);

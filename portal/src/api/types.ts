@@ -1313,6 +1313,124 @@ export interface FleetwiseNames {
   next?: string
 }
 
+export interface Policy {
+  name: string
+  /** the default one: what decides */
+  version: number
+  /** how many there are */
+  versions: number
+  /** certificates and groups that it is attached to */
+  attachments: number
+  created: string
+  updated: string
+}
+
+export interface PolicyList {
+  items: Policy[]
+}
+
+export interface PolicyVersion {
+  version: number
+  default: boolean
+  created: string
+  /** AWS IoT policy document, as it was given */
+  document: string
+}
+
+export interface PolicyTarget {
+  /** fingerprint of a certificate */
+  certificate?: string
+  /** id of a thing group */
+  group?: number
+  /** of the group, or of the certificate's device */
+  name: string
+}
+
+export interface PolicyDetail {
+  policy: Policy
+  /** newest first */
+  documents: PolicyVersion[]
+  targets: PolicyTarget[]
+}
+
+export interface PolicyCreate {
+  /** 1 to 128 of A-Z, a-z, 0-9 and + = , . @ _ - */
+  name: string
+  /** AWS IoT policy document: {"Version":"2012-10-17","Statement":[...]} */
+  document?: string
+  /** a ready-made document instead */
+  template?: "fleetwise-vehicle"
+}
+
+export interface PolicyVersionCreate {
+  /** AWS IoT policy document */
+  document: string
+  /** decide by it from now on */
+  default?: boolean
+}
+
+export interface PolicyDefault {
+  /** decide by this one from now on */
+  version: number
+}
+
+export interface PolicyAttach {
+  /** fingerprint */
+  certificate?: string
+  /** id of a thing group */
+  group?: number
+}
+
+export interface PolicyQuestion {
+  /** name of a device or service; by its newest active certificate */
+  thing?: string
+  /** fingerprint instead */
+  certificate?: string
+  /** as iot:Publish */
+  action: string
+  /** ARN, or its last part as topic/a/b */
+  resource: string
+  /** absent: the name of the device */
+  clientId?: string
+  /** absent: none is known */
+  sourceIp?: string
+  /** server name that the client asks for; absent: none */
+  domainName?: string
+  /** iot:Connect with a session that is kept */
+  persistent?: boolean
+  /** iot:Connect with a will */
+  will?: boolean
+}
+
+export interface PolicyFinding {
+  policy: string
+  version: number
+  /** from 0, as in Statement[0] */
+  statement: number
+  sid?: string
+  effect: "Allow" | "Deny"
+  /** of the statement, that matches */
+  resource: string
+  /** matches: it counts; condition: one does not hold; attributes: it does not name what the connection asks for */
+  reason: "matches" | "condition" | "attributes"
+  /** that does not hold */
+  condition?: string
+}
+
+export interface PolicyDecision {
+  /** denied: by a statement; not-named: no statement allows it, which refuses it, too */
+  decision: "allowed" | "denied" | "not-named"
+  /** documents that are attached; the built-in policy of vehicles; a service's own */
+  by: "documents" | "built-in" | "service"
+  thing: string
+  certificate?: string
+  decided?: PolicyFinding
+  /** all statements that name action and resource */
+  findings: PolicyFinding[]
+  /** variables that have no value here, or none that may stand in a resource: what names them matches nothing */
+  withoutValue: string[]
+}
+
 export interface Operations {
   /** Is the platform able to work? No details without a sign-in. */
   health: { path: undefined; query: undefined; body: undefined; reply: Health }
@@ -1472,6 +1590,26 @@ export interface Operations {
   group_add: { path: { id: string | number }; query: undefined; body: GroupThing; reply: Group }
   /** Take a device or service out of a group. */
   group_remove: { path: { id: string | number; thing: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Policies of devices, ordered by name. */
+  policy_list: { path: undefined; query: undefined; body: undefined; reply: PolicyList }
+  /** Create a policy of an AWS IoT policy document; it is version 1 and decides where it is attached. */
+  policy_create: { path: undefined; query: undefined; body: PolicyCreate; reply: PolicyDetail }
+  /** A policy with its versions and what it is attached to. */
+  policy_get: { path: { name: string | number }; query: undefined; body: undefined; reply: PolicyDetail }
+  /** Delete a policy that is attached nowhere, with its versions. */
+  policy_delete: { path: { name: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Add a version; live connections are decided by it at once when it is the default. */
+  policy_version_create: { path: { name: string | number }; query: undefined; body: PolicyVersionCreate; reply: PolicyDetail }
+  /** Delete a version that is not the default. */
+  policy_version_delete: { path: { name: string | number; version: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Decide by this version from now on, live connections too. */
+  policy_default: { path: { name: string | number }; query: undefined; body: PolicyDefault; reply: PolicyDetail }
+  /** Attach to a certificate or a thing group. A device with anything attached is decided by that alone, and no longer by the built-in policy. */
+  policy_attach: { path: { name: string | number }; query: undefined; body: PolicyAttach; reply: PolicyDetail }
+  /** Detach from a certificate (fingerprint) or a thing group (id). */
+  policy_detach: { path: { name: string | number; target: string | number }; query: undefined; body: undefined; reply: undefined }
+  /** Which statement of which version decides, or that none does. */
+  policy_explain: { path: undefined; query: undefined; body: PolicyQuestion; reply: PolicyDecision }
   /** MQTT clients and sessions. */
   client_list: { path: undefined; query: { after?: string; limit?: number }; body: undefined; reply: ClientList }
   /** The last connects, disconnects and refusals, newest first. */
@@ -1646,6 +1784,16 @@ export const operations = {
   group_things: { method: "GET", path: "/api/v1/groups/{id}/things", permission: "vehicle:read" },
   group_add: { method: "POST", path: "/api/v1/groups/{id}/things", permission: "vehicle:write" },
   group_remove: { method: "DELETE", path: "/api/v1/groups/{id}/things/{thing}", permission: "vehicle:write" },
+  policy_list: { method: "GET", path: "/api/v1/policies", permission: "policy:read" },
+  policy_create: { method: "POST", path: "/api/v1/policies", permission: "policy:write" },
+  policy_get: { method: "GET", path: "/api/v1/policies/{name}", permission: "policy:read" },
+  policy_delete: { method: "DELETE", path: "/api/v1/policies/{name}", permission: "policy:write" },
+  policy_version_create: { method: "POST", path: "/api/v1/policies/{name}/versions", permission: "policy:write" },
+  policy_version_delete: { method: "DELETE", path: "/api/v1/policies/{name}/versions/{version}", permission: "policy:write" },
+  policy_default: { method: "PUT", path: "/api/v1/policies/{name}/default", permission: "policy:write" },
+  policy_attach: { method: "POST", path: "/api/v1/policies/{name}/attachments", permission: "policy:write" },
+  policy_detach: { method: "DELETE", path: "/api/v1/policies/{name}/attachments/{target}", permission: "policy:write" },
+  policy_explain: { method: "POST", path: "/api/v1/policy-decisions", permission: "policy:read" },
   client_list: { method: "GET", path: "/api/v1/clients", permission: "system:read" },
   connection_events: { method: "GET", path: "/api/v1/clients/events", permission: "system:read" },
   map_info: { method: "GET", path: "/api/v1/map", permission: "vehicle:read" },

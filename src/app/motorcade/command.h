@@ -21,6 +21,7 @@ int command_vehicle(int argc, char **argv);
 int command_access_key(int argc, char **argv);
 int command_group(int argc, char **argv);
 int command_shadow(int argc, char **argv);
+int command_policy(int argc, char **argv);
 int command_fleet(int argc, char **argv);
 int command_model(int argc, char **argv);
 int command_decoder(int argc, char **argv);

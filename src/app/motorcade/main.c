@@ -27,6 +27,7 @@ static const command commands[] = {
     {"access-key", command_access_key, "list, create, revoke: keys that AWS SDKs and its command line sign with"},
     {"shadow", command_shadow, "list, get, set, update, delete, history: device shadows"},
     {"group", command_group, "list, create, add, remove: thing groups and their MQTT profile"},
+    {"policy", command_policy, "list, create, create-vehicle, version, default, delete, attach, detach, explain: what devices may do"},
     {"fleet", command_fleet, "list, create, add, remove, delete: vehicles that are meant together"},
     {"catalog", command_catalog, "import, list, manifests, catalogs, create, nodes, update, delete: signal catalogs, and manifests from DBC files"},
     {"model", command_model, "list, create, show, update, delete: what of a catalog a kind of vehicle has"},
