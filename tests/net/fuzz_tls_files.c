@@ -35,6 +35,14 @@ static void as_tls(mc_slice use_cert, mc_slice use_key, mc_slice use_ca)
   mc_why why = {0};
   mc_tls_server_config server = {.cert_pem = use_cert, .key_pem = use_key, .client_ca_pem = use_ca};
   mc_tls_client_config client = {.ca_pem = use_ca, .cert_pem = use_cert, .key_pem = use_key, .alpn = "mqtt"};
+  mc_buf fields = {0};
+  mc_slice name, value;
+  check(mc_cert_fields_read_pem(use_cert, &fields, &why), &why);
+  for (size_t at = 0; mc_cert_field_next(mc_buf_slice(&fields), &at, &name, &value);)
+    if (!name.len || value.len > 1024)
+      abort();
+  mc_buf_free(&fields);
+  why = (mc_why){0};
   check(mc_tls_server_create(&server, &tls, &why), &why);
   mc_tls_destroy(&tls);
   why = (mc_why){0};
