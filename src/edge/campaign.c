@@ -374,7 +374,7 @@ bool mc_edge_campaign_text(mc_inspector *i, campaign *c, slot *s, int64_t time_u
     sample one = {.time_us = time_us, .text = copy};
     if (!keep(i, s, one))
       drop_text(i, &one);
-  } else if (s->cap) {
+  } else if (s->cap) { // NOLINT(clang-analyzer-unix.Malloc): copy belongs to the ring, or is gone
     i->ring_refusals++;
   }
   return noted(c, s, changed);
