@@ -64,6 +64,11 @@ def imported():
     tap.ok(done.returncode == 1 and "names vehicle car-9, which is not here" in done.stdout and "nothing was sent" in done.stdout, "what does not fit together is told, and nothing is made",
            done.stdout + done.stderr)
     tap.equal(new.api("GET", "/api/v1/catalogs")["items"], [], "there is nothing yet")
+    hostile = folder / "get-fleet.evil.json"
+    hostile.write_text(json.dumps({"id": "\x1b[31mevil"}))
+    done = new.command("fleetwise", "import", str(folder), check=False)
+    tap.ok(done.returncode == 1 and "[31mevil" in done.stderr and "\x1b" not in done.stdout + done.stderr, "a name that would steer the terminal does not", done.stderr)
+    hostile.unlink()
     vehicles.write_text(right)
     report = json.loads(new.command("fleetwise", "import", str(folder), "--json"))
     tap.equal(sorted({i["outcome"] for i in report["items"]}), ["made"], "everything is made")

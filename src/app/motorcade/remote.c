@@ -48,8 +48,12 @@ const char *remote_escaped(const char *text, char *out, size_t size)
   return out;
 }
 
+/* What files and servers say may be in it: nothing of it may steer the terminal. */
 int remote_fail(remote *r)
 {
+  for (char *c = r->why.text; *c; c++)
+    if ((uint8_t)*c < 0x20 || *c == 0x7F)
+      *c = '?';
   return command_fail(r->name, r->why.text);
 }
 
