@@ -372,9 +372,11 @@ bool mc_edge_campaign_text(mc_inspector *i, campaign *c, slot *s, int64_t time_u
       memcpy(copy->at, text.data, text.len);
     i->sample_bytes += size;
     sample one = {.time_us = time_us, .text = copy};
-    if (!keep(i, s, one))
-      drop_text(i, &one);
-  } else if (s->cap) { // NOLINT(clang-analyzer-unix.Malloc): copy belongs to the ring, or is gone
+    if (!keep(i, s, one)) {
+      i->sample_bytes -= size;
+      free(copy);
+    }
+  } else if (s->cap) {
     i->ring_refusals++;
   }
   return noted(c, s, changed);
