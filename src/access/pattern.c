@@ -170,7 +170,7 @@ mc_err pattern_read(reading *r, mc_slice text, bool wildcards, pattern *out)
   if (!letters || mc_arena_copy(arena, text, &out->source))
     return read_no_memory(r);
   for (size_t at = 0; at < text.len;) {
-    pattern_part p;
+    pattern_part p = {.kind = PART_TEXT};
     MC_TRY(read_part(r, text, wildcards, &at, letters, &used, &p));
     if (p.kind == PART_ANY && count && part[count - 1].kind == PART_ANY)
       continue;
