@@ -275,6 +275,21 @@ export function fleetwisePages({ page, own, go, text, api, path, findings, pixel
     await page().waitForFunction(() => Number(document.querySelector('.cost tbody td')?.textContent.replace(/\D/g, '')) > 0, { timeout: 60_000 })
   })
 
+  test('a campaign that goes to its first vehicle shows how that does, and goes on to all when a person says so', async () => {
+    const name = `staged-${stamp}`
+    await send('POST', '/api/v1/campaigns', { name, target_kind: 'all', kind: 'time', period_ms: 60_000, signals: [{ fqn: 'Vehicle.Speed' }], rollout: { vehicles: [own.vehicle.name] }, start_now: true })
+    const { id } = (await api('/api/v1/campaigns')).items.find((c) => c.name === name)
+    await go(`/campaigns/${id}`)
+    await page().waitForFunction(() => /On the first vehicle/.test(document.querySelector('.stage')?.textContent ?? '') && [...document.querySelectorAll('.stage dd')].slice(0, 2).map((e) => e.textContent).join() === '1,1', { timeout: 60_000 })
+    assert.deepEqual(await findings(), [])
+    await press('Go on to all', '.stage')
+    await page().waitForSelector('dialog[open]')
+    await press('Go on to all', 'dialog[open]')
+    await closed()
+    await page().waitForFunction(() => /On all/.test(document.querySelector('.stage').textContent), { timeout: 30_000 })
+    await send('DELETE', `/api/v1/campaigns/${id}`)
+  })
+
   test('two decoder manifests are compared, and a kind of difference picks its rows', async (t) => {
     const [one, two] = (await api('/api/v1/manifests')).items.map((m) => m.name)
     if (!two) return t.skip('this platform has one manifest')

@@ -17,6 +17,7 @@ import { Cost } from './Cost'
 import { Delivery } from './Delivery'
 import { CampaignStatus, deedsOf, period, questionOf, targetWords, triggerWords, type Deed } from './parts'
 import { RollOut } from './RollOut'
+import { Stage } from './Stage'
 import { TryPanel } from './TryPanel'
 
 export default function CampaignPage(): JSX.Element {
@@ -146,6 +147,9 @@ export default function CampaignPage(): JSX.Element {
               <div class="campaign-side">
                 <Show when={c().status === 'draft' || url.get('try') !== ''}>
                   <TryPanel id={c().id} />
+                </Show>
+                <Show when={c().rollout && c().status !== 'draft'}>
+                  <Stage campaign={c()} onChange={campaign.again} />
                 </Show>
                 <RollOut campaign={c()} />
               </div>
