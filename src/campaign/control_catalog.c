@@ -69,6 +69,17 @@ static bool is_of_type(mc_slice text, const data_type *t)
   return mc_slice_to_double(text, &v) == MC_OK;
 }
 
+/* Ours: [[0, "off"], [1, "on"]] */
+static bool value_names_ok(const json_t *list)
+{
+  json_t *pair;
+  size_t i;
+  json_array_foreach ((json_t *)list, i, pair)
+    if (!json_is_integer(json_array_get(pair, 0)) || !json_string_length(json_array_get(pair, 1)))
+      return false;
+  return true;
+}
+
 /* NULL: fine. */
 static const char *values_wrong(const json_t *body, const data_type *t, const catalog_node *n)
 {
@@ -77,6 +88,8 @@ static const char *values_wrong(const json_t *body, const data_type *t, const ca
   size_t i;
   if (n->has_min && n->has_max && n->min > n->max)
     return "min lies above max";
+  if (!value_names_ok(json_object_get(body, "valueNames")))
+    return "valueNames are pairs of a whole number and its name";
   if ((n->has_min || n->has_max) && (t->is_struct || t->type == MC_TYPE_STRING || t->type == MC_TYPE_BOOL))
     return "min and max are for numbers";
   json_array_foreach (allowed, i, item)

@@ -49,9 +49,9 @@ static bool multiplex_ok(const json_t *list)
   if (!json_is_array(list) || json_array_size(list) > 4)
     return false;
   json_array_foreach ((json_t *)list, i, item) {
-    json_t *ranges = json_object_get(item, "ranges");
+    json_t *ranges = json_object_get(item, "ranges"), *order = json_object_get(item, "isBigEndian");
     if (!json_is_integer(json_object_get(item, "startBit")) || !json_is_integer(json_object_get(item, "length")) || !in(item, "startBit", 0, 511) || !in(item, "length", 1, 32) ||
-        !json_array_size(ranges) || json_array_size(ranges) > 65536)
+        (order && !json_is_boolean(order)) || !json_array_size(ranges) || json_array_size(ranges) > 65536)
       return false;
     json_array_foreach (ranges, k, range) {
       const json_t *low = json_array_get(range, 0), *high = json_array_get(range, 1);
@@ -70,6 +70,9 @@ static mc_err check_float(const field_check *f, int64_t bits)
   return MC_OK;
 }
 
+/* startBit is that of the lowest bit; Motorola signals go on towards the first byte (contract 5.2). */
+static bool lies_in_frame(int64_t start, int64_t length, bool big_endian) { return big_endian ? start / 8 * 8 + 8 - start % 8 >= length : start + length <= 512; }
+
 static mc_err check_can(const field_check *f)
 {
   double factor = control_number(f->body, "factor", 1);
@@ -81,6 +84,10 @@ static mc_err check_can(const field_check *f)
     return wrong(f, "length", "1 to 64 bits");
   if (!in(f->body, "startBit", 0, 511))
     return wrong(f, "startBit", "0 to 511: a frame has at most 64 bytes");
+  bool motorola = json_is_true(json_object_get(f->body, "isBigEndian"));
+  if (!lies_in_frame(control_int(f->body, "startBit", 0), control_int(f->body, "length", 1), motorola))
+    return wrong(f, "startBit",
+                 motorola ? "the lowest bit of a signal that begins inside the frame; a DBC gives the highest bit of big-endian signals" : "a signal that ends inside the frame's 64 bytes");
   if (factor == 0 || !isfinite(factor))
     return wrong(f, "factor", "a number other than 0");
   if (!multiplex_ok(json_object_get(f->body, "multiplex")))

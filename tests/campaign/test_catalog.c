@@ -75,6 +75,8 @@ static void test_a_catalog_names_the_nodes_that_are_wrong(void)
       {"{'sensor':{'fullyQualifiedName':'A.B','dataType':'INT8','allowedValues':['x']}}", "'A.B'", "allowed value"},
       {"{'attribute':{'fullyQualifiedName':'A.B','dataType':'INT8','allowedValues':['1'],'defaultValue':'2'}}", "'A.B'", "not among"},
       {"{'attribute':{'fullyQualifiedName':'A.B','dataType':'INT8','defaultValue':'x'}}", "'A.B'", "not one of its data type"},
+      {"{'sensor':{'fullyQualifiedName':'A.B','dataType':'INT8','valueNames':[['0','off']]}}", "'A.B'", "pairs of a whole number"},
+      {"{'sensor':{'fullyQualifiedName':'A.B','dataType':'INT8','valueNames':[[0,'off'],[1,{}]]}}", "'A.B'", "pairs of a whole number"},
       {SENSOR("A..B", "INT8"), "'A..B'", "empty"},
   };
   CHECK(begin());

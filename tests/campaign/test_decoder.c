@@ -135,9 +135,13 @@ static void test_numbers_that_no_frame_has_are_told_with_their_place(void)
       {RAW("1", "512", "1", "8"), "canSignal.startBit"},
       {RAW("1", "0", "0", "8"), "canSignal.factor"},
       {RAW("1", "0", "1", "65"), "canSignal.length"},
+      {RAW("1", "505", "1", "8"), "canSignal.startBit"}, /* bits 505 to 512 */
+      {"{'fullyQualifiedName':'V.Speed','type':'CAN_SIGNAL','interfaceId':'can0','canSignal':{'messageId':1,'isBigEndian':true,'isSigned':false,'startBit':7,'offset':0,'factor':1,'length':16}}",
+       "canSignal.startBit"}, /* as a DBC has it: the lowest bit is 8 */
       {CAN("V.Speed", ",'signalValueType':'FLOATING_POINT'"), "canSignal.signalValueType"},
       {CAN("V.Speed", ",'multiplex':[{'startBit':0,'length':8,'ranges':[[2,1]]}]"), "canSignal.multiplex"},
       {CAN("V.Speed", ",'multiplex':7"), "canSignal.multiplex"},
+      {CAN("V.Speed", ",'multiplex':[{'startBit':0,'length':8,'isBigEndian':'no','ranges':[[1,2]]}]"), "canSignal.multiplex"},
       {CAN("V.Speed", ",'primitiveType':'STRUCT'"), "canSignal.primitiveType"},
       {PID("256", "0"), "obdSignal.pid"},
       {PID("5", "2"), "obdSignal.byteLength"},
