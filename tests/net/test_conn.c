@@ -13,7 +13,7 @@ static pki p;
 static mc_loop *loop;
 
 /* Monotonic time, moved on by a test. */
-static int64_t ahead_us;
+static _Atomic int64_t ahead_us;
 static int64_t clock_us(clockid_t id)
 {
   struct timespec t;
