@@ -230,9 +230,9 @@ static void write_decision(api_call *c, const mc_principal *who, const mc_certif
 
 mc_err api_op_policy_explain(api_call *c)
 {
-  mc_principal who;
-  mc_certificate certificate;
-  bool has_certificate;
+  mc_principal who = {0};
+  mc_certificate certificate = {.thing = 0};
+  bool has_certificate = false;
   const mc_policy *policy;
   mc_policy_question q = {.connect = (uint8_t)((body_bool(c, "persistent", false) ? MC_ASKED_PERSISTENT : 0) | (body_bool(c, "will", false) ? MC_ASKED_WILL : 0))};
   mc_policy_explanation e = {0};
