@@ -214,6 +214,7 @@ export const fleetwise = {
   'reason.condition_outside_manifest': 'Condition not decoded',
   'reason.cannot_compile': 'Cannot be compiled',
   'reason.refused_for_agent': 'Not for this agent',
+  'reason.waits_for_first': 'Waits for the first vehicles',
   'reason.too_much_memory': 'Needs too much memory',
   'reason.too_many_conditions': 'Too many conditions',
   'reason.refused': 'Refused by the agent',

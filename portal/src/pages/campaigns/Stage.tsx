@@ -54,7 +54,7 @@ export function Stage(props: { campaign: Campaign; onChange: () => Promise<void>
               </Show>
             </div>
             <p class="small">
-              {s().text}
+              {s().text && `${s().text.charAt(0).toUpperCase()}${s().text.slice(1)}.`}
               <Show when={s().held_since}> {t('stage.held', { time: moment(parse(s().held_since), second()) })}</Show>
             </p>
             <dl class="try-figures">
