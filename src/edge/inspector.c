@@ -239,11 +239,34 @@ static mc_err settle(mc_inspector *i, bool force, mc_why *why)
   return err;
 }
 
+/* Another time line: what was counted on the old one starts anew. */
+static void start_anew(mc_inspector *i, int64_t time_us)
+{
+  i->now_us = time_us;
+  for (size_t k = 0; k < i->campaign.len; k++) {
+    campaign *c = i->campaign.at[k];
+    c->last_trigger_us = time_us;
+    c->collect_us = MC_EDGE_NEVER_US;
+    for (uint32_t s = 0; s < c->slot_count; s++) {
+      c->slot[s].last_kept_us = INT64_MIN;
+      if (c->slot[s].window)
+        *c->slot[s].window = (window){.period_us = c->slot[s].window->period_us};
+    }
+  }
+  for (size_t k = 0; k < i->states.at.len; k++)
+    i->states.at.at[k]->last_us = time_us;
+  schedule(i);
+}
+
 static void set_wall(mc_inspector *i, int64_t wall_us)
 {
   i->wall_us = wall_us;
-  if (!i->recorded && wall_us > i->now_us)
+  if (i->recorded)
+    return;
+  if (wall_us > i->now_us)
     i->now_us = wall_us;
+  else if (i->now_us - wall_us > LIVE_US) /* the clock was set back, and no frame has told so: nobody waits until it comes there again */
+    start_anew(i, wall_us);
 }
 
 /* ---- documents ---- */
@@ -380,22 +403,9 @@ static void follow_clock(mc_inspector *i, int64_t time_us)
   int64_t from_wall = time_us - i->wall_us;
   bool recorded = i->wall_us && (from_wall > LIVE_US || from_wall < -LIVE_US);
   bool back = time_us < i->now_us - REST_US;
-  if (recorded != i->recorded || (recorded && back)) { /* another time line: what was counted on the old one starts anew */
+  if (recorded != i->recorded || (recorded && back)) {
     i->recorded = recorded;
-    i->now_us = time_us;
-    for (size_t k = 0; k < i->campaign.len; k++) {
-      campaign *c = i->campaign.at[k];
-      c->last_trigger_us = time_us;
-      c->collect_us = MC_EDGE_NEVER_US;
-      for (uint32_t s = 0; s < c->slot_count; s++) {
-        c->slot[s].last_kept_us = INT64_MIN;
-        if (c->slot[s].window)
-          *c->slot[s].window = (window){.period_us = c->slot[s].window->period_us};
-      }
-    }
-    for (size_t k = 0; k < i->states.at.len; k++)
-      i->states.at.at[k]->last_us = time_us;
-    schedule(i);
+    start_anew(i, time_us);
   } else if (time_us > i->now_us) {
     i->now_us = time_us;
   }

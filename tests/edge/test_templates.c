@@ -397,6 +397,27 @@ static void test_slow_drift_is_told(void)
   mc_inspector_destroy(&i);
 }
 
+/* The agent's own look at the clock comes first, no frame. */
+static void test_a_clock_that_is_set_back_stops_nothing(void)
+{
+  const int64_t ahead_us = t0_us + 3600000000LL;
+  mc_inspector *i = start();
+  CHECK_OK(with_manifest(i, "dm1"));
+  CHECK_OK(delta(i, "dm1", 1, (wish[]){s1, p1}, 2, NULL, 0, NULL));
+  mc_inspector_tick(i, ahead_us);
+  order(i, "s1", MC_FW_STATE_ACTIVATE, 0, ahead_us);
+  order(i, "p1", MC_FW_STATE_ACTIVATE, 0, ahead_us);
+  mc_inspector_tick(i, t0_us + 1000);
+  frame(i, 1, 5, 2000);
+  CHECK_INT(told.messages, 1);
+  CHECK_STR(told.template, "s1");
+  CHECK_INT(told.time_us, t0_us + 2000000);
+  mc_inspector_tick(i, t0_us + 2600000);
+  CHECK_INT(told.messages, 2);
+  CHECK_STR(told.template, "p1");
+  mc_inspector_destroy(&i);
+}
+
 static void test_every_command_is_answered(void)
 {
   mc_inspector *i = start();
@@ -476,6 +497,7 @@ int main(void)
   RUN(test_the_file_is_what_the_readme_says);
   RUN(test_values_keep_their_type_and_all_their_bits);
   RUN(test_slow_drift_is_told);
+  RUN(test_a_clock_that_is_set_back_stops_nothing);
   RUN(test_every_command_is_answered);
   RUN(test_a_large_template_goes_in_messages_of_a_thousand);
   return tap_done();
