@@ -138,6 +138,10 @@ static mc_fw_value typed(const mc_decoded *v, mc_type type)
     out.u = v->value != 0;
     return out;
   }
+  if (type == MC_TYPE_UINT64 && !v->is_raw && v->raw < 0 && v->value == (double)(uint64_t)v->raw) { /* the upper half of 64 bits: raw holds them, too */
+    out.u = (uint64_t)v->raw;
+    return out;
+  }
   if (type >= MC_TYPE_UINT8 && type <= MC_TYPE_UINT64 && whole && v->value >= 0) {
     out.u = exact ? (uint64_t)v->raw : (uint64_t)v->value;
     if (mc_fw_value_fits(&out))

@@ -150,7 +150,7 @@ typedef struct mc_can_signal {
 typedef struct mc_decoded {
   uint32_t signal_id;
   uint32_t encoding_id;
-  uint8_t is_raw;  /* 1: raw holds the integer; value is always the physical value */
+  uint8_t is_raw;  /* 1: raw holds the integer; value is always the physical value. 0: of an unsigned one of 64 bits raw holds the bits, else 0 */
   int64_t raw;
   double value;
 } mc_decoded;

@@ -346,6 +346,8 @@ static void test_values_keep_their_type_and_all_their_bits(void)
 {
   static const struct { uint32_t type, length; bool is_signed; double factor; uint64_t raw; uint32_t out; uint64_t u; double d; } row[] = {
       {MC_FW_TYPE_UINT64, 64, false, 1, UINT64_C(0x7FFFFFFFFFFFFFFF), MC_FW_TYPE_UINT64, UINT64_C(0x7FFFFFFFFFFFFFFF), 0},
+      {MC_FW_TYPE_UINT64, 64, false, 1, UINT64_C(0x8000000000000001), MC_FW_TYPE_UINT64, UINT64_C(0x8000000000000001), 0},
+      {MC_FW_TYPE_UINT64, 64, false, 1, UINT64_MAX, MC_FW_TYPE_UINT64, UINT64_MAX, 0},
       {MC_FW_TYPE_INT64, 64, true, 1, UINT64_C(0x8000000000000001), MC_FW_TYPE_INT64, UINT64_C(0x8000000000000001), 0},
       {MC_FW_TYPE_UINT64, 64, false, 0.5, 7, MC_FW_TYPE_FLOAT64, 0, 3.5},
       {MC_FW_TYPE_BOOL, 1, false, 1, 1, MC_FW_TYPE_BOOL, 1, 0},
