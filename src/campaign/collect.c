@@ -131,13 +131,20 @@ static mc_err add_vehicle(collector *k, delivery_batch *b, const collected *m, u
   return err ? err : mc_map_put(&b->vehicle_index, m->vehicle, *index);
 }
 
-/* A structured signal as a whole: JSON, as our agent sends it. What is none stays a text. */
-static bool is_structure(const manifest_version *manifest, const mc_fw_sample *s)
+bool collector_text_is_structure(mc_slice text)
 {
-  json_t *parsed = !s->path && campaign_structure_find(manifest, s->signal_id) ? json_loadb((const char *)s->text.data, s->text.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+  if (mc_slice_find(text, '\n', 0) < text.len || mc_slice_find(text, '\r', 0) < text.len)
+    return false;
+  json_t *parsed = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL); /* integers of 64 bits, too */
   bool is = json_is_object(parsed) || json_is_array(parsed);
   json_decref(parsed);
   return is;
+}
+
+/* A structured signal as a whole: JSON, as our agent sends it. What is none stays a text. */
+static bool is_structure(const manifest_version *manifest, const mc_fw_sample *s)
+{
+  return !s->path && campaign_structure_find(manifest, s->signal_id) && collector_text_is_structure(s->text);
 }
 
 static mc_err add_sample(collector *k, delivery_batch *b, const collected *m, const manifest_version *manifest, uint32_t vehicle, const mc_fw_sample *s)

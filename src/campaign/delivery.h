@@ -83,6 +83,8 @@ typedef struct collected {
 mc_err collector_read(collector *k, const mc_record *record, collected *out);
 /* Adds the samples to a batch. */
 mc_err collector_add(collector *k, delivery_batch *b, const mc_record *record, const collected *m, mc_why *why);
+/* A JSON object or list that may stand in a row as it is: on one line, so that no vehicle writes rows of another into a file of JSON lines. */
+bool collector_text_is_structure(mc_slice text);
 
 /* delivery_file.c: a batch as a file. parquet says what was really written: without DuckDB it is JSON. */
 mc_err delivery_file_write(const delivery_batch *b, const destination *to, mc_duckdb *duckdb, const char *path, bool *parquet, mc_why *why);

@@ -526,6 +526,16 @@ static int states_out(mc_buf *payload, mc_buf *props)
   return n;
 }
 
+static void test_only_json_on_one_line_is_a_structure(void)
+{
+  static const char *const yes[] = {"{}", "[1,{\"a\":\"\\n\"}]", " {\"a\" : 18446744073709551615}"};
+  static const char *const no[] = {"", "1", "\"text\"", "{\"a\":1", "{\"a\":1,\"a\":2}", "{\"a\":\n1}", "[\r\n{\"vehicleName\":\"another\"}\r\n]", "{\"a\":1}\n"};
+  for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
+    CHECK(collector_text_is_structure(mc_slice_str(yes[i])));
+  for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
+    CHECK(!collector_text_is_structure(mc_slice_str(no[i])));
+}
+
 static void test_last_known_state_goes_on_by_name_once(void)
 {
   mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
@@ -643,6 +653,7 @@ int main(int argc, char **argv)
   RUN(test_without_duckdb_parquet_is_json_and_says_so);
   RUN(test_a_library_that_is_none_is_as_none);
   RUN(test_every_destination_shape_is_read);
+  RUN(test_only_json_on_one_line_is_a_structure);
   RUN(test_last_known_state_goes_on_by_name_once);
   RUN(test_last_known_state_that_comes_again_after_a_stop_is_known);
   RUN(test_parquet_holds_the_same_rows);
