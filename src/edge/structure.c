@@ -1,4 +1,5 @@
 /* Structured signals: messages of the vehicle's middleware, taken apart for whoever asks for a part of them, or for all. */
+#include <math.h>
 #include <stdio.h>
 
 #include "edge/inspect.h"
@@ -55,6 +56,8 @@ static mc_err take(mc_inspector *i, const decoder *d, const structure *s, const 
       return MC_OK;
     if (err)
       return err;
+    if (v.type != MC_FW_TYPE_STRING && !isfinite(number_of(&v))) /* how middleware says that nothing was measured; frames give no such value either */
+      return MC_OK;
     look = v.type == MC_FW_TYPE_STRING ? mc_edge_campaign_text(i, c, to, m->time_us, v.text) : mc_edge_campaign_sample(i, c, to, m->time_us, number_of(&v));
   } else {
     if (!i->structure.len)

@@ -1,4 +1,5 @@
 /* Structured signals in the agent: parts of a message in conditions and in what is collected, all of one as JSON, what is damaged or shorter, and messages in a log. */
+#include <math.h>
 #include <unistd.h>
 
 #include "documents.h"
@@ -171,6 +172,31 @@ static void test_a_whole_message_is_collected_as_json(void)
   mc_inspector_destroy(&i);
 }
 
+/* Middleware has NaN and infinity for what was not measured, or lies out of range. */
+static void test_a_number_that_is_none_is_no_sample(void)
+{
+  mc_fw_signal_info info[] = {{.signal_id = 7, .sample_buffer_size = 5, .path = second, .path_count = 3}, {.signal_id = 7, .sample_buffer_size = 5}};
+  mc_fw_scheme s = make_scheme("c1", "dm1");
+  s.period_ms = 100;
+  s.signal = info;
+  s.signal_count = 2;
+  mc_inspector *i = start(&s);
+  const double none[] = {NAN, INFINITY, -INFINITY};
+  size_t values;
+  CHECK(i);
+  for (int n = 0; n < 3; n++) {
+    mc_buf m = message(1, "x", (const double[]){1, none[n]}, 2);
+    CHECK_OK(push(i, &m, 10 + n, &values));
+    CHECK_INT(values, 1); /* the whole alone */
+  }
+  CHECK_INT(i->damaged, 0);
+  mc_inspector_tick(i, t0_us + 100000);
+  CHECK_INT(out.count, 3);
+  CHECK_INT(text_count, 3);
+  CHECK_STR(texts[0], "{\"count\":1,\"name\":\"x\",\"objects\":[{\"distance\":1},{\"distance\":null}]}");
+  mc_inspector_destroy(&i);
+}
+
 static void test_damage_is_counted_and_harms_nothing(void)
 {
   mc_fw_signal_info info[] = {{.signal_id = 7, .sample_buffer_size = 5, .path = count_path, .path_count = 1}, {.signal_id = 7, .sample_buffer_size = 5}};
@@ -275,6 +301,7 @@ int main(void)
 {
   RUN(test_parts_in_a_condition_and_in_what_is_collected);
   RUN(test_a_whole_message_is_collected_as_json);
+  RUN(test_a_number_that_is_none_is_no_sample);
   RUN(test_damage_is_counted_and_harms_nothing);
   RUN(test_texts_count_against_the_memory);
   RUN(test_lines_of_messages);
