@@ -4,7 +4,7 @@
 
 #include "edge/inspect.h"
 
-enum { JSON_MAX = 100000 /* all of a message must fit into one event message of 128 KiB */ };
+enum { TEXT_MAX = 100000 /* all of a message, or a text of it, must fit into one event message of 128 KiB */ };
 
 mc_err mc_edge_structures_read(decoder *d, const mc_fw_manifest *m, void (*report)(void *ctx, const char *text), void *ctx, mc_why *why)
 {
@@ -56,12 +56,14 @@ static mc_err take(mc_inspector *i, const decoder *d, const structure *s, const 
       return MC_OK;
     if (err)
       return err;
+    if (v.type == MC_FW_TYPE_STRING && v.text.len > TEXT_MAX)
+      return mc_err_set(why, MC_ERR_TOO_LARGE, "a text of %zu bytes: at most %d are taken", v.text.len, TEXT_MAX);
     if (v.type != MC_FW_TYPE_STRING && !isfinite(number_of(&v))) /* how middleware says that nothing was measured; frames give no such value either */
       return MC_OK;
     look = v.type == MC_FW_TYPE_STRING ? mc_edge_campaign_text(i, c, to, m->time_us, v.text) : mc_edge_campaign_sample(i, c, to, m->time_us, number_of(&v));
   } else {
     if (!i->structure.len)
-      MC_TRY(mc_cdr_json(&d->types, s->root, m->cdr, JSON_MAX, &i->structure, why));
+      MC_TRY(mc_cdr_json(&d->types, s->root, m->cdr, TEXT_MAX, &i->structure, why));
     look = mc_edge_campaign_text(i, c, to, m->time_us, mc_buf_slice(&i->structure));
   }
   ++*values;

@@ -197,6 +197,32 @@ static void test_a_number_that_is_none_is_no_sample(void)
   mc_inspector_destroy(&i);
 }
 
+static void test_a_text_that_fits_into_no_event_is_not_taken(void)
+{
+  enum { MOST = 100000 };
+  static char name[MOST + 2];
+  mc_fw_signal_info info[] = {{.signal_id = 7, .sample_buffer_size = 5, .path = name_path, .path_count = 1}};
+  mc_fw_scheme s = make_scheme("c1", "dm1");
+  s.period_ms = 100;
+  s.signal = info;
+  s.signal_count = 1;
+  mc_inspector *i = start(&s);
+  size_t values;
+  CHECK(i);
+  memset(name, 'x', MOST + 1);
+  mc_buf m = message(1, name, NULL, 0);
+  CHECK_INT(push(i, &m, 10, &values), MC_ERR_TOO_LARGE);
+  CHECK_INT(values, 0);
+  CHECK_INT(i->damaged, 1);
+  name[MOST] = 0;
+  m = message(1, name, NULL, 0);
+  CHECK_OK(push(i, &m, 20, &values));
+  mc_inspector_tick(i, t0_us + 100000);
+  CHECK_INT(out.count, 1);
+  CHECK(out.last.len > MOST && out.last.len <= 131072);
+  mc_inspector_destroy(&i);
+}
+
 static void test_damage_is_counted_and_harms_nothing(void)
 {
   mc_fw_signal_info info[] = {{.signal_id = 7, .sample_buffer_size = 5, .path = count_path, .path_count = 1}, {.signal_id = 7, .sample_buffer_size = 5}};
@@ -302,6 +328,7 @@ int main(void)
   RUN(test_parts_in_a_condition_and_in_what_is_collected);
   RUN(test_a_whole_message_is_collected_as_json);
   RUN(test_a_number_that_is_none_is_no_sample);
+  RUN(test_a_text_that_fits_into_no_event_is_not_taken);
   RUN(test_damage_is_counted_and_harms_nothing);
   RUN(test_texts_count_against_the_memory);
   RUN(test_lines_of_messages);
