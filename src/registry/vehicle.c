@@ -160,6 +160,8 @@ static mc_err create_with_thing(mc_registry *r, mc_vehicle *vehicle, const mc_re
     if (!err)
       err = mirror_fitting(r, t->thing.id, v->id, v->created_us, INT64_MAX);
     pthread_rwlock_unlock(&r->lock);
+    if (with && with->attribute)
+      policy_attributes_changed(r, vehicle->id);
   }
   if (!keep_vehicle)
     free(v);
@@ -209,6 +211,8 @@ mc_err mc_registry_vehicle_update_with(mc_registry *r, const mc_vehicle *vehicle
       own->updated_us = now;
     }
     pthread_rwlock_unlock(&r->lock);
+    if (with && with->attribute)
+      policy_attributes_changed(r, v->id);
   }
   change_end(r);
   return err;

@@ -85,6 +85,8 @@ mc_err registry_vehicle_create_on_thing(mc_registry *r, mc_vehicle *vehicle, con
       err = mirror_fitting(r, thing, v->id, v->created_us, INT64_MAX);
     policy_changed(r); /* the device has this vehicle's attributes now */
     pthread_rwlock_unlock(&r->lock);
+    if (with && with->attribute)
+      policy_attributes_changed(r, vehicle->id);
   }
   if (!kept)
     free(v);

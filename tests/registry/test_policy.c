@@ -192,6 +192,42 @@ static void test_variables_follow_what_they_stand_for(void)
   close_all();
 }
 
+/* FleetWise's CreateVehicle and UpdateVehicle bring attributes along with the vehicle. */
+static void test_attributes_that_come_along_with_a_vehicle(void)
+{
+  mc_device_policy p;
+  open_all(":memory:");
+  mc_policy_target certificate = to_certificate();
+  CHECK_OK(mc_registry_policy_create(r, 1, MC_LIT("p"), MC_LIT(DOCUMENT("Allow", "iot:Publish", ARN "topic/d/${iot:Connection.Thing.Attributes[depot]}")), &p, &why));
+  CHECK_OK(mc_registry_policy_attach(r, 1, MC_LIT("p"), &certificate, &why));
+  CHECK(!allowed(MC_ACTION_PUBLISH, "d/north"));
+  mc_attribute depot = {MC_LIT("depot"), MC_LIT("north")};
+  mc_registry_with with = {.attribute = &depot, .attribute_count = 1};
+  uint64_t before = epoch();
+  CHECK_OK(mc_registry_vehicle_update_with(r, &truck, &with, &why));
+  CHECK(epoch() != before && allowed(MC_ACTION_PUBLISH, "d/north"));
+  depot.value = MC_LIT("south");
+  before = epoch();
+  CHECK_OK(mc_registry_vehicle_update_with(r, &truck, &with, &why));
+  CHECK(epoch() != before && !allowed(MC_ACTION_PUBLISH, "d/north") && allowed(MC_ACTION_PUBLISH, "d/south"));
+  CHECK_OK(mc_registry_vehicle_update_with(r, &truck, &(mc_registry_with){.attribute = &depot, .attribute_count = 0, .replace = true}, &why));
+  CHECK(!allowed(MC_ACTION_PUBLISH, "d/south"));
+  CHECK_OK(mc_registry_vehicle_delete(r, 1, truck.id, &why)); /* its device stays, and gets the next one of its name */
+  mc_vehicle next = {.tenant = 1, .name = "truck-1"};
+  CHECK_OK(mc_registry_vehicle_create_with(r, &next, true, &with, &why));
+  CHECK(allowed(MC_ACTION_PUBLISH, "d/south"));
+  mc_vehicle fresh = {.tenant = 1, .name = "truck-2"};
+  CHECK_OK(mc_registry_vehicle_create_with(r, &fresh, false, &with, &why));
+  mc_buf_clear(&cert);
+  mc_buf_clear(&key);
+  CHECK_OK(mc_registry_certificate_issue(r, 1, MC_LIT("truck-2"), 30, &cert, &key, &why));
+  peer = fixture_peer(mc_buf_slice(&cert), true);
+  certificate = to_certificate();
+  CHECK_OK(mc_registry_policy_attach(r, 1, MC_LIT("p"), &certificate, &why));
+  CHECK(allowed_for(&peer, "truck-2", MC_ACTION_PUBLISH, "d/south") && !allowed_for(&peer, "truck-2", MC_ACTION_PUBLISH, "d/north"));
+  close_all();
+}
+
 static void test_fields_of_a_certificate_that_others_issued(void)
 {
   mc_device_policy p;
@@ -256,6 +292,7 @@ int main(void)
   RUN(test_the_default_version_decides);
   RUN(test_refusals);
   RUN(test_variables_follow_what_they_stand_for);
+  RUN(test_attributes_that_come_along_with_a_vehicle);
   RUN(test_fields_of_a_certificate_that_others_issued);
   RUN(test_all_is_there_after_a_restart);
   mc_buf_free(&cert);
