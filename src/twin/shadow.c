@@ -487,6 +487,8 @@ static mc_err begin_reading(mc_shadows *s, mc_why *why)
   MC_TRY(mc_journal_reader_create_near(s->config.journal, from, (mc_journal_filter){.streams = 1u << MC_STREAM_SHADOW}, &s->reader, &at, why));
   if (at != from)
     mc_log(MC_LOG_WARN, "shadow", "no record begins where shadows should go on; they go on at the place before", MC_KU("offset", from), MC_KU("read_from", at));
+  if (at < from) /* as behind a restore, whose journal ends before its database: the next start must not take what comes now for done */
+    MC_TRY(shadow_offset_write(s->config.db, at, why));
   s->offset = s->saved_offset = at;
   return mc_journal_consumer_commit(s->config.journal, "shadows", at, why);
 }

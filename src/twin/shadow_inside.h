@@ -84,6 +84,7 @@ struct mc_shadows {
 /* shadow_rows.c */
 mc_err shadow_migrate(mc_db *db, mc_why *why);
 mc_err shadow_offset_read(mc_db *db, uint64_t *offset, mc_why *why);
+mc_err shadow_offset_write(mc_db *db, uint64_t offset, mc_why *why);
 mc_err shadow_rates_read(mc_shadows *s, mc_why *why);
 mc_err shadow_rate_key(uint32_t tenant, mc_slice thing, char out[SHADOW_KEY], mc_slice *key);
 /* MC_ERR_NOT_FOUND: there never was one. */

@@ -34,6 +34,11 @@ mc_err shadow_offset_read(mc_db *db, uint64_t *offset, mc_why *why)
   return err;
 }
 
+mc_err shadow_offset_write(mc_db *db, uint64_t offset, mc_why *why)
+{
+  return mc_db_run(db, why, "UPDATE shadow_progress SET journal_offset = $1 WHERE id = 1", "i", (int64_t)offset);
+}
+
 mc_err shadow_rate_key(uint32_t tenant, mc_slice thing, char out[SHADOW_KEY], mc_slice *key)
 {
   int n = snprintf(out, SHADOW_KEY, "%" PRIu32 "/%.*s", tenant, MC_FMT(thing));
@@ -132,7 +137,7 @@ mc_err shadow_batch_write(mc_shadows *s, mc_why *why)
   if (!err)
     err = write_rates(db, b, why);
   if (!err)
-    err = mc_db_run(db, why, "UPDATE shadow_progress SET journal_offset = $1 WHERE id = 1", "i", (int64_t)b->offset);
+    err = shadow_offset_write(db, b->offset, why);
   mc_err end = mc_db_end(db, !err, err ? NULL : why);
   return err ? err : end;
 }
