@@ -245,7 +245,8 @@ mc_err api_op_policy_explain(api_call *c)
   mc_registry_thing_profile(registry_of(c), who.tenant, who.id, profile);
   q.connect_named = !strcmp(profile, "aws-compat");
   mc_slice_to_str(mc_slice_str(who.name), common_name, sizeof common_name); /* of what we issued: X.520 allows 64 characters */
-  mc_policy_connection connection = {.fingerprint = has_certificate ? certificate.fingerprint : NULL, .client_id = body_has(c, "clientId") ? body_text(c, "clientId") : mc_slice_str(who.name),
+  mc_slice client_id = q.action == MC_ACTION_CONNECT ? q.resource : mc_slice_str(who.name); /* who connects has the client id that it asks for */
+  mc_policy_connection connection = {.fingerprint = has_certificate ? certificate.fingerprint : NULL, .client_id = body_has(c, "clientId") ? body_text(c, "clientId") : client_id,
                                      .address = body_text(c, "sourceIp"), .server_name = body_text(c, "domainName"), .common_name = mc_slice_str(common_name)};
   MC_TRY(mc_registry_policy_for(registry_of(c), &who, &connection, &policy, &c->why));
   bool allowed = mc_policy_permits(policy, &who, &q), bound = mc_policy_is_bound(policy);

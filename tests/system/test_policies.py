@@ -131,6 +131,17 @@ def connecting():
         tap.ok(False, "but only those that it names")
     except Gone as problem:
         tap.ok("code 5" in str(problem), "but only those that it names", problem)
+    attached = allow("iot:Connect", "client/*", Condition={"Bool": {"iot:Connection.Thing.IsAttached": "true"}})
+    platform.command("policy", "create", "attached", document("attached", attached))
+    platform.command("policy", "attach", "attached", "--group", "fleet")
+    try:
+        RawMqtt(platform.mqtt, "somebody", van).close()
+        tap.ok(False, "under another client id it is no attached thing")
+    except Gone as problem:
+        tap.ok("code 5" in str(problem), "under another client id it is no attached thing", problem)
+    told = explain("--thing", "van", "--action", "iot:Connect", "--resource", "client/somebody")
+    tap.ok(told["decision"] == "not-named" and told["findings"][0]["reason"] == "condition", "and explain asks as the one who connects", told)
+    platform.command("policy", "detach", "attached", "--group", "fleet")
 
 
 def kept_sessions():

@@ -1390,7 +1390,7 @@ export interface PolicyQuestion {
   action: string
   /** ARN, or its last part as topic/a/b */
   resource: string
-  /** absent: the name of the device */
+  /** absent: the name of the device; of iot:Connect, the one in the resource */
   clientId?: string
   /** absent: none is known */
   sourceIp?: string
