@@ -105,6 +105,13 @@ static void add_fields(const mc_policy_variable *v, mc_slice fields, mc_slice fr
   }
 }
 
+/* One that others issued and that was registered before fields were kept has none of an issuer: not ours. */
+static bool is_ours(const resolving *x)
+{
+  uint64_t value = 0;
+  return mc_strmap_get(&x->r->cert_by_fingerprint, mc_slice_of(x->c->fingerprint, MC_FINGERPRINT), &value) && !((const cert_entry *)(uintptr_t)value)->pinned;
+}
+
 /* What we issued has a common name and a serial number, which the connection knows, and our authority as its issuer. */
 static void certificate_value(const resolving *x, const mc_policy_variable *v, mc_policy_values *out)
 {
@@ -116,7 +123,7 @@ static void certificate_value(const resolving *x, const mc_policy_variable *v, m
     return;
   }
   bool foreign = mc_strmap_get(&x->r->policy.certificate_field, mc_slice_of(x->c->fingerprint, MC_FINGERPRINT), &value);
-  mc_slice fields = foreign ? mc_buf_slice((const mc_buf *)(uintptr_t)value) : mc_buf_slice(&x->r->policy.own_fields), name, ignored, last = {0};
+  mc_slice fields = foreign ? mc_buf_slice((const mc_buf *)(uintptr_t)value) : is_ours(x) ? mc_buf_slice(&x->r->policy.own_fields) : (mc_slice){0}, name, ignored, last = {0};
   if (mc_slice_eq_str(v->name, "AvailableKeys")) {
     if (!foreign) {
       add(out, MC_LIT("SerialNumber"));

@@ -250,6 +250,12 @@ static void test_fields_of_a_certificate_that_others_issued(void)
   CHECK(allowed_for(&from, "truck-1", MC_ACTION_PUBLISH, "dns/unit-77.example") && allowed_for(&from, "truck-1", MC_ACTION_PUBLISH, "ip/192.0.2.9"));
   CHECK(!allowed_for(&from, "truck-1", MC_ACTION_PUBLISH, "cn/truck-1"));
   CHECK(allowed(MC_ACTION_PUBLISH, "dt/truck-1/x")); /* the other certificate has nothing attached */
+  /* As in a database of before: nothing is known of its issuer, least of all that it was we. */
+  CHECK_OK(mc_db_run(db, &why, "DELETE FROM certificate_field", ""));
+  mc_registry_close(&r);
+  r = fixture_open(&db, ":memory:");
+  CHECK(r && allowed_for(&from, "truck-1", MC_ACTION_PUBLISH, "cn/unit-77"));
+  CHECK(!allowed_for(&from, "truck-1", MC_ACTION_PUBLISH, "ca/test ca") && !allowed_for(&from, "truck-1", MC_ACTION_PUBLISH, "ca/Other authority"));
   mc_buf_free(&other_ca);
   mc_buf_free(&other_key);
   mc_buf_free(&foreign);
