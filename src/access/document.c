@@ -97,11 +97,12 @@ static mc_err arn_tail(reading *r, mc_slice text, mc_slice *tail, uint64_t *acti
   if (parts < 6 && !open)
     return read_wrong(r, "an ARN has six parts, arn:aws:iot:<region>:<account>:<resource>; found %zu in \"%.*s\"", parts, shown, (const char *)text.data);
   mc_slice service = parts > 2 ? part[2] : MC_LIT("*");
-  bool iot = mc_slice_eq_str(service, "iot"), greengrass = mc_slice_eq_str(service, "greengrass");
-  if (!iot && !greengrass && mc_slice_find(service, '*', 0) == service.len)
+  char named[48];
+  int n = snprintf(named, sizeof named, "%.*s:*", MC_FMT(service));
+  *actions = n > 0 && (size_t)n < sizeof named ? action_bits(mc_slice_str(named)) : 0;
+  if (!*actions)
     return read_wrong(r, "the service of the ARN is \"%.*s\": expected iot or greengrass", (int)(service.len > 40 ? 40 : service.len), (const char *)service.data);
   *tail = open ? MC_LIT("*") : part[5];
-  *actions = action_bits(iot ? MC_LIT("iot:*") : greengrass ? MC_LIT("greengrass:*") : MC_LIT("*"));
   return tail->len ? MC_OK : read_wrong(r, "the ARN ends with its account: expected what it means, as topic/<topic>");
 }
 

@@ -59,6 +59,8 @@ static void test_refusals_say_what_and_where(void)
       {ONE(ALLOW("\"iot:Publish\"", "\"topic/a\"")), "Statement[0].Resource: expected \"*\" or an ARN"},
       {ONE(ALLOW("\"iot:Publish\"", "[\"*\",\"arn:aws:iot:eu:1\"]")), "Statement[0].Resource[1]: an ARN has six parts"},
       {ONE(ALLOW("\"iot:Publish\"", "\"arn:aws:s3:::bucket\"")), "service of the ARN is \"s3\""},
+      {ONE(ALLOW("\"iot:Publish\"", "\"arn:aws:s3*\"")), "service of the ARN is \"s3*\""},
+      {ONE(ALLOW("\"iot:Publish\"", "\"arn:aws:s*:::*\"")), "service of the ARN is \"s*\""},
       {ONE(ALLOW("\"iot:Publish\"", "\"" ARN "\"")), "the ARN ends with its account"},
       {ONE(ALLOW("\"iot:Publish\"", "\"" ARN "topic/${iot:Nobody}\"")), "\"iot:Nobody\" is not known"},
       {ONE(ALLOW("\"iot:Publish\"", "\"" ARN "topic/${iot:Thing.ThingName}\"")), "iot:Connection.Thing.ThingName"},
@@ -165,6 +167,7 @@ static void test_wildcards_of_documents_are_not_those_of_mqtt(void)
   CHECK(allows(ONE(ALLOW("\"iot:*\"", "\"" ARN "topic*\"")), MC_ACTION_SUBSCRIBE, "a"));
   CHECK(allows(ONE(ALLOW("\"iot:Pub*\"", "\"arn:aws:iot:*\"")), MC_ACTION_PUBLISH, "a/b"));
   CHECK(!allows(ONE(ALLOW("\"greengrass:*\"", "\"*\"")), MC_ACTION_PUBLISH, "a/b"));
+  CHECK(allows(ONE(ALLOW("\"*\"", "\"arn:aws:io*:::topic/a\"")), MC_ACTION_PUBLISH, "a") && !allows(ONE(ALLOW("\"*\"", "\"arn:aws:green*\"")), MC_ACTION_PUBLISH, "a"));
 }
 
 static void test_escapes_stand_for_letters(void)
