@@ -11,7 +11,7 @@
 #include "base/thread.h"
 #include "twin/shadow_inside.h"
 
-enum { SAVE_MS = 250, IDLE_MS = 100, OFFSET_S = 5, RATE_BITS = 20, DEFAULT_HISTORY = 100, DEFAULT_CACHED = 20000, MOST_CHANGES = 50000, MOST_BYTES = 64 << 20 };
+enum { SAVE_MS = 250, IDLE_MS = 100, OFFSET_S = 5, RATE_BITS = 20, DEFAULT_HISTORY = 100, DEFAULT_CACHED = 20000, DEFAULT_CACHED_BYTES = 64 << 20, MOST_CHANGES = 50000, MOST_BYTES = 64 << 20 };
 
 static mc_shadow_limits limits_of(mc_shadows *s, uint32_t tenant, mc_slice thing)
 {
@@ -87,14 +87,16 @@ void shadow_entry_drop(mc_shadows *s, shadow_entry *e)
   key_of(e->tenant, mc_slice_str(e->thing), mc_slice_str(e->name), text, &key);
   mc_strmap_remove(&s->entries, key, NULL);
   unlink_entry(e);
+  s->cached_bytes -= e->bytes;
   shadow_document_clear(&e->document);
   free(e);
 }
 
+/* Both bounds: a device may have few large documents, or many. */
 static void make_room(mc_shadows *s)
 {
   shadow_entry *e = s->oldest.newer;
-  while (s->entries.len > s->config.cached && e != &s->newest) {
+  while ((s->entries.len > s->config.cached || s->cached_bytes > s->config.cached_bytes) && e != &s->newest) {
     shadow_entry *newer = e->newer;
     if (!e->dirty && !e->saving)
       shadow_entry_drop(s, e);
@@ -121,7 +123,7 @@ mc_err shadow_entry_get(mc_shadows *s, uint32_t tenant, mc_slice thing, mc_slice
   e->tenant = tenant;
   mc_slice_to_str(thing, e->thing, sizeof e->thing);
   mc_slice_to_str(name, e->name, sizeof e->name);
-  mc_err err = shadow_row_read(s->config.db, tenant, thing, name, &e->document, &e->updated_us, why);
+  mc_err err = shadow_row_read(s->config.db, tenant, thing, name, &e->document, &e->bytes, &e->updated_us, why);
   if (err == MC_ERR_NOT_FOUND)
     err = MC_OK;
   if (!err)
@@ -132,6 +134,7 @@ mc_err shadow_entry_get(mc_shadows *s, uint32_t tenant, mc_slice thing, mc_slice
     return err;
   }
   link_newest(s, e);
+  s->cached_bytes += e->bytes;
   *out = e;
   return MC_OK;
 }
@@ -190,6 +193,8 @@ static bool carry_out(mc_shadows *s, shadow_entry *e, shadow_verb verb, const sh
     return false;
   e->dirty = true;
   e->updated_us = r->time_us;
+  s->cached_bytes += o->texts.documents.len - e->bytes; /* what was before and what is now: about, and at no cost */
+  e->bytes = o->texts.documents.len;
   if (owe_row(s, e, r, deletes, deletes ? NULL : json_object_get(q->root, "state")))
     mc_log(MC_LOG_ERROR, "shadow", "out of memory: a change is missing in a shadow's history", MC_KZ("thing", e->thing));
   return true;
@@ -390,6 +395,7 @@ mc_err shadow_save_held(mc_shadows *s, mc_why *why)
   pthread_mutex_lock(&s->lock);
   for (size_t i = 0; i < s->batch.entry.len; i++)
     s->batch.entry.at[i]->saving = false;
+  make_room(s); /* those that grew make no room by themselves */
   pthread_cond_broadcast(&s->moved);
   pthread_mutex_unlock(&s->lock);
   batch_clear(&s->batch);
@@ -502,6 +508,7 @@ mc_err mc_shadows_open(const mc_shadows_config *config, mc_shadows **out, mc_why
   s->config = *config;
   s->config.history = config->history ? config->history : DEFAULT_HISTORY;
   s->config.cached = config->cached ? config->cached : DEFAULT_CACHED;
+  s->config.cached_bytes = config->cached_bytes ? config->cached_bytes : DEFAULT_CACHED_BYTES;
   s->newest.older = &s->oldest;
   s->oldest.newer = &s->newest;
   pthread_mutex_init(&s->lock, NULL);

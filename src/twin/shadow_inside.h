@@ -18,6 +18,7 @@ typedef struct shadow_entry {
   uint32_t tenant;
   char thing[129], name[SHADOW_NAME + 1];
   shadow_document document;
+  size_t bytes; /* as mc_shadows_config.cached_bytes counts them, about */
   int64_t updated_us;
   bool dirty, saving; /* neither: it may leave memory */
 } shadow_entry;
@@ -72,6 +73,7 @@ struct mc_shadows {
   pthread_mutex_t lock; /* what follows */
   pthread_cond_t moved;
   mc_strmap entries; /* "tenant/thing/name" */
+  size_t cached_bytes; /* of all entries */
   shadow_entry newest, oldest; /* ends of the list by use */
   shadow_row_vec change;
   size_t change_bytes;
@@ -88,7 +90,7 @@ mc_err shadow_offset_write(mc_db *db, uint64_t offset, mc_why *why);
 mc_err shadow_rates_read(mc_shadows *s, mc_why *why);
 mc_err shadow_rate_key(uint32_t tenant, mc_slice thing, char out[SHADOW_KEY], mc_slice *key);
 /* MC_ERR_NOT_FOUND: there never was one. */
-mc_err shadow_row_read(mc_db *db, uint32_t tenant, mc_slice thing, mc_slice name, shadow_document *out, int64_t *updated_us, mc_why *why);
+mc_err shadow_row_read(mc_db *db, uint32_t tenant, mc_slice thing, mc_slice name, shadow_document *out, size_t *bytes, int64_t *updated_us, mc_why *why);
 mc_err shadow_batch_write(mc_shadows *s, mc_why *why);
 
 /* shadow.c, under lock */

@@ -66,10 +66,11 @@ mc_err shadow_rates_read(mc_shadows *s, mc_why *why)
   return err == MC_ERR_END ? MC_OK : err;
 }
 
-mc_err shadow_row_read(mc_db *db, uint32_t tenant, mc_slice thing, mc_slice name, shadow_document *out, int64_t *updated_us, mc_why *why)
+mc_err shadow_row_read(mc_db *db, uint32_t tenant, mc_slice thing, mc_slice name, shadow_document *out, size_t *bytes, int64_t *updated_us, mc_why *why)
 {
   mc_stmt *s;
   *out = (shadow_document){0};
+  *bytes = 0;
   MC_TRY(mc_db_begin(db, false, why));
   mc_err err = mc_db_prepare(db, "SELECT document, updated_us FROM shadow WHERE tenant = $1 AND thing = $2 AND name = $3", &s, why);
   if (!err) {
@@ -79,6 +80,7 @@ mc_err shadow_row_read(mc_db *db, uint32_t tenant, mc_slice thing, mc_slice name
     err = mc_stmt_step(s, why);
     if (!err && shadow_document_read(mc_stmt_text(s, 0), out))
       err = mc_err_set(why, MC_ERR_CHECKSUM, "the shadow \"%.*s\" of %.*s cannot be read from the database", MC_FMT(name), MC_FMT(thing));
+    *bytes = err ? 0 : mc_stmt_text(s, 0).len;
     *updated_us = err ? 0 : mc_stmt_int(s, 1);
     mc_stmt_release(&s);
   }

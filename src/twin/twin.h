@@ -88,6 +88,7 @@ typedef struct mc_shadows_config {
   void *ctx;
   uint32_t history; /* changes that are kept of each shadow; 0: 100 */
   uint32_t cached;  /* documents in memory; 0: 20,000 */
+  size_t cached_bytes; /* of them, written with their metadata (in memory that is some twenty times as much); 0: 64 MiB */
 } mc_shadows_config;
 mc_err mc_shadows_open(const mc_shadows_config *config, mc_shadows **out, mc_why *why); /* migrates its tables */
 mc_err mc_shadows_start(mc_shadows *s, mc_why *why); /* its threads: who publishes must be there */

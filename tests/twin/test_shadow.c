@@ -17,6 +17,7 @@ static mc_why why;
 static struct { char topic[200]; char text[600]; } said[MOST];
 static atomic_uint said_count;
 static mc_shadow_limits limits = {.bytes = 1 << 20, .depth = 16};
+static size_t cached_bytes;
 
 static mc_err hear(void *ctx, uint32_t tenant, mc_slice topic, mc_slice payload, mc_why *reason)
 {
@@ -43,7 +44,8 @@ static bool open_all(uint32_t history, uint32_t cached)
   if (!err)
     err = mc_journal_open(&(mc_journal_config){.fs = mc_fs_posix(), .dir = path}, &journal, &why);
   if (!err)
-    err = mc_shadows_open(&(mc_shadows_config){.db = db, .journal = journal, .publish = hear, .limits_of = limits_now, .history = history, .cached = cached}, &shadows, &why);
+    err = mc_shadows_open(
+        &(mc_shadows_config){.db = db, .journal = journal, .publish = hear, .limits_of = limits_now, .history = history, .cached = cached, .cached_bytes = cached_bytes}, &shadows, &why);
   if (!err)
     err = mc_shadows_start(shadows, &why);
   if (err)
@@ -232,6 +234,34 @@ static void test_what_memory_does_not_hold_the_database_does(void)
   end();
 }
 
+static void test_large_documents_leave_memory_however_few_they_are(void)
+{
+  cached_bytes = 20000;
+  CHECK(begin(0, 0));
+  char name[20], part[40], payload[2100];
+  mc_shadows_stats stats;
+  for (int i = 0; i < 40; i++) { /* one device, many names */
+    snprintf(name, sizeof name, "n%d", i);
+    int n = snprintf(payload, sizeof payload, "{\"state\":{\"reported\":{\"n\":%d,\"x\":\"", i);
+    memset(payload + n, 'x', 2000);
+    snprintf(payload + n + 2000, sizeof payload - (size_t)n - 2000, "\"}}}");
+    CHECK_INT(change("car", name, payload), 200);
+  }
+  stats.cached = 40;
+  for (int i = 0; i < 1200 && stats.cached > 12; i++) { /* what is not saved yet stays */
+    usleep(50000);
+    mc_shadows_stats_get(shadows, &stats);
+  }
+  CHECK(stats.cached <= 12);
+  for (int i = 0; i < 40; i++) {
+    snprintf(name, sizeof name, "n%d", i);
+    snprintf(part, sizeof part, "\"n\":%d,", i);
+    CHECK(state_is("car", name, 200, part));
+  }
+  end();
+  cached_bytes = 0;
+}
+
 static void test_a_thing_has_a_rate(void)
 {
   CHECK(begin(0, 0));
@@ -393,6 +423,7 @@ int main(void)
   RUN(test_a_device_is_answered_on_its_topics);
   RUN(test_the_api_asks_and_sees_what_devices_see);
   RUN(test_what_memory_does_not_hold_the_database_does);
+  RUN(test_large_documents_leave_memory_however_few_they_are);
   RUN(test_a_thing_has_a_rate);
   RUN(test_of_two_writers_of_a_version_one_wins);
   RUN(test_a_kill_loses_nothing_and_doubles_nothing);
