@@ -168,18 +168,28 @@ mc_err mc_campaign_checkpoint(mc_campaigns *c, uint64_t offset, mc_why *why)
                    "i", (int64_t)begin);
 }
 
-static mc_err rewind_tables(mc_db *db, int64_t offset, mc_why *why)
+static mc_err has_tables(mc_db *db, const char *module, bool *made, mc_why *why)
 {
   mc_stmt *s;
-  MC_TRY(mc_db_prepare(db, "SELECT COUNT(*) FROM schema_migration WHERE module = 'campaign'", &s, why));
+  MC_TRY(mc_db_prepare(db, "SELECT COUNT(*) FROM schema_migration WHERE module = $1", &s, why));
+  mc_stmt_bind_text(s, 1, mc_slice_str(module));
   mc_err err = mc_stmt_step(s, why);
-  bool made = !err && mc_stmt_int(s, 0) > 0;
+  *made = !err && mc_stmt_int(s, 0) > 0;
   mc_stmt_release(&s);
-  if (err || !made) /* a platform that never started has no tables yet */
-    return err;
-  MC_TRY(mc_db_run(db, why, "DELETE FROM campaign_event WHERE first_offset >= $1", "i", offset));
-  MC_TRY(mc_db_run(db, why, "UPDATE campaign_cost SET upto = $1 WHERE upto > $1", "i", offset)); /* what was sent was paid for: it stays counted */
-  return mc_db_run(db, why, "UPDATE campaign_state SET value = $1 WHERE name = 'offset' AND value > $1", "i", offset);
+  return err;
+}
+
+/* A back-up may be of an earlier version, whose tables are made at the next start, and of a platform that never started. */
+static mc_err rewind_tables(mc_db *db, int64_t offset, mc_why *why)
+{
+  bool made, counts;
+  MC_TRY(has_tables(db, "campaign", &made, why));
+  MC_TRY(has_tables(db, "campaign.cost", &counts, why));
+  if (made)
+    MC_TRY(mc_db_run(db, why, "DELETE FROM campaign_event WHERE first_offset >= $1", "i", offset));
+  if (counts)
+    MC_TRY(mc_db_run(db, why, "UPDATE campaign_cost SET upto = $1 WHERE upto > $1", "i", offset)); /* what was sent was paid for: it stays counted */
+  return made ? mc_db_run(db, why, "UPDATE campaign_state SET value = $1 WHERE name = 'offset' AND value > $1", "i", offset) : MC_OK;
 }
 
 mc_err mc_campaign_rewind(mc_db *db, uint64_t offset, mc_why *why)

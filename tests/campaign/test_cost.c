@@ -122,6 +122,39 @@ static void test_an_erased_vehicle_leaves_sums_and_no_trace(void)
   end();
 }
 
+static int64_t single(const char *sql)
+{
+  mc_stmt *s;
+  int64_t value = -1;
+  if (mc_db_begin(db, false, NULL) == MC_OK && mc_db_prepare(db, sql, &s, NULL) == MC_OK) {
+    if (mc_stmt_step(s, NULL) == MC_OK)
+      value = mc_stmt_int(s, 0);
+    mc_stmt_release(&s);
+  }
+  mc_db_end(db, true, NULL);
+  return value;
+}
+
+/* A restore takes counts back to the journal's new end, and takes a database from before there were any. */
+static void test_a_restore_rewinds_counts_and_databases_without_them(void)
+{
+  mc_why why = {0};
+  CHECK(begin());
+  book = c->costs;
+  CHECK_OK(note(1, 1, day, 1000));
+  CHECK_OK(mc_campaign_checkpoint(c, 1010, &why));
+  mc_campaigns_close(&c);
+  CHECK_OK(mc_campaign_rewind(db, 500, &why));
+  CHECK_INT(single("SELECT upto FROM campaign_cost"), 500);
+  CHECK_INT(single("SELECT messages FROM campaign_cost"), 1);
+  CHECK_OK(mc_db_run(db, &why, "DROP TABLE campaign_cost", ""));
+  CHECK_OK(mc_db_run(db, &why, "DELETE FROM schema_migration WHERE module = 'campaign.cost'", ""));
+  CHECK_OK(mc_campaign_rewind(db, 400, &why));
+  CHECK(open_module());
+  CHECK_INT(single("SELECT COUNT(*) FROM campaign_cost"), 0);
+  end();
+}
+
 static void test_a_packet_is_as_long_as_the_protocol_says(void)
 {
   CHECK_INT(cost_packet_bytes(3, 0), 1 + 1 + 2 + 3 + 2 + 1);
@@ -202,6 +235,7 @@ int main(int argc, char **argv)
   RUN(test_what_is_read_again_counts_once);
   RUN(test_messages_of_vehicles_are_counted_with_their_repeats);
   RUN(test_an_erased_vehicle_leaves_sums_and_no_trace);
+  RUN(test_a_restore_rewinds_counts_and_databases_without_them);
   RUN(test_a_packet_is_as_long_as_the_protocol_says);
   RUN(test_caps_slow_as_much_as_it_takes);
   RUN(test_a_pace_lengthens_period_or_interval_and_thins_samples);
