@@ -16,6 +16,7 @@ enum {
 #define DAY_US 86400000000LL
 #define LONGEST_PIECE_US (8 * DAY_US)
 #define SHORTEST_PIECE_US 1000000LL
+#define STRIDE_US 600000000LL /* of time without samples, between two looks at the clock: a campaign may trigger every millisecond of it */
 
 typedef struct fed {
   int64_t time_us;
@@ -43,6 +44,7 @@ typedef struct dry_run {
   bool listed;      /* the last trigger stands in the list */
   uint32_t last_event;
   int64_t last_time_us;
+  int64_t engine_us; /* how far its time went */
   mc_why *why;
 } dry_run;
 
@@ -118,6 +120,22 @@ static mc_err read_piece(dry_run *r, int64_t from_us, int64_t to_us)
 }
 
 /* False: the time is up; covered_us says how far it came. */
+static bool let_pass(dry_run *r, int64_t until_us)
+{
+  while (until_us - r->engine_us > STRIDE_US) {
+    r->engine_us += STRIDE_US;
+    r->ask->engine->advance(r->run, r->engine_us);
+    if (mc_clock_mono_us() > r->deadline_us) {
+      r->v->covered_us = r->engine_us;
+      return false;
+    }
+  }
+  r->engine_us = until_us;
+  r->ask->engine->advance(r->run, until_us);
+  return true;
+}
+
+/* As let_pass. */
 static bool feed_piece(dry_run *r)
 {
   mc_dry_run_value value[AT_ONCE];
@@ -127,7 +145,8 @@ static bool feed_piece(dry_run *r)
     size_t n = 0;
     for (; at < r->piece.len && r->piece.at[at].time_us == time_us && n < AT_ONCE; at++)
       value[n++] = (mc_dry_run_value){r->piece.at[at].signal, r->piece.at[at].value};
-    r->ask->engine->advance(r->run, time_us);
+    if (!let_pass(r, time_us))
+      return false;
     r->ask->engine->values(r->run, time_us, value, n);
     r->v->samples_read += n;
     if (++moments % CLOCK_EVERY == 0 && mc_clock_mono_us() > r->deadline_us) {
@@ -140,7 +159,7 @@ static bool feed_piece(dry_run *r)
 
 static mc_err feed_vehicle(dry_run *r)
 {
-  int64_t at = r->ask->from_us, step = DAY_US;
+  int64_t at = r->engine_us = r->ask->from_us, step = DAY_US;
   bool time_left = true;
   while (at < r->ask->to_us && time_left) {
     int64_t to = r->ask->to_us - at < step ? r->ask->to_us : at + step;
@@ -161,7 +180,7 @@ static mc_err feed_vehicle(dry_run *r)
     time_left = at >= r->ask->to_us || mc_clock_mono_us() <= r->deadline_us;
   }
   if (time_left)
-    r->ask->engine->advance(r->run, r->ask->to_us);
+    time_left = let_pass(r, r->ask->to_us);
   r->v->state = time_left ? r->v->with_data ? MC_LIT("done") : MC_LIT("no_data") : MC_LIT("cut");
   return MC_OK;
 }

@@ -180,6 +180,22 @@ static void test_ends_when_the_time_is_up(void)
   close_all();
 }
 
+/* A condition that stayed true fires each millisecond of a year without samples: the time that was given counts there, too. */
+static void test_ends_in_the_middle_of_a_stretch_without_samples(void)
+{
+  CHECK(open_all());
+  CHECK_OK(keep("Vehicle.ENGINE.Temp", 2, temperature));
+  mc_campaign g = of_condition();
+  g.expression = MC_LIT("$variable.`Vehicle.ENGINE.Temp` > 0");
+  g.rising_edge = false;
+  g.min_interval_ms = g.after_ms = 1;
+  CHECK_OK(try(&g, (mc_dry_run_ask){.to_us = T0 + 300 * 86400 * SECOND, .budget_us = 200000}));
+  CHECK_SLICE(report.vehicle[0].state, "cut");
+  CHECK(!report.complete);
+  CHECK(report.vehicle[0].covered_us < T0 + 300 * 86400 * SECOND);
+  close_all();
+}
+
 static void test_refuses_what_makes_no_sense(void)
 {
   CHECK(open_all());
@@ -209,6 +225,7 @@ int main(int argc, char **argv)
   RUN(test_triggers_when_the_condition_would_have);
   RUN(test_tells_what_it_cannot_judge);
   RUN(test_ends_when_the_time_is_up);
+  RUN(test_ends_in_the_middle_of_a_stretch_without_samples);
   RUN(test_refuses_what_makes_no_sense);
   mc_arena_free(&memory);
   mc_buf_free(&ca);
