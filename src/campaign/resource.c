@@ -234,8 +234,10 @@ static mc_err replace(mc_campaigns *c, const campaign_entry *old, const mc_campa
     err = restage(old, g, &row, &before);
   row.document = mc_buf_slice(&document);
   row.before = mc_buf_slice(&before);
-  if (status != old->c.status)
+  if (status != old->c.status) {
     row.stopped = (mc_slice){0}; /* a person knows better */
+    row.held_us = 0;             /* while it is suspended nobody holds it */
+  }
   if (!err && !(same_amount(&old->c.cap_vehicle, &g->cap_vehicle) && same_amount(&old->c.cap_all, &g->cap_all)))
     err = campaign_pace_forget(c, old->c.id, why);
   if (!err)
@@ -316,11 +318,13 @@ mc_err mc_campaign_set_status(mc_campaigns *c, uint32_t tenant, uint32_t id, mc_
   if (!err && old != status && !possible)
     err = mc_err_set(why, MC_ERR_CONFLICT, "a campaign that is %s cannot become %s", names[old], names[status]);
   if (!err && old != status)
-    err = mc_db_run(c->config.db, why, "UPDATE campaign SET status = $1, updated_us = $4, stopped = '' WHERE id = $2 AND tenant = $3", "iiii", (int64_t)status, (int64_t)id, (int64_t)tenant, now);
+    err = mc_db_run(c->config.db, why, "UPDATE campaign SET status = $1, updated_us = $4, stopped = '', held_us = 0 WHERE id = $2 AND tenant = $3", "iiii", (int64_t)status, (int64_t)id,
+                    (int64_t)tenant, now);
   if (!err && old != status) {
     e->c.status = status;
     e->c.updated_us = now;
     e->c.stopped = (mc_slice){0}; /* a person knows better */
+    e->c.held_us = 0;             /* while it is suspended nobody holds it */
   }
   pthread_mutex_unlock(&c->lock);
   if (!err && old != status)

@@ -109,6 +109,26 @@ static void test_goes_to_the_first_and_then_to_the_rest(void)
   end();
 }
 
+/* The time until the rest is one in which it ran: that of a suspension does not count. */
+static void test_the_time_begins_anew_behind_a_suspension(void)
+{
+  CHECK(make("{\"vehicles\":[\"car-1\"],\"hold_s\":3600,\"by_itself\":true}"));
+  int64_t now = mc_clock_wall_us();
+  mc_campaign_rollout r;
+  CHECK_OK(checkin(NULL, 0, true));
+  CHECK_OK(confirm());
+  CHECK_OK(mc_campaign_tick(c, now, &reason));
+  CHECK_OK(mc_campaign_rollout_of(c, 1, g.id, &memory, &r, &reason));
+  CHECK_INT(r.held_us, now);
+  CHECK_OK(mc_campaign_set_status(c, 1, g.id, MC_CAMPAIGN_SUSPENDED, &reason));
+  CHECK_OK(mc_campaign_set_status(c, 1, g.id, MC_CAMPAIGN_RUNNING, &reason)); /* car-1 was away and lists it still */
+  CHECK_OK(mc_campaign_tick(c, now + 7200 * SECOND, &reason));
+  CHECK_INT(phase(), MC_CAMPAIGN_FIRST);
+  CHECK_OK(mc_campaign_tick(c, now + 14400 * SECOND, &reason));
+  CHECK_INT(phase(), MC_CAMPAIGN_REST);
+  end();
+}
+
 static void test_asks_a_person_when_it_is_told_to(void)
 {
   CHECK(make("{\"vehicles\":[\"car-1\"],\"hold_s\":0}"));
@@ -260,6 +280,7 @@ int main(int argc, char **argv)
 {
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
   RUN(test_goes_to_the_first_and_then_to_the_rest);
+  RUN(test_the_time_begins_anew_behind_a_suspension);
   RUN(test_asks_a_person_when_it_is_told_to);
   RUN(test_a_refusal_suspends_it_and_says_so);
   RUN(test_errors_and_silence_suspend_it_too);
