@@ -17,9 +17,13 @@ def listing(*arguments):
     return json.loads(p.command(*arguments, "--json"))
 
 
+def form(**more):
+    return {"target_kind": "all", "kind": "time", "period_ms": 200, "signals": SIGNALS, **more}
+
+
 def create(name, **more):
     file = p.base / "c.json"
-    file.write_text(json.dumps({"name": name, "target_kind": "all", "kind": "time", "period_ms": 200, "signals": SIGNALS, "start_now": True, **more}))
+    file.write_text(json.dumps(form(name=name, start_now=True, **more)))
     p.command("campaign", "create", "--file", str(file))
 
 
@@ -45,9 +49,10 @@ def prepare():
 
 def everything():
     create("capped")
-    create("staged", rollout={"vehicles": ["car-1"], "hold_s": 0, "by_itself": True})
+    create("staged", rollout={"vehicles": ["car-1"], "hold_s": 3600, "by_itself": True})
     create("refused", kind="condition", expression="custom_function('their_own', $variable.`Vehicle.ENGINE.Rpm`) > 1", rollout={"vehicles": ["car-1"]})
     tap.equal(stands("staged", "car-2").get("reason"), "waits_for_first", "who is none of the first waits")
+    p.api("PUT", f"/api/v1/campaigns/{shown('staged')['id']}", form(rollout={"vehicles": ["car-1"], "hold_s": 0, "by_itself": True}))
     reply = json.loads(p.command("campaign", "caps", "capped", "--vehicle-messages", "10"))
     tap.equal(reply["caps"], {"vehicle": {"messages": 10}}, "a cap is set by the command line")
     wait_for(lambda: stands("capped", "car-1").get("reason") == "slowed", 30, "the cap to slow it", 0.2)
