@@ -25,6 +25,7 @@ struct cost_book {
   mc_map index; /* hash of the key -> first index; rows of one hash follow each other seldom, so a clash is searched */
   uint64_t reader; /* offset behind the newest note */
   pthread_mutex_t write; /* before lock: one writer at a time */
+  int64_t swept; /* under write: the day on which old rows were last deleted: it reads the whole table */
 };
 
 uint64_t cost_packet_bytes(size_t topic, size_t payload)
@@ -159,12 +160,12 @@ static mc_err write_rows(mc_db *db, const cost_row *row, size_t count, mc_why *w
   return err;
 }
 
-static mc_err write_piece(mc_db *db, const cost_row *row, size_t count, bool last, mc_why *why)
+static mc_err write_piece(mc_db *db, const cost_row *row, size_t count, int64_t sweep, mc_why *why)
 {
   MC_TRY(mc_db_begin(db, true, why));
   mc_err err = write_rows(db, row, count, why);
-  if (!err && last)
-    err = mc_db_run(db, why, "DELETE FROM campaign_cost WHERE day < $1", "i", cost_day(mc_clock_wall_us()) - KEEP_DAYS);
+  if (!err && sweep)
+    err = mc_db_run(db, why, "DELETE FROM campaign_cost WHERE day < $1", "i", sweep - KEEP_DAYS);
   mc_err ended = mc_db_end(db, !err, err ? NULL : why);
   return err ? err : ended;
 }
@@ -213,9 +214,12 @@ mc_err cost_book_write(cost_book *b, mc_db *db, mc_why *why)
   mc_err err = take_fresh(b, &fresh);
   for (size_t at = 0; at < fresh.len && !err; at += PIECE) {
     size_t n = fresh.len - at < PIECE ? fresh.len - at : PIECE;
-    err = write_piece(db, fresh.at + at, n, at + n == fresh.len, why);
+    int64_t today = cost_day(mc_clock_wall_us()), sweep = at + n == fresh.len && today != b->swept ? today : 0;
+    err = write_piece(db, fresh.at + at, n, sweep, why);
     if (!err)
       settle(b, fresh.at + at, n);
+    if (!err && sweep)
+      b->swept = sweep;
   }
   mc_vec_free(&fresh);
   if (!err)

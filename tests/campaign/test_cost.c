@@ -135,6 +135,27 @@ static int64_t single(const char *sql)
   return value;
 }
 
+/* Deleting reads the whole table, so that it is done once a day and not with each of its writings. */
+static void test_what_is_older_than_400_days_goes_once_a_day(void)
+{
+  static const char old[] = "INSERT INTO campaign_cost(tenant, day, campaign, vehicle, messages, bytes, samples, upto) VALUES (1,$1,9,9,1,1,1,1)";
+  mc_why why = {0};
+  CHECK(begin());
+  for (int start = 0; start < 2; start++) {
+    CHECK((book = cost_book_create()) != NULL);
+    CHECK_OK(mc_db_run(db, &why, old, "i", day - 500 - start));
+    CHECK_OK(note(1, 1, day, 1000));
+    CHECK_OK(cost_book_write(book, db, &why));
+    CHECK_INT(sum(9, 9, 0, day).messages, 0);
+    CHECK_OK(mc_db_run(db, &why, old, "i", day - 600 - start));
+    CHECK_OK(note(1, 1, day, 2000));
+    CHECK_OK(cost_book_write(book, db, &why));
+    CHECK_INT(sum(9, 9, 0, day).messages, 1);
+    cost_book_destroy(book);
+  }
+  end();
+}
+
 /* A restore takes counts back to the journal's new end, and takes a database from before there were any. */
 static void test_a_restore_rewinds_counts_and_databases_without_them(void)
 {
@@ -235,6 +256,7 @@ int main(int argc, char **argv)
   RUN(test_what_is_read_again_counts_once);
   RUN(test_messages_of_vehicles_are_counted_with_their_repeats);
   RUN(test_an_erased_vehicle_leaves_sums_and_no_trace);
+  RUN(test_what_is_older_than_400_days_goes_once_a_day);
   RUN(test_a_restore_rewinds_counts_and_databases_without_them);
   RUN(test_a_packet_is_as_long_as_the_protocol_says);
   RUN(test_caps_slow_as_much_as_it_takes);
