@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """An account's answers, as the control plane gives them, recreated on another platform; then a campaign is tried on what is stored and its cost told. Prints TAP."""
+import http.server
 import json
 import os
 import pathlib
+import pty
 import subprocess
 import tempfile
+import threading
 import time
 
 from platform_under_test import MOTORCADE, Platform, Tap
@@ -103,6 +106,41 @@ def by_account():
     tap.ok(done.returncode == 1 and "AWS_SECRET_ACCESS_KEY" in done.stderr, "without credentials it says which are needed", done.stdout + done.stderr)
 
 
+class Hostile(http.server.BaseHTTPRequestHandler):
+    """An endpoint whose every answer names a catalog that would steer the terminal."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        text = json.dumps({"summaries": [{"name": "\x1b[31mevil"}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def by_hostile_account():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    ours, theirs = pty.openpty()  # progress is told to terminals only
+    environment = dict(os.environ, AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="secret", AWS_REGION="eu-central-1")
+    one = subprocess.Popen([MOTORCADE, "fleetwise", "import", "--account", "--endpoint", f"http://127.0.0.1:{server.server_address[1]}/", "--data", str(third.data)], stdout=theirs,
+                           stderr=theirs, env=environment)
+    os.close(theirs)
+    text = b""
+    try:
+        while piece := os.read(ours, 4096):
+            text += piece
+    except OSError:
+        pass  # the other end is closed
+    os.close(ours)
+    code = one.wait(60)
+    server.shutdown()
+    tap.ok(code == 1 and b"get-signal-catalog ?[31mevil" in text and b"\x1b[31m" not in text, "a name of an account that would steer the terminal does not", text)
+
+
 def by_force():
     """The importer and the platform are killed anywhere in between; the last run finishes what the others began."""
     big = pathlib.Path(tempfile.mkdtemp(prefix="mc-fleetwise-"))
@@ -160,7 +198,7 @@ try:
     fourth.start()
     tap.guard("make_account", make_account)
     tap.guard("save_account", save_account)
-    for part in (imported, by_standard_input, by_account, by_force, tools):
+    for part in (imported, by_standard_input, by_account, by_hostile_account, by_force, tools):
         tap.guard(part.__name__, part)
 finally:
     old.close()

@@ -111,10 +111,15 @@ static bool anything_refused(const fleetwise_import *run)
   return false;
 }
 
-/* One line that is written over, for people who look at it. */
+/* One line that is written over, for people who look at it. Names are the account's: nothing of them may steer the terminal. */
 static void tell_progress(const char *operation, const char *name)
 {
-  fprintf(stderr, "\r\033[K%s %.60s", operation, name);
+  char shown[61];
+  size_t n = 0;
+  for (; name[n] && n < sizeof shown - 1; n++)
+    shown[n] = name[n] < ' ' || name[n] > '~' ? '?' : name[n];
+  shown[n] = 0;
+  fprintf(stderr, "\r\033[K%s %s", operation, shown);
 }
 
 static mc_err read_account(import *m, const char *region, const char *endpoint)
