@@ -33,8 +33,10 @@ static mc_slice above(mc_slice fqn)
   return dot ? mc_slice_sub(fqn, 0, dot - 1) : (mc_slice){0};
 }
 
-/* Signals of this struct, and of structs that hold it, at any depth. */
-static mc_err check_struct(promise *p, mc_slice structure, mc_slice property, const char *what) // NOLINT(misc-no-recursion)
+typedef MC_VEC(mc_slice) struct_vec;
+
+/* Signals of this struct; structs that hold it are left to do. */
+static mc_err check_struct(promise *p, mc_slice structure, struct_vec *todo, mc_slice property, const char *what)
 {
   mc_slice *names;
   size_t n;
@@ -47,14 +49,20 @@ static mc_err check_struct(promise *p, mc_slice structure, mc_slice property, co
                             MC_FMT(property), what);
   MC_TRY(vocabulary_texts(p->call, properties_sql, p->catalog, structure, &names, &n, p->why));
   for (size_t i = 0; i < n; i++)
-    MC_TRY(check_struct(p, above(names[i]), property, what));
+    MC_TRY(mc_vec_push(todo, above(names[i])));
   return MC_OK;
 }
 
+/* At any depth, which is the catalog's: a list and no recursion. */
 static mc_err check_property(promise *p, mc_slice property, const char *what)
 {
+  struct_vec todo = {0};
   mc_strmap_free(&p->seen);
-  return check_struct(p, above(property), property, what);
+  mc_err err = mc_vec_push(&todo, above(property));
+  while (todo.len && !err)
+    err = check_struct(p, todo.at[--todo.len], &todo, property, what);
+  mc_vec_free(&todo);
+  return err;
 }
 
 /* ---- the lists of a request ---- */
