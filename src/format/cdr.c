@@ -48,8 +48,10 @@ static const mc_fw_complex_type *type_of(const mc_cdr_types *t, uint32_t id)
 }
 
 /* Height of what lies below a type, each type once: height 0 not known, UINT8_MAX being looked at. */
-static mc_err check_type(const mc_cdr_types *t, uint32_t id, uint8_t *height, mc_why *why) // NOLINT(misc-no-recursion)
+static mc_err check_type(const mc_cdr_types *t, uint32_t id, unsigned depth, uint8_t *height, mc_why *why) // NOLINT(misc-no-recursion)
 {
+  if (depth == DEPTH_MAX) /* told before the stack is at its end */
+    return mc_err_set(why, MC_ERR_TOO_LARGE, "complex type %u lies below %d levels", id, DEPTH_MAX);
   const mc_fw_complex_type *x = type_of(t, id);
   if (!x)
     return mc_err_set(why, MC_ERR_INVALID, "complex type %u is not there", id);
@@ -68,7 +70,7 @@ static mc_err check_type(const mc_cdr_types *t, uint32_t id, uint8_t *height, mc
     return mc_err_set(why, MC_ERR_UNSUPPORTED, "complex type %u is of a kind that is not known", id);
   for (uint32_t m = 0; m < parts; m++) {
     uint32_t part = is_struct ? x->member[m].type_id : x->element_type;
-    MC_TRY(check_type(t, part, height, why));
+    MC_TRY(check_type(t, part, depth + 1, height, why));
     uint8_t below = height[type_of(t, part) - t->type];
     most = below > most ? below : most;
   }
@@ -81,7 +83,7 @@ mc_err mc_cdr_check(const mc_cdr_types *t, uint32_t root, mc_why *why)
   uint8_t *height = calloc(t->count ? t->count : 1, 1);
   if (!height)
     return mc_err_set(why, MC_ERR_MEMORY, "out of memory");
-  mc_err err = check_type(t, root, height, why);
+  mc_err err = check_type(t, root, 0, height, why);
   free(height);
   return err;
 }

@@ -206,12 +206,26 @@ static void test_types_that_cannot_be_are_refused(void)
   CHECK_INT(mc_cdr_check(&t, 41, &why), MC_ERR_INVALID);
 }
 
+/* Deeper than any stack: a manifest of a megabyte may hold it. */
+static void test_an_endless_chain_of_types_is_refused(void)
+{
+  enum { COUNT = 200000 };
+  static mc_fw_complex_type chain[COUNT];
+  mc_arena own MC_ARENA_AUTO = MC_ARENA(0);
+  mc_cdr_types t;
+  for (uint32_t k = 0; k < COUNT; k++)
+    chain[k] = (mc_fw_complex_type){.type_id = k + 1, .kind = MC_FW_COMPLEX_ARRAY, .size = 1, .element_type = k};
+  CHECK_OK(mc_cdr_types_of(chain, COUNT, &own, &t, &why));
+  CHECK_INT(mc_cdr_check(&t, COUNT, &why), MC_ERR_TOO_LARGE);
+}
+
 int main(void)
 {
   RUN(test_a_whole_message_is_json_in_both_byte_orders);
   RUN(test_paths_lead_to_numbers_and_texts);
   RUN(test_every_cut_and_every_wrong_count_is_told);
   RUN(test_types_that_cannot_be_are_refused);
+  RUN(test_an_endless_chain_of_types_is_refused);
   mc_arena_free(&arena);
   return tap_done();
 }
