@@ -185,20 +185,21 @@ static void settle(cost_book *b, const cost_row *row, size_t count)
   pthread_mutex_unlock(&b->lock);
 }
 
-/* What is written and behind the reader is needed no more: memory holds what the reader is about to meet again, and what waits. */
+/* What is written and behind the reader is needed no more: memory holds what the reader is about to meet again (the newest record, too: what failed behind its
+ * counting is taken again), and what waits. */
 static void forget(cost_book *b)
 {
   cost_row_vec kept = {0};
   pthread_mutex_lock(&b->lock);
   size_t n = 0;
   for (size_t i = 0; i < b->row.len; i++)
-    n += is_fresh(&b->row.at[i]) || b->row.at[i].upto > b->reader;
+    n += is_fresh(&b->row.at[i]) || b->row.at[i].upto >= b->reader;
   if (n < b->row.len && mc_vec_reserve(&kept, n + 1) == MC_OK) {
     cost_row_vec old = b->row;
     b->row = kept;
     mc_map_free(&b->index);
     for (size_t i = 0; i < old.len; i++) {
-      cost_row *r = is_fresh(&old.at[i]) || old.at[i].upto > b->reader ? row_of(b, old.at[i].tenant, old.at[i].campaign, old.at[i].vehicle, old.at[i].day) : NULL;
+      cost_row *r = is_fresh(&old.at[i]) || old.at[i].upto >= b->reader ? row_of(b, old.at[i].tenant, old.at[i].campaign, old.at[i].vehicle, old.at[i].day) : NULL;
       if (r)
         *r = old.at[i];
     }

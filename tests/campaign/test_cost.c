@@ -67,6 +67,24 @@ static void test_what_is_read_again_counts_once(void)
     }
 }
 
+/* The disk was full behind the counting: the reader takes the record again, and the counts were written meanwhile. */
+static void test_a_record_that_is_taken_again_counts_once(void)
+{
+  CHECK(begin());
+  CHECK((book = cost_book_create()) != NULL);
+  CHECK_OK(note(1, 1, day, 100));
+  CHECK_OK(note(1, 2, day, 110));
+  for (int i = 0; i < 3; i++) {
+    CHECK_OK(cost_book_write(book, db, NULL));
+    CHECK_OK(note(1, 2, day, 110));
+  }
+  CHECK_OK(note(1, 2, day, 120));
+  CHECK_INT(sum(1, 1, day, day).messages, 1);
+  CHECK_INT(sum(1, 2, day, day).messages, 2);
+  cost_book_destroy(book);
+  end();
+}
+
 static void test_messages_of_vehicles_are_counted_with_their_repeats(void)
 {
   mc_why why = {0};
@@ -254,6 +272,7 @@ int main(int argc, char **argv)
   day = mc_clock_wall_us() / DAY_US - 1;
   RUN(test_adds_up_by_day_campaign_and_vehicle);
   RUN(test_what_is_read_again_counts_once);
+  RUN(test_a_record_that_is_taken_again_counts_once);
   RUN(test_messages_of_vehicles_are_counted_with_their_repeats);
   RUN(test_an_erased_vehicle_leaves_sums_and_no_trace);
   RUN(test_what_is_older_than_400_days_goes_once_a_day);
