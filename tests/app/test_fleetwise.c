@@ -125,6 +125,7 @@ static void test_an_account_is_recreated(void)
   calls_left = -1;
   CHECK_OK(read_account(account));
   CHECK(fleetwise_bundle_check(&bundle));
+  CHECK(told_of(&bundle.note, "1 vehicle is known by list-vehicles alone"));
   CHECK_OK(import(false));
   CHECK_INT(all(FLEETWISE_MADE), 8);
   CHECK_INT(all(FLEETWISE_REFUSED), 0);

@@ -405,6 +405,19 @@ static void check_campaign(fleetwise_bundle *b, const char *name, json_t *e)
   }
 }
 
+/* Lists of vehicles say everything of them but that. */
+static void check_templates_known(fleetwise_bundle *b)
+{
+  const char *name;
+  json_t *e;
+  size_t n = 0;
+  json_object_foreach (b->of[FLEETWISE_VEHICLE], name, e)
+    n += !json_object_get(e, "get");
+  if (n && json_object_size(b->of[FLEETWISE_TEMPLATE]))
+    note(b, "%zu vehicle%s known by list-vehicles alone, which does not tell state templates: %s made without any; add the answer of get-vehicle", n, n == 1 ? " is" : "s are",
+         n == 1 ? "it is" : "they are");
+}
+
 bool fleetwise_bundle_check(fleetwise_bundle *b)
 {
   static void (*const check[FLEETWISE_KINDS])(fleetwise_bundle *, const char *, json_t *) = {
@@ -412,6 +425,7 @@ bool fleetwise_bundle_check(fleetwise_bundle *b)
   const char *name;
   json_t *e;
   check_whole(b);
+  check_templates_known(b);
   json_object_foreach (b->page, name, e)
     if (!json_is_true(e))
       problem(b, "%s: the last page is missing (nextToken)", name);
