@@ -206,11 +206,34 @@ static mc_err write_changes(judging *j)
   return err ? err : ended;
 }
 
-static mc_err show_changes(judging *j)
+static bool same_cap(const cost_amount *a, const cost_amount *b) { return a->messages == b->messages && a->bytes == b->bytes && a->samples == b->samples; }
+
+static bool has_caps(const judging *j, const capped *x)
 {
-  mc_err err = MC_OK;
+  const campaign_entry *e = campaign_entry_of(j->c, x->tenant, x->campaign);
+  return e && same_cap(&e->c.cap_vehicle, &x->vehicle) && same_cap(&e->c.cap_all, &x->all);
+}
+
+/* With the lock held: what was judged by caps that are others now is judged anew the next time. */
+static void leave_out_outdated(judging *j)
+{
+  for (size_t k = 0; k < j->caps.len && j->changed.len; k++) {
+    size_t kept = 0;
+    bool holds = has_caps(j, &j->caps.at[k]);
+    for (size_t i = 0; i < j->changed.len; i++)
+      if (holds || j->changed.at[i].campaign != j->caps.at[k].campaign)
+        j->changed.at[kept++] = j->changed.at[i];
+    j->changed.len = kept;
+  }
+}
+
+/* Under the lock as a whole, so that nobody changes caps between the look at them and the rows. */
+static mc_err take_changes(judging *j)
+{
   pthread_mutex_lock(&j->c->lock);
-  for (size_t i = 0; i < j->gone.len; i++)
+  leave_out_outdated(j);
+  mc_err err = write_changes(j);
+  for (size_t i = 0; i < j->gone.len && !err; i++)
     drop(j->c->paces, j->gone.at[i].campaign, j->gone.at[i].vehicle);
   for (size_t i = 0; i < j->changed.len && !err; i++)
     err = put(j->c->paces, &j->changed.at[i]);
@@ -245,9 +268,7 @@ mc_err campaign_caps_tick(mc_campaigns *c, int64_t now_us, mc_why *why)
       err = judge_rows(&j, &j.caps.at[i], &j.caps.at[i].vehicle, near_cap);
   }
   if (!err && (j.gone.len || j.changed.len)) {
-    err = write_changes(&j);
-    if (!err)
-      err = show_changes(&j);
+    err = take_changes(&j);
     if (!err)
       send_changes(&j);
   }

@@ -93,10 +93,60 @@ static void test_everybody_at_once(void)
   end();
 }
 
+static atomic_uint ticks;
+
+static void *tick(void *arg)
+{
+  for (; !over; ticks++)
+    failed += mc_campaign_tick(c, mc_clock_wall_us(), NULL) != MC_OK;
+  return NULL;
+}
+
+static uint32_t pace_behind(uint64_t cap)
+{
+  mc_arena arena MC_ARENA_AUTO = MC_ARENA(0);
+  g.cap_vehicle.messages = cap;
+  failed += mc_campaign_update(c, &g, &arena, NULL) != MC_OK;
+  for (unsigned begin = ticks; ticks - begin < 2;) /* one that began behind the change has ended */
+    usleep(100);
+  pthread_mutex_lock(&c->lock);
+  uint32_t pace = campaign_pace(c, g.id, car.id);
+  pthread_mutex_unlock(&c->lock);
+  return pace;
+}
+
+/* A cap that is raised while it is judged does not leave the pace of the old one until midnight. */
+static void test_a_raised_cap_counts_at_once(void)
+{
+  static mc_campaign_collect collect = {.fqn = MC_LIT("Vehicle.ENGINE.Rpm")};
+  pthread_t thread;
+  mc_why why = {0};
+  over = false;
+  CHECK(begin());
+  CHECK_OK(import(dbc_text, "", &report, &why));
+  CHECK_OK(give_manifest());
+  CHECK_OK(mc_registry_signal_lookup(registry, 1, MC_LIT("Vehicle.ENGINE.Rpm"), &rpm));
+  g = (mc_campaign){.tenant = 1, .name = MC_LIT("one"), .target_kind = MC_LIT("all"), .period_ms = 1000, .signal = &collect, .signal_count = 1};
+  CHECK_OK(mc_campaign_create(c, &g, true, &memory, &why));
+  CHECK_OK(mc_campaign_get(c, 1, g.id, &memory, &g));
+  read_records(NULL);
+  over = false;
+  CHECK_INT(pthread_create(&thread, NULL, tick, NULL), 0);
+  for (int i = 0; i < 100; i++) {
+    CHECK_INT(pace_behind(5), COST_PACES - 1);
+    CHECK_INT(pace_behind(1000000), 0);
+  }
+  over = true;
+  pthread_join(thread, NULL);
+  CHECK_INT(failed, 0);
+  end();
+}
+
 int main(int argc, char **argv)
 {
   mc_log_configure(MC_LOG_OFF, MC_LOG_TEXT, 2);
   RUN(test_everybody_at_once);
+  RUN(test_a_raised_cap_counts_at_once);
   mc_arena_free(&memory);
   mc_buf_free(&ca);
   mc_buf_free(&ca_key);
